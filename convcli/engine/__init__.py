@@ -1,0 +1,92 @@
+"""The convolution engine: check, plan, run.
+
+It computes what deep learning calls convolution: the kernel is not flipped (cross-correlation).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.geometry import Geometry
+from convcli.kernel import Kernel
+from convcli.tone import Tone, full_scale
+
+_NUMPY_MODES = {"replicate": "edge", "reflect": "reflect", "symmetric": "symmetric", "circular": "wrap"}
+
+
+@dataclass(frozen=True)
+class Convolved:
+    """A feature map (H, W) or (H, W, C), and how many of its samples saturated; counts are 0 unless asked for."""
+
+    pixels: NDArray[Any]
+    below: int = 0
+    above: int = 0
+
+
+def convolve(
+    image: NDArray[Any],
+    kernel: Kernel,
+    geometry: Geometry,
+    *,
+    depth: bool = False,
+    tone: Tone | None = None,
+    count: bool = False,
+    threads: int | None = None,
+) -> Convolved:
+    """Slide the kernel over the picture.
+
+    image: uint8, uint16 or float32, (H, W) or (H, W, C); not modified.
+    depth: sum over the channels, one map (H, W) comes out; else every channel by itself.
+    tone: how responses become pixels of the picture's dtype; None gives the float32 responses themselves.
+    count: also count the samples that saturate below and above.
+    threads: how many; None is what the machine or CONVCLI_THREADS offers. The result does not depend on it.
+    """
+    a = image[:, :, None] if image.ndim == 2 else image
+    pads = geometry.pads(a.shape[:2], kernel.size)
+    rows, columns = geometry.output(a.shape[:2], kernel.size)
+    unit = full_scale(image.dtype) / 255
+    wide = [*pads, (0, 0)]
+    if geometry.padding_mode in ("zeros", "constant"):
+        value = geometry.padding_value * unit if geometry.padding_mode == "constant" else 0
+        padded = np.pad(a.astype(np.float64), wide, constant_values=value)
+    else:
+        padded = np.pad(a.astype(np.float64), wide, mode=_NUMPY_MODES[geometry.padding_mode])
+    weights = kernel.weights if kernel.weights.ndim == 3 else np.broadcast_to(kernel.weights, (a.shape[2], *kernel.size))
+    (sy, sx), (dy, dx) = geometry.stride, geometry.dilation
+    r = np.zeros((rows, columns, a.shape[2]))
+    for i in range(kernel.size[0]):
+        for j in range(kernel.size[1]):
+            part = padded[i * dy : i * dy + (rows - 1) * sy + 1 : sy, j * dx : j * dx + (columns - 1) * sx + 1 : sx]
+            r += part * weights[:, i, j]
+    if depth:
+        r = r.sum(axis=2)
+    elif image.ndim == 2:
+        r = r[:, :, 0]
+    r = r / kernel.divisor + kernel.bias * unit
+    if tone is None:
+        return Convolved(r.astype(np.float32))
+    r = (np.abs(r) if tone.absolute else r) + tone.offset
+    if image.dtype.kind == "f":
+        return Convolved(r.astype(image.dtype))
+    r = np.rint(r)
+    top = full_scale(image.dtype)
+    below, above = (int((r < 0).sum()), int((r > top).sum())) if count else (0, 0)
+    return Convolved(r.clip(0, top).astype(image.dtype), below, above)
+
+
+def conv2d(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+    padding_mode: str = "zeros",
+) -> NDArray[Any]:
+    """What torch.nn.functional.conv2d computes, on NumPy arrays."""
+    raise NotImplementedError

@@ -1,0 +1,25 @@
+"""What can go wrong, in the user's words. Knows nothing of the command line but the two exit codes."""
+
+
+class ConvcliError(ValueError):
+    """Something that could not be done; the message says what, with which value, and what to do instead."""
+
+    exit_code = 1
+
+
+class RecipeError(ConvcliError):
+    """The request itself is wrong: a kernel, an option, or the two together. Another file would not help."""
+
+    exit_code = 2
+
+
+class KernelError(RecipeError):
+    """A kernel, its file or its name is wrong."""
+
+
+class GeometryError(RecipeError):
+    """Stride, padding or dilation is impossible, or the kernel does not fit the picture."""
+
+
+class ImageError(ConvcliError):
+    """A picture could not be read, understood or written."""

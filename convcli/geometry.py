@@ -1,0 +1,213 @@
+"""Stride, padding and dilation: from a picture's size to the size of its feature map. Pure integers, axis by axis.
+
+Along one axis, with the dilated extent K' = D*(K-1)+1 of a kernel of K weights,
+
+    O = floor((W - K' + P_before + P_after) / S) + 1
+
+(Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", 2016).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import index
+from typing import Any, overload
+
+from convcli.errors import GeometryError
+from convcli.words import PADDING_MODES, SYNONYMS
+
+Pads = tuple[tuple[int, int], tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How the kernel moves over the picture; every field is checked and in its plainest form.
+
+    stride, dilation: (vertical, horizontal), at least 1.
+    padding: "valid", "same", "full", or (top, bottom, left, right) in pixels.
+    padding_mode: one of `PADDING_MODES`.
+    padding_value: what `constant` puts around the picture, on the 0..255 scale of an 8-bit picture.
+    """
+
+    stride: tuple[int, int] = (1, 1)
+    padding: str | tuple[int, int, int, int] = "same"
+    padding_mode: str = "zeros"
+    padding_value: float = 0.0
+    dilation: tuple[int, int] = (1, 1)
+
+    @classmethod
+    def of(
+        cls,
+        stride: Any = 1,
+        padding: Any = "same",
+        padding_mode: str = "zeros",
+        padding_value: float = 0.0,
+        dilation: Any = 1,
+    ) -> Geometry:
+        """From what a user may write: numbers or pairs, and padding in any of its five forms."""
+        return cls(
+            stride=pair("stride", stride, least=1),
+            padding=padding_of(padding),
+            padding_mode=mode_of(padding_mode),
+            padding_value=_finite("padding_value", padding_value),
+            dilation=pair("dilation", dilation, least=1),
+        )
+
+    def pads(self, size: tuple[int, int], kernel: tuple[int, int]) -> Pads:
+        """Padding in pixels, ((top, bottom), (left, right)), for a picture and a kernel of (height, width)."""
+        if isinstance(self.padding, tuple):
+            top, bottom, left, right = self.padding
+            return (top, bottom), (left, right)
+        rows, columns = (
+            _named_pads(self.padding, w, k, s, d)
+            for w, k, s, d in zip(size, kernel, self.stride, self.dilation, strict=True)
+        )
+        return rows, columns
+
+    def output(self, size: tuple[int, int], kernel: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of the feature map. Raises GeometryError where the kernel does not fit."""
+        pads = self.pads(size, kernel)
+        rows, columns = (
+            _output(axis, w, k, p, s, d)
+            for axis, w, k, p, s, d in zip(
+                ("height", "width"), size, kernel, pads, self.stride, self.dilation, strict=True
+            )
+        )
+        return rows, columns
+
+
+def extent(kernel: int, dilation: int) -> int:
+    """How many pixels a dilated kernel reaches over: K' = D*(K-1)+1."""
+    return dilation * (kernel - 1) + 1
+
+
+@overload
+def output_size(size: int, kernel: int, stride: int = 1, padding: Any = 0, dilation: int = 1) -> int: ...
+@overload
+def output_size(
+    size: tuple[int, int], kernel: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1
+) -> tuple[int, int]: ...
+def output_size(size: Any, kernel: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1) -> Any:
+    """The size of the feature map: O = floor((W - K' + P_before + P_after) / S) + 1, K' = D*(K-1)+1.
+
+    size: one axis as a whole number, or (height, width).
+    kernel, stride, dilation: a number, or (vertical, horizontal).
+    padding: "valid", "same", "full", a number for every side, (PY, PX) or (top, bottom, left, right).
+    For one axis, padding may also be (before, after).
+
+    Returns a number for one axis, else (height, width).
+    Raises GeometryError where a value is impossible or the kernel does not fit.
+
+    >>> output_size(32, 3, padding=1)
+    32
+    >>> output_size((1080, 1920), 7, stride=2, padding=3)
+    (540, 960)
+    """
+    if isinstance(size, Sequence):
+        geometry = Geometry.of(stride, padding, dilation=dilation)
+        return geometry.output(pair("size", size, least=1), pair("kernel", kernel, least=1))
+    width, taps = whole("size", size, least=1), whole("kernel", kernel, least=1)
+    step, apart = whole("stride", stride, least=1), whole("dilation", dilation, least=1)
+    if isinstance(padding, Sequence) and not isinstance(padding, str):
+        if len(padding) != 2:
+            raise GeometryError(f"padding of one axis is a number or (before, after), not {padding!r}")
+        before, after = (whole("padding", p, least=0) for p in padding)
+    else:
+        named = padding_of(padding)
+        before, after = _named_pads(named, width, taps, step, apart) if isinstance(named, str) else named[:2]
+    return _output("size", width, taps, (before, after), step, apart)
+
+
+def formula(size: int, kernel: int, pads: tuple[int, int], stride: int, dilation: int) -> str:
+    """The output-size formula with its numbers, as a line of text ending before the result.
+
+    >>> formula(5, 3, (1, 1), 2, 1)
+    'floor((5 - 3 + 1 + 1) / 2) + 1'
+    """
+    reach = f"({dilation}*({kernel} - 1) + 1)" if dilation > 1 else f"{kernel}"
+    return f"floor(({size} - {reach} + {pads[0]} + {pads[1]}) / {stride}) + 1"
+
+
+def unused(size: int, kernel: int, pads: tuple[int, int], stride: int, dilation: int) -> int:
+    """How many pixels at the far end (right columns, bottom rows) no kernel position covers."""
+    span = size + sum(pads) - extent(kernel, dilation)
+    return min(max(span % stride - pads[1], 0), size)
+
+
+def pair(what: str, value: Any, least: int) -> tuple[int, int]:
+    """A whole number or a pair of them, as (vertical, horizontal)."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if len(value) != 2:
+            raise GeometryError(f"{what} must be a whole number or a pair (vertical, horizontal), not {value!r}")
+        return whole(what, value[0], least), whole(what, value[1], least)
+    both = whole(what, value, least)
+    return both, both
+
+
+def whole(what: str, value: Any, least: int) -> int:
+    """A whole number, not less than `least`."""
+    try:
+        number = index(value)
+    except TypeError:
+        raise GeometryError(f"{what} must be a whole number, not {value!r}") from None
+    if isinstance(value, bool) or number < least:
+        raise GeometryError(f"{what} must be at least {least}, not {value!r}")
+    return number
+
+
+def padding_of(value: Any) -> str | tuple[int, int, int, int]:
+    """Padding in its plainest form: a name, or (top, bottom, left, right)."""
+    if isinstance(value, str):
+        if value not in ("valid", "same", "full"):
+            raise GeometryError(
+                f"padding must be valid, same, full, P, PY,PX or TOP,BOTTOM,LEFT,RIGHT, not {value!r}"
+            )
+        return value
+    if isinstance(value, Sequence):
+        sides = tuple(whole("padding", side, least=0) for side in value)
+        if len(sides) == 2:
+            return sides[0], sides[0], sides[1], sides[1]
+        if len(sides) == 4:
+            return sides
+        raise GeometryError(f"padding takes 1, 2 (PY,PX) or 4 (TOP,BOTTOM,LEFT,RIGHT) numbers, not {len(sides)}")
+    side = whole("padding", value, least=0)
+    return side, side, side, side
+
+
+def mode_of(name: str) -> str:
+    """The padding mode of that name or of another tool's name for it."""
+    mode = SYNONYMS.get(name, name)
+    if mode not in PADDING_MODES:
+        raise GeometryError(f"padding_mode must be one of {', '.join(PADDING_MODES)}, not {name!r}")
+    return mode
+
+
+def _named_pads(padding: str, size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    reach = extent(kernel, dilation)
+    if padding == "valid":
+        return 0, 0
+    if padding == "full":
+        return reach - 1, reach - 1
+    total = max((-(-size // stride) - 1) * stride + reach - size, 0)  # "same": O = ceil(W/S)
+    return total // 2, total - total // 2
+
+
+def _output(axis: str, size: int, kernel: int, pads: tuple[int, int], stride: int, dilation: int) -> int:
+    span = size + sum(pads) - extent(kernel, dilation)
+    if span < 0:
+        raise GeometryError(
+            f"the kernel does not fit: {axis} O = {formula(size, kernel, pads, stride, dilation)} < 1; "
+            "pad more, or use a smaller kernel or dilation"
+        )
+    return span // stride + 1
+
+
+def _finite(what: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise GeometryError(f"{what} must be a number, not {value!r}") from None
+    if not abs(number) < float("inf"):
+        raise GeometryError(f"{what} must be finite, not {value!r}")
+    return number

@@ -1,0 +1,123 @@
+"""A kernel: the weights that slide over the picture, and what belongs to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.errors import KernelError
+from convcli.words import RANGES
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """Weights with a divisor, a bias and a default range; immutable.
+
+    A response is `sum(weights * pixels) / divisor + bias`.
+
+    weights: (KH, KW), or (3, KH, KW) for a kernel of depth 3; kept as read-only float64.
+    divisor: not zero.
+    bias: added after the division, on the 0..255 scale of an 8-bit picture.
+    range: how responses become pixels if nothing else is asked for: one of `RANGES`, or None (clip).
+
+    Raises KernelError for empty, ragged or non-numeric weights, NaN or infinity, a zero divisor.
+    """
+
+    weights: NDArray[np.float64]
+    divisor: float = 1.0
+    bias: float = 0.0
+    range: str | None = None
+    name: str = ""
+    description: str = ""
+    source: str = ""
+    tags: tuple[str, ...] = field(default=())
+    origin: str = ""
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "weights", _checked_weights(self.weights, self.label))
+        for key in ("divisor", "bias"):
+            value = getattr(self, key)
+            if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not np.isfinite(value):
+                raise KernelError(f"{self.label}: {key} must be a finite number, not {value!r}")
+            set_(self, key, float(value))
+        if self.divisor == 0:
+            raise KernelError(f"{self.label}: divisor must not be zero")
+        if self.range is not None and self.range not in RANGES:
+            raise KernelError(f"{self.label}: range must be one of {', '.join(RANGES)}, not {self.range!r}")
+        set_(self, "tags", tuple(self.tags))
+
+    @property
+    def label(self) -> str:
+        """The kernel's name for a message."""
+        return f"kernel {self.name!r}" if self.name else "kernel"
+
+    @property
+    def depth(self) -> int:
+        """How many channels the kernel spans by itself: 3, or 1 for a flat kernel."""
+        return self.weights.shape[0] if self.weights.ndim == 3 else 1
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in weights."""
+        return self.weights.shape[-2], self.weights.shape[-1]
+
+    @cached_property
+    def scaled(self) -> NDArray[np.float64]:
+        """The weights over the divisor."""
+        return self.weights / self.divisor
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The least and the greatest response that pixels within 0..255 can give."""
+        positive = float(self.scaled[self.scaled > 0].sum())
+        negative = float(self.scaled[self.scaled < 0].sum())
+        return 255 * negative + self.bias, 255 * positive + self.bias
+
+    def flipped(self) -> Kernel:
+        """Rotated by 180 degrees: turns cross-correlation into convolution in the mathematical sense."""
+        return replace(self, weights=self.weights[..., ::-1, ::-1])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Kernel):
+            return NotImplemented
+        return self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def _identity(self) -> tuple[Any, ...]:
+        w = self.weights
+        words = (self.name, self.description, self.source, self.tags)
+        return (w.shape, w.tobytes(), self.divisor, self.bias, self.range, *words)
+
+
+def _checked_weights(weights: Any, label: str) -> NDArray[np.float64]:
+    """The weights as a read-only float64 array of their own, or an error that says what is wrong with them."""
+    ragged = isinstance(weights, Sequence) and _ragged(weights)
+    if ragged:
+        raise KernelError(f"{label}: every row of the weights must be equally long")
+    try:
+        array = np.array(weights, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise KernelError(f"{label}: weights must be numbers in rows, (KH, KW) or (3, KH, KW)") from None
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[0] != 3):
+        raise KernelError(f"{label}: weights must have the shape (KH, KW) or (3, KH, KW), not {array.shape}")
+    if array.size == 0:
+        raise KernelError(f"{label}: weights are empty")
+    if not np.isfinite(array).all():
+        raise KernelError(f"{label}: weights must be finite, but NaN or infinity is among them")
+    array.setflags(write=False)
+    return array
+
+
+def _ragged(rows: Sequence[Any]) -> bool:
+    nested = [row for row in rows if isinstance(row, Sequence | np.ndarray) and not isinstance(row, str)]
+    if not nested:
+        return False
+    return len(nested) != len(rows) or len({len(row) for row in nested}) > 1 or any(map(_ragged, nested))

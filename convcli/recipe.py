@@ -1,0 +1,176 @@
+"""A recipe: kernels, geometry, channels and range, settled before the first pixel; and what it makes of an array."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli import engine
+from convcli.errors import RecipeError
+from convcli.geometry import Geometry
+from convcli.kernel import Kernel
+from convcli.presets import load_kernel
+from convcli.tone import normalize, range_of, tone_of
+from convcli.words import CHANNELS
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to do to a picture, checked.
+
+    kernels: applied in order, each to the pixels that the one before it gave.
+    channels: "each", "sum" (depth), "gray" (luma first), or None: sum for a kernel of depth 3, else each.
+    range: "clip", "abs", "normalize", "offset", "raw" (float32 responses), or None: the kernel's own, else clip.
+    """
+
+    kernels: tuple[Kernel, ...]
+    geometry: Geometry = Geometry()
+    channels: str | None = None
+    range: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.kernels:
+            raise RecipeError("a recipe needs at least one kernel")
+        if self.channels is not None and self.channels not in CHANNELS:
+            raise RecipeError(f"channels must be one of {', '.join(CHANNELS)}, not {self.channels!r}")
+        if self.range not in (None, "raw"):
+            range_of(str(self.range))
+        deep = next((k for k in self.kernels if k.depth > 1), None)
+        if deep and self.channels not in (None, "sum"):
+            raise RecipeError(f"{deep.label} has depth {deep.depth}: it needs channels=sum, not {self.channels!r}")
+
+    def output(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of what the whole chain makes of a picture of (height, width)."""
+        for kernel in self.kernels:
+            size = self.geometry.output(size, kernel.size)
+        return size
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """Pixels (H, W) or (H, W, C), the range that made them, and how many samples saturated below and above."""
+
+    pixels: NDArray[Any]
+    range: str
+    below: int = 0
+    above: int = 0
+
+
+def run(image: NDArray[Any], recipe: Recipe, *, count: bool = False, threads: int | None = None) -> Filtered:
+    """The recipe applied to an array (H, W) or (H, W, C) of uint8, uint16 or float32.
+
+    Raises RecipeError where the picture's channels do not match, GeometryError where a kernel does not fit.
+    """
+    last = len(recipe.kernels) - 1
+    below = above = 0
+    for step, kernel in enumerate(recipe.kernels):
+        range_ = recipe.range or kernel.range or "clip"
+        if range_ == "raw" and step < last:
+            range_ = kernel.range or "clip"
+        depth = recipe.channels == "sum" or kernel.depth > 1
+        if recipe.channels == "gray":
+            image = luma(image)
+        _check_depth(image, kernel, depth)
+        tone = None if range_ in ("raw", "normalize") else tone_of(range_, image.dtype)
+        done = engine.convolve(
+            image, kernel, recipe.geometry, depth=depth, tone=tone, count=count, threads=threads
+        )
+        below, above = below + done.below, above + done.above
+        image = normalize(done.pixels, image.dtype) if range_ == "normalize" else done.pixels
+    return Filtered(image, range_, below, above)
+
+
+def luma(image: NDArray[Any]) -> NDArray[Any]:
+    """Gray from colour, ITU-R BT.601: 0.299 R + 0.587 G + 0.114 B; (H, W, 3) to (H, W), gray stays as it is.
+
+    On 8 bits it is Pillow's convert("L"), to the last bit: sixteen fractional bits, rounded half up.
+    """
+    if image.ndim == 2 or image.shape[2] == 1:
+        return image.reshape(image.shape[:2])
+    red, green, blue = (image[:, :, i] for i in range(3))
+    if image.dtype.kind == "f":
+        return (0.299 * red + 0.587 * green + 0.114 * blue).astype(image.dtype)
+    wide = np.uint32 if image.dtype == np.uint8 else np.uint64
+    total = 19595 * red.astype(wide) + 38470 * green.astype(wide) + 7471 * blue.astype(wide)
+    return ((total + 0x8000) >> 16).astype(image.dtype)
+
+
+def filter_image(
+    a: NDArray[Any],
+    kernel: Kernel | str | NDArray[Any] | Sequence[Any],
+    stride: int | tuple[int, int] = 1,
+    padding: Any = "same",
+    padding_mode: str = "zeros",
+    padding_value: float = 0,
+    dilation: int | tuple[int, int] = 1,
+    flip: bool = False,
+    channels: str | None = "each",
+    range: str | None = "clip",
+    *,
+    threads: int | None = None,
+) -> NDArray[Any]:
+    """Filter a picture: slide the kernel over it and return the feature map.
+
+    a: uint8, uint16 or float32, shape (H, W) or (H, W, C); not modified. White is 255, 65535 or 1.0.
+    kernel: a Kernel, a SPEC ("sobel-x", "gaussian:sigma=2", "my.yaml", "0 -1 0; -1 5 -1; 0 -1 0"), or weights as an
+        array (KH, KW) or (3, KH, KW).
+    stride, dilation: a number, or (vertical, horizontal).
+    padding: "same", "valid", "full", a number, (PY, PX) or (top, bottom, left, right).
+    padding_mode: zeros, constant (with padding_value, on the 0..255 scale), replicate, reflect, symmetric, circular.
+    flip: rotate the kernel by 180 degrees first: convolution in the mathematical sense.
+    channels: "each" filters every channel by itself; "sum" spans them (depth) and gives one map; "gray" takes the luma
+        first. A kernel of depth 3 always spans the channels.
+    range: how responses become pixels: "clip", "abs", "normalize", "offset"; "raw" gives the float32 responses;
+        None is the kernel's own range.
+    threads: how many threads the engine may use; the result does not depend on it.
+
+    Returns an array of a's dtype (float32 for "raw"), (H', W') or (H', W', C).
+    Raises ConvcliError for wrong arguments.
+
+    >>> import numpy as np
+    >>> filter_image(np.eye(3, dtype=np.uint8) * 90, "1 1 1; 1 1 1; 1 1 1 / 9", padding="valid")
+    array([[30]], dtype=uint8)
+    """
+    checked = picture(a)
+    chosen = override(_as_kernel(kernel), flip=flip)
+    geometry = Geometry.of(stride, padding, padding_mode, padding_value, dilation)
+    if chosen.depth > 1 and channels == "each":
+        channels = "sum"
+    return run(checked, Recipe((chosen,), geometry, channels, range), threads=threads).pixels
+
+
+def picture(a: Any) -> NDArray[Any]:
+    """The array, if it is one that the engine takes."""
+    if not isinstance(a, np.ndarray):
+        raise RecipeError(f"a picture must be a NumPy array, not {type(a).__name__}")
+    if a.dtype not in (np.uint8, np.uint16, np.float32):
+        raise RecipeError(f"a picture must be uint8, uint16 or float32, not {a.dtype}; convert it with astype")
+    if a.ndim not in (2, 3) or 0 in a.shape:
+        raise RecipeError(f"a picture must have the shape (H, W) or (H, W, C), nothing empty, not {a.shape}")
+    return a
+
+
+def _as_kernel(kernel: Any) -> Kernel:
+    if isinstance(kernel, Kernel):
+        return kernel
+    return load_kernel(kernel) if isinstance(kernel, str) else Kernel(kernel)
+
+
+def _check_depth(image: NDArray[Any], kernel: Kernel, depth: bool) -> None:
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    if depth and kernel.depth > 1 and channels != kernel.depth:
+        raise RecipeError(
+            f"{kernel.label} has depth {kernel.depth}, but the picture has {channels} channel(s); "
+            "a kernel of depth 1 fits any picture"
+        )
+
+
+def override(kernel: Kernel, divisor: float | None = None, bias: float | None = None, flip: bool = False) -> Kernel:
+    """The kernel with another divisor or bias, or flipped."""
+    changes = {key: value for key, value in (("divisor", divisor), ("bias", bias)) if value is not None}
+    kernel = replace(kernel, **changes) if changes else kernel
+    return kernel.flipped() if flip else kernel

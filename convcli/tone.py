@@ -1,0 +1,57 @@
+"""Responses to pixels: clip, abs, normalize, offset.
+
+On unsigned integers the result is rounded half to even and saturated to the type's range. A float picture has the full
+scale 1.0 but no bounds, so nothing is rounded or saturated there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.errors import RecipeError
+from convcli.words import RANGES
+
+_FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
+
+
+@dataclass(frozen=True)
+class Tone:
+    """What the engine does to a response r on its way to a pixel: |r| if `absolute`, then `+ offset`, then saturate."""
+
+    absolute: bool = False
+    offset: float = 0.0
+
+
+def full_scale(dtype: Any) -> float:
+    """What white is in pictures of this dtype: 255, 65535 or 1.0."""
+    return _FULL_SCALE[np.dtype(dtype).name]
+
+
+def tone_of(name: str, dtype: Any) -> Tone:
+    """The tone of the ranges that need no look at the whole picture: clip, abs, offset."""
+    if name == "offset":
+        return Tone(offset={"uint8": 128.0, "uint16": 32768.0, "float32": 0.5}[np.dtype(dtype).name])
+    return Tone(absolute=name == "abs")
+
+
+def range_of(name: str) -> str:
+    """The range of that name."""
+    if name not in RANGES:
+        raise RecipeError(f"range must be one of {', '.join(RANGES)}, not {name!r}")
+    return name
+
+
+def normalize(responses: NDArray[np.float32], dtype: Any) -> NDArray[Any]:
+    """The least response to 0 and the greatest to full scale, over the whole array; all to 0 where they are equal."""
+    low, high = float(responses.min()), float(responses.max())
+    if high == low:
+        return np.zeros(responses.shape, dtype)
+    scale = full_scale(dtype) / (high - low)
+    stretched = (responses - np.float32(low)) * np.float32(scale)
+    if np.dtype(dtype).kind == "f":
+        return stretched.astype(dtype, copy=False)
+    return np.rint(stretched, out=stretched).clip(0, full_scale(dtype)).astype(dtype)

@@ -1,0 +1,16 @@
+"""The words a user chooses among, shared by the checks, the help text and the documentation. Imports nothing."""
+
+PADDING_MODES = ("zeros", "constant", "replicate", "reflect", "symmetric", "circular")
+
+# What other tools call these modes, where the word has only one meaning among them.
+SYNONYMS = {
+    "zero": "zeros",
+    "edge": "replicate",
+    "nearest": "replicate",
+    "mirror": "reflect",
+    "wrap": "circular",
+    "tile": "circular",
+}
+
+RANGES = ("clip", "abs", "normalize", "offset")
+CHANNELS = ("each", "sum", "gray")
