@@ -160,9 +160,7 @@ def padding_of(value: Any) -> str | tuple[int, int, int, int]:
     """Padding in its plainest form: a name, or (top, bottom, left, right)."""
     if isinstance(value, str):
         if value not in ("valid", "same", "full"):
-            raise GeometryError(
-                f"padding must be valid, same, full, P, PY,PX or TOP,BOTTOM,LEFT,RIGHT, not {value!r}"
-            )
+            raise GeometryError(f"padding must be valid, same, full, P, PY,PX or TOP,BOTTOM,LEFT,RIGHT, not {value!r}")
         return value
     if isinstance(value, Sequence):
         sides = tuple(whole("padding", side, least=0) for side in value)

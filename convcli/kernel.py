@@ -116,7 +116,7 @@ def _checked_weights(weights: Any, label: str) -> NDArray[np.float64]:
     return array
 
 
-def _ragged(rows: Sequence[Any]) -> bool:
+def _ragged(rows: Any) -> bool:
     nested = [row for row in rows if isinstance(row, Sequence | np.ndarray) and not isinstance(row, str)]
     if not nested:
         return False

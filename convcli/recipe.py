@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ class Recipe:
     """
 
     kernels: tuple[Kernel, ...]
-    geometry: Geometry = Geometry()
+    geometry: Geometry = field(default_factory=Geometry)
     channels: str | None = None
     range: str | None = None
 
@@ -76,9 +76,7 @@ def run(image: NDArray[Any], recipe: Recipe, *, count: bool = False, threads: in
             image = luma(image)
         _check_depth(image, kernel, depth)
         tone = None if range_ in ("raw", "normalize") else tone_of(range_, image.dtype)
-        done = engine.convolve(
-            image, kernel, recipe.geometry, depth=depth, tone=tone, count=count, threads=threads
-        )
+        done = engine.convolve(image, kernel, recipe.geometry, depth=depth, tone=tone, count=count, threads=threads)
         below, above = below + done.below, above + done.above
         image = normalize(done.pixels, image.dtype) if range_ == "normalize" else done.pixels
     return Filtered(image, range_, below, above)
@@ -91,12 +89,13 @@ def luma(image: NDArray[Any]) -> NDArray[Any]:
     """
     if image.ndim == 2 or image.shape[2] == 1:
         return image.reshape(image.shape[:2])
-    red, green, blue = (image[:, :, i] for i in range(3))
+    red, green, blue = np.moveaxis(image, 2, 0)
     if image.dtype.kind == "f":
-        return (0.299 * red + 0.587 * green + 0.114 * blue).astype(image.dtype)
-    wide = np.uint32 if image.dtype == np.uint8 else np.uint64
-    total = 19595 * red.astype(wide) + 38470 * green.astype(wide) + 7471 * blue.astype(wide)
-    return ((total + 0x8000) >> 16).astype(image.dtype)
+        gray = 0.299 * red + 0.587 * green + 0.114 * blue
+    else:
+        wide = np.uint32 if image.dtype == np.uint8 else np.uint64
+        gray = (19595 * red.astype(wide) + 38470 * green.astype(wide) + 7471 * blue.astype(wide) + 0x8000) >> 16
+    return np.asarray(gray, image.dtype)
 
 
 def filter_image(
@@ -171,6 +170,8 @@ def _check_depth(image: NDArray[Any], kernel: Kernel, depth: bool) -> None:
 
 def override(kernel: Kernel, divisor: float | None = None, bias: float | None = None, flip: bool = False) -> Kernel:
     """The kernel with another divisor or bias, or flipped."""
-    changes = {key: value for key, value in (("divisor", divisor), ("bias", bias)) if value is not None}
-    kernel = replace(kernel, **changes) if changes else kernel
+    if divisor is not None:
+        kernel = replace(kernel, divisor=divisor)
+    if bias is not None:
+        kernel = replace(kernel, bias=bias)
     return kernel.flipped() if flip else kernel

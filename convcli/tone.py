@@ -51,7 +51,8 @@ def normalize(responses: NDArray[np.float32], dtype: Any) -> NDArray[Any]:
     if high == low:
         return np.zeros(responses.shape, dtype)
     scale = full_scale(dtype) / (high - low)
-    stretched = (responses - np.float32(low)) * np.float32(scale)
+    stretched: NDArray[Any] = (responses - np.float32(low)) * np.float32(scale)
     if np.dtype(dtype).kind == "f":
         return stretched.astype(dtype, copy=False)
-    return np.rint(stretched, out=stretched).clip(0, full_scale(dtype)).astype(dtype)
+    rounded: NDArray[Any] = np.rint(stretched, out=stretched).clip(0, full_scale(dtype)).astype(dtype)
+    return rounded

@@ -10,7 +10,7 @@ import click
 from convcli.words import CHANNELS, PADDING_MODES, RANGES, SYNONYMS
 
 
-class Numbers(click.ParamType):
+class Numbers(click.ParamType[Any]):
     """`N` or several whole numbers set off by commas: a number, or a tuple of one of the allowed lengths."""
 
     name = "numbers"

@@ -15,7 +15,7 @@ from convcli.geometry import Geometry
 from convcli.kernel import Kernel
 from convcli.tone import Tone, full_scale
 
-_NUMPY_MODES = {"replicate": "edge", "reflect": "reflect", "symmetric": "symmetric", "circular": "wrap"}
+_NUMPY_MODES: dict[str, Any] = {"replicate": "edge", "reflect": "reflect", "symmetric": "symmetric", "circular": "wrap"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def convolve(
         padded = np.pad(a.astype(np.float64), wide, constant_values=value)
     else:
         padded = np.pad(a.astype(np.float64), wide, mode=_NUMPY_MODES[geometry.padding_mode])
-    weights = kernel.weights if kernel.weights.ndim == 3 else np.broadcast_to(kernel.weights, (a.shape[2], *kernel.size))
+    weights = np.broadcast_to(kernel.weights, (a.shape[2], *kernel.size))
     (sy, sx), (dy, dx) = geometry.stride, geometry.dilation
     r = np.zeros((rows, columns, a.shape[2]))
     for i in range(kernel.size[0]):
