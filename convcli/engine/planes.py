@@ -1,0 +1,147 @@
+"""conv2d: planes in, planes out, as torch.nn.functional.conv2d means it. Checks the arguments, settles the geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.errors import GeometryError, RecipeError
+from convcli.geometry import Geometry, Pads, whole
+
+_NUMPY_MODES: dict[str, Any] = {"replicate": "edge", "reflect": "reflect", "symmetric": "symmetric", "circular": "wrap"}
+_BLOCK = 4 << 20  # values of the matrix of patches that are made at a time
+
+
+@dataclass(frozen=True)
+class Planes:
+    """A convolution of checked arrays, its geometry settled.
+
+    x: (N, C, H, W); weight: (O, C/groups, KH, KW); bias: (O,); all of one dtype, float32 or float64.
+    rows, columns: for every row and column of the padded planes the one of x that it shows, -1 for zero.
+    output: height and width of a feature map.
+    """
+
+    x: NDArray[Any]
+    weight: NDArray[Any]
+    bias: NDArray[Any]
+    groups: int
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+    output: tuple[int, int]
+
+
+def conv2d(
+    x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int, padding_mode: str
+) -> NDArray[Any]:
+    """The public function without its defaults; see `convcli.engine.conv2d`."""
+    planes = _array("x", x, (3, 4), ("(N, C, H, W)", "(C, H, W)"))
+    if planes.dtype not in (np.float32, np.float64):
+        raise RecipeError(f"x must be float32 or float64, not {planes.dtype}; convert it with astype")
+    batch = planes if planes.ndim == 4 else planes[None]
+    job = _plan(batch, weight, bias, Geometry.of(stride, 0, padding_mode, 0, dilation), padding, groups)
+    out = _run(job)
+    return out if planes.ndim == 4 else out[0]
+
+
+def _plan(x: NDArray[Any], weight: Any, bias: Any, geometry: Geometry, padding: Any, groups: int) -> Planes:
+    groups = whole("groups", groups, least=1)
+    w = _array("weight", weight, (4,), ("(O, C/groups, KH, KW)",)).astype(x.dtype, copy=False)
+    check_channels(x.shape[1], w.shape, groups)
+    if 0 in w.shape or 0 in x.shape[1:]:
+        raise RecipeError(f"x {x.shape} and weight {w.shape} must not be empty")
+    size, kernel = (x.shape[2], x.shape[3]), (w.shape[2], w.shape[3])
+    pads = pads_of(padding, geometry, size, kernel)
+    fixed = Geometry(geometry.stride, (*pads[0], *pads[1]), geometry.padding_mode, 0, geometry.dilation)
+    rows, columns = (border_map(n, pad, geometry.padding_mode) for n, pad in zip(size, pads, strict=True))
+    output = fixed.output(size, kernel)
+    return Planes(x, w, _bias(bias, w), groups, fixed.stride, fixed.dilation, rows, columns, output)
+
+
+def check_channels(channels: int, shape: tuple[int, ...], groups: int) -> None:
+    """Raises RecipeError unless weights of that shape fit that many input channels in that many groups."""
+    for what, number in (("input channels", channels), ("filters", shape[0])):
+        if number % groups:
+            raise RecipeError(f"groups={groups} does not divide the {number} {what}")
+    if shape[1] * groups != channels:
+        raise RecipeError(
+            f"weight {shape} spans {shape[1]} channel(s) in each of {groups} group(s), {shape[1] * groups} together, "
+            f"but the input has {channels}"
+        )
+
+
+def pads_of(padding: Any, geometry: Geometry, size: tuple[int, int], kernel: tuple[int, int]) -> Pads:
+    """Padding as ((top, bottom), (left, right)) in pixels, from any form that conv2d takes.
+
+    "same" puts an odd pixel after, as ONNX's SAME_UPPER does; "same-lower" puts it before, as SAME_LOWER does.
+    """
+    lower = padding == "same-lower" if isinstance(padding, str) else False
+    if isinstance(padding, Sequence) and not isinstance(padding, str) and any(isinstance(p, Sequence) for p in padding):
+        if len(padding) != 2 or not all(isinstance(p, Sequence) and len(p) == 2 for p in padding):
+            raise GeometryError(f"padding must be a number, a pair or ((top, bottom), (left, right)), not {padding!r}")
+        padding = (*padding[0], *padding[1])
+    settled = Geometry.of(geometry.stride, "same" if lower else padding, dilation=geometry.dilation)
+    (top, bottom), (left, right) = settled.pads(size, kernel)
+    return ((bottom, top), (right, left)) if lower else ((top, bottom), (left, right))
+
+
+def border_map(size: int, pads: tuple[int, int], mode: str) -> NDArray[np.intp]:
+    """For every position along a padded axis the position inside that it shows, -1 for zero."""
+    inside = np.arange(size, dtype=np.intp)
+    if mode in _NUMPY_MODES:
+        return np.pad(inside, pads, mode=_NUMPY_MODES[mode])
+    return np.pad(inside, pads, constant_values=-1)
+
+
+def _array(what: str, value: Any, ranks: tuple[int, ...], shapes: tuple[str, ...]) -> NDArray[Any]:
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise RecipeError(f"{what} must be an array of the shape {' or '.join(shapes)}, not ragged lists") from None
+    if array.dtype.kind not in "fiu":
+        raise RecipeError(f"{what} must be an array of real numbers, not of {array.dtype}")
+    if array.ndim not in ranks:
+        raise RecipeError(f"{what} must have the shape {' or '.join(shapes)}, not {array.shape}")
+    return array
+
+
+def _bias(bias: Any, weight: NDArray[Any]) -> NDArray[Any]:
+    if bias is None:
+        return np.zeros(weight.shape[0], weight.dtype)
+    array = _array("bias", bias, (1,), ("(O,)",))
+    if array.shape != weight.shape[:1]:
+        raise RecipeError(f"bias must hold one number for each of the {weight.shape[0]} filters, not {array.shape[0]}")
+    return array.astype(weight.dtype, copy=False)
+
+
+def _run(job: Planes) -> NDArray[Any]:
+    """Every patch as a column of a matrix, some rows of the map at a time, and the filters times that matrix."""
+    filters, depth, kh, kw = job.weight.shape
+    matrix = job.weight.reshape(job.groups, filters // job.groups, depth * kh * kw)
+    rows, columns = job.output
+    (sy, sx), (dy, dx) = job.stride, job.dilation
+    out = np.empty((job.x.shape[0], filters, rows, columns), job.x.dtype)
+    step = max(1, _BLOCK // (job.groups * depth * kh * kw * columns))
+    for image, maps in zip(job.x, out, strict=True):
+        for top in range(0, rows, step):
+            count = min(step, rows - top)
+            band = _padded(image, job.rows[top * sy : (top + count - 1) * sy + (kh - 1) * dy + 1], job.columns)
+            shape = (job.groups, depth, kh, kw, count, columns)
+            a, b, c = band.strides
+            strides = (a * depth, a, b * dy, c * dx, b * sy, c * sx)
+            patches = np.lib.stride_tricks.as_strided(band, shape, strides).reshape(job.groups, depth * kh * kw, -1)
+            maps[:, top : top + count] = (matrix @ patches).reshape(filters, count, columns)
+        maps += job.bias[:, None, None]
+    return out
+
+
+def _padded(image: NDArray[Any], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[Any]:
+    band = image[:, rows][:, :, columns]
+    band[:, rows < 0] = 0
+    band[:, :, columns < 0] = 0
+    return np.ascontiguousarray(band)
