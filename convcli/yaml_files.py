@@ -1,0 +1,216 @@
+"""YAML kernel files -> Kernels.
+
+A file is read as a tree of nodes, which know their line and column, and never as Python objects: nothing in it can
+construct anything, and a number is what a person wrote (`1e-3`, `1/9`), not what YAML 1.1 makes of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from fractions import Fraction
+from typing import Any, NoReturn
+
+import numpy as np
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from convcli.errors import KernelError
+from convcli.kernel import Kernel
+from convcli.rationals import integral, number
+from convcli.words import RANGES
+
+_PLAIN_TAGS = frozenset(
+    f"tag:yaml.org,2002:{tag}" for tag in ("bool", "float", "int", "map", "null", "seq", "str", "timestamp", "value")
+)
+_KEYS = ("name", "description", "weights", "divisor", "bias", "range", "source", "tags")
+_MOST_WEIGHTS = 2048 * 2048
+
+
+def parse_yaml(text: str, file: str, stem: str = "") -> list[Kernel]:
+    """The kernels of a YAML text: one, or several listed under `kernels:`.
+
+    file: what messages call the text. stem: the name of a single kernel that has none of its own.
+    Raises KernelError naming file, line, column, key, and what was expected.
+    """
+    reader = _Reader(file)
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        reader.fail(error.problem_mark, f"not valid YAML: {error.problem or error.context}")
+    except yaml.YAMLError as error:
+        raise KernelError(f"{file}: not valid YAML: {str(error).splitlines()[0]}") from None
+    except RecursionError:
+        raise KernelError(f"{file}: nested too deeply for a kernel file") from None
+    if root is None:
+        raise KernelError(f"{file}: empty; a mapping with `weights:` is expected")
+    return reader.kernels(root, stem)
+
+
+@dataclass
+class _Grids:
+    """What `weights:` held, number by number."""
+
+    shape: tuple[int, ...] = ()
+    flat: list[Fraction] = field(default_factory=list)
+    fractions: bool = False
+
+
+class _Reader:
+    """Turns nodes into kernels; every complaint carries file, line and column."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+    def fail(self, place: Any, message: str) -> NoReturn:
+        mark = getattr(place, "start_mark", place)
+        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise KernelError(f"{self.file}{where}: {message}")
+
+    def kernels(self, root: Node, stem: str) -> list[Kernel]:
+        keys = self.mapping(root, "a mapping with `weights:` or `kernels:`", (*_KEYS, "kernels"))
+        if "kernels" not in keys:
+            return [self.kernel(root, stem)]
+        for key, (place, _) in keys.items():
+            if key != "kernels":
+                self.fail(place, f"{key}: beside `kernels:` nothing else is expected; move it into one of the kernels")
+        found: dict[str, Kernel] = {}
+        for item in self.sequence(keys["kernels"][1], "kernels: a list of kernels"):
+            kernel = self.kernel(item, "")
+            if not kernel.name:
+                self.fail(item, "name: missing; each of several kernels needs one")
+            if kernel.name in found:
+                self.fail(item, f"name: {kernel.name!r} is there twice")
+            found[kernel.name] = kernel
+        if not found:
+            self.fail(keys["kernels"][1], "kernels: an empty list; at least one kernel is expected")
+        return list(found.values())
+
+    def kernel(self, node: Node, stem: str) -> Kernel:
+        keys = self.mapping(node, "a mapping with `weights:`", _KEYS)
+        if "weights" not in keys:
+            self.fail(node, "weights: missing; rows of numbers are expected, as in `- [1, 2, 1]`")
+        grids = self.weights(keys["weights"][1])
+        divisor = self.divisor(keys["divisor"][1], grids) if "divisor" in keys else Fraction(1)
+        if grids.fractions:
+            weights, over = integral(grids.flat, divisor)
+        else:
+            weights, over = [float(w) for w in grids.flat], float(divisor)
+        texts = {key: self.text(keys[key][1], key) for key in ("name", "description", "source") if key in keys}
+        return Kernel(
+            np.array(weights).reshape(grids.shape),
+            divisor=over,
+            bias=float(self.number(keys["bias"][1], "bias")) if "bias" in keys else 0.0,
+            range=self.range(keys["range"][1]) if "range" in keys else None,
+            name=texts.get("name", stem),
+            description=texts.get("description", ""),
+            source=texts.get("source", ""),
+            tags=self.tags(keys["tags"][1]) if "tags" in keys else (),
+            origin=self.file,
+        )
+
+    def mapping(self, node: Node, expected: str, known: tuple[str, ...]) -> dict[str, tuple[Node, Node]]:
+        self.plain(node)
+        if not isinstance(node, MappingNode):
+            self.fail(node, f"{expected} is expected")
+        keys: dict[str, tuple[Node, Node]] = {}
+        for key_node, value in node.value:
+            key = self.text(key_node, "key")
+            if key not in known:
+                near = get_close_matches(key, known, 1)
+                hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
+                self.fail(key_node, f"{key}: unknown key; {hint}")
+            if key in keys:
+                first = keys[key][0].start_mark.line + 1
+                self.fail(key_node, f"{key}: the key is there twice, first in line {first}")
+            keys[key] = key_node, value
+        return keys
+
+    def sequence(self, node: Node, expected: str) -> list[Node]:
+        self.plain(node)
+        if not isinstance(node, SequenceNode):
+            found = f"not {node.value!r}" if isinstance(node, ScalarNode) and node.value else "but none is there"
+            self.fail(node, f"{expected} is expected, {found}")
+        items: list[Node] = node.value
+        return items
+
+    def plain(self, node: Node) -> None:
+        if node.tag not in _PLAIN_TAGS:
+            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+            self.fail(node, f"the tag {tag} is refused; a kernel file holds only text, numbers and lists")
+
+    def scalar(self, node: Node, key: str, expected: str) -> str:
+        self.plain(node)
+        if not isinstance(node, ScalarNode):
+            self.fail(
+                node, f"{key}: {expected} is expected, not a {'list' if isinstance(node, SequenceNode) else 'mapping'}"
+            )
+        return str(node.value)
+
+    def text(self, node: Node, key: str) -> str:
+        value = self.scalar(node, key, "text")
+        if not value.strip():
+            self.fail(node, f"{key}: text is expected, but none is there")
+        return value.strip()
+
+    def number(self, node: Node, key: str) -> Fraction:
+        word = self.scalar(node, key, "a number")
+        try:
+            return number(word.strip())
+        except ValueError as error:
+            self.fail(node, f"{key}: {error}")
+
+    def divisor(self, node: Node, grids: _Grids) -> Fraction:
+        if isinstance(node, ScalarNode) and node.value == "sum":
+            total = sum(grids.flat, Fraction(0))
+            if total == 0:
+                self.fail(node, "divisor: the weights sum to zero, so `sum` cannot divide; a number is expected")
+            return total
+        divisor = self.number(node, "divisor")
+        if divisor == 0:
+            self.fail(node, "divisor: must not be zero; a number or the word `sum` is expected")
+        return divisor
+
+    def range(self, node: Node) -> str:
+        word = self.text(node, "range")
+        if word not in RANGES:
+            self.fail(node, f"range: one of {', '.join(RANGES)} is expected, not {word!r}")
+        return word
+
+    def tags(self, node: Node) -> tuple[str, ...]:
+        return tuple(self.text(item, "tags") for item in self.sequence(node, "tags: a list of words"))
+
+    def weights(self, node: Node) -> _Grids:
+        rows = self.sequence(node, "weights: a list of rows")
+        grids = _Grids()
+        first = rows[0] if rows else None
+        if isinstance(first, SequenceNode) and first.value and isinstance(first.value[0], SequenceNode):
+            if len(rows) != 3:
+                self.fail(node, f"weights: {len(rows)} grids, expected 3 (red, green, blue) or one grid of rows")
+            shapes = [self.grid(plane, f"weights: grid {i}", grids) for i, plane in enumerate(rows, 1)]
+            for i, shape in enumerate(shapes[1:], 2):
+                if shape != shapes[0]:
+                    size, wanted = "x".join(map(str, shape)), "x".join(map(str, shapes[0]))
+                    self.fail(rows[i - 1], f"weights: grid {i} is {size}, expected {wanted} as grid 1")
+            grids.shape = (3, *shapes[0])
+        else:
+            grids.shape = self.grid(node, "weights", grids)
+        return grids
+
+    def grid(self, node: Node, key: str, grids: _Grids) -> tuple[int, int]:
+        rows = self.sequence(node, f"{key}: a list of rows")
+        if not rows:
+            self.fail(node, f"{key}: empty; rows of numbers are expected, as in `- [1, 2, 1]`")
+        width = 0
+        for index, row in enumerate(rows, 1):
+            items = self.sequence(row, f"{key}: row {index}: a list of numbers, as in `[1, 2, 1]`,")
+            if not items:
+                self.fail(row, f"{key}: row {index} is empty; numbers are expected")
+            if width and len(items) != width:
+                self.fail(row, f"{key}: row {index} has {len(items)} values, expected {width} as in row 1")
+            width = len(items)
+            if len(grids.flat) + width > _MOST_WEIGHTS:
+                self.fail(row, f"{key}: more than {_MOST_WEIGHTS} weights")
+            grids.flat += [self.number(item, f"{key}: row {index}, value {i}") for i, item in enumerate(items, 1)]
+            grids.fractions |= any("/" in item.value for item in items)
+        return len(rows), width
