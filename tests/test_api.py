@@ -1,0 +1,163 @@
+"""The Python API: public names, arguments, errors, and what an import costs."""
+
+import json
+import subprocess
+import sys
+import typing
+
+import naive
+import numpy as np
+import pytest
+
+import convcli
+from convcli import ConvcliError, Kernel, filter_image
+
+SOBEL = [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]
+
+
+def picture(shape=(12, 15, 3), dtype=np.uint8):
+    noise = np.random.default_rng(9).random(shape)
+    return (noise * naive.FULL_SCALE[np.dtype(dtype).name]).astype(dtype)
+
+
+def modules_after(code):
+    """The modules that a fresh Python holds after running the code."""
+    code += "\nimport sys, json; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+HEAVY = {"numpy", "PIL", "rich", "numba", "llvmlite", "yaml", "scipy", "torch"}
+
+
+def test_importing_costs_nothing():
+    assert not modules_after("import convcli") & (HEAVY | {"click"})
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["-h"]])
+def test_help_and_version_import_click_and_nothing_heavy(arguments):
+    code = (
+        f"import sys; sys.argv = ['convcli', *{arguments}]\nfrom convcli.cli import main\nmain(standalone_mode=False)"
+    )
+    modules = modules_after(code)
+    assert "click" in modules and not modules & HEAVY
+
+
+def test_public_names_are_listed_and_loaded_when_used():
+    assert set(convcli.__all__) <= set(dir(convcli))
+    for name in convcli.__all__:
+        assert getattr(convcli, name).__doc__
+    with pytest.raises(AttributeError, match="'convcli' has no attribute 'sobel'"):
+        convcli.sobel  # noqa: B018 - the access is what is tested
+
+
+def test_public_functions_are_typed():
+    for name in ("filter_image", "load_kernel", "output_size", "conv2d"):
+        hints = typing.get_type_hints(getattr(convcli, name))
+        assert "return" in hints, name
+
+
+def test_errors_are_value_errors_with_an_exit_code():
+    from convcli import errors
+
+    assert issubclass(ConvcliError, ValueError)
+    codes = {"ConvcliError": 1, "ImageError": 1, "RecipeError": 2, "KernelError": 2, "GeometryError": 2}
+    for name, code in codes.items():
+        assert issubclass(getattr(errors, name), ConvcliError) and getattr(errors, name).exit_code == code
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("shape", [(12, 15), (12, 15, 1), (12, 15, 3), (12, 15, 4)])
+def test_filter_image_keeps_dtype_and_shape(dtype, shape):
+    a = picture(shape, dtype)
+    before = a.copy()
+    y = filter_image(a, SOBEL)
+    assert y.dtype == dtype and y.shape == shape
+    np.testing.assert_allclose(y, naive.convolve(a, SOBEL), rtol=1e-5, atol=1e-6)
+    raw = filter_image(a, SOBEL, range="raw")
+    assert raw.dtype == np.float32
+    np.testing.assert_allclose(raw, naive.convolve(a, SOBEL, range="raw"), rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(a, before)
+
+
+def test_filter_image_hands_every_argument_on():
+    a = picture()
+    how = {
+        "stride": (2, 1),
+        "padding": (0, 3, 1, 2),
+        "padding_mode": "constant",
+        "padding_value": 77,
+        "dilation": (1, 2),
+    }
+    weights = np.arange(6).reshape(2, 3) - 2.0
+    for range_ in ("clip", "abs", "offset"):
+        want = naive.convolve(a, weights, range=range_, **how)
+        np.testing.assert_array_equal(filter_image(a, weights, range=range_, **how), want)
+    turned = filter_image(a, weights, flip=True, **how)
+    np.testing.assert_array_equal(turned, naive.convolve(a, weights[::-1, ::-1], **how))
+
+
+def test_filter_image_takes_kernels_lists_and_arrays():
+    a, kernel = picture(), Kernel(SOBEL, divisor=4, bias=10, range="abs")
+    want = naive.convolve(a, SOBEL, divisor=4, bias=10)
+    np.testing.assert_array_equal(filter_image(a, kernel), want)
+    np.testing.assert_array_equal(filter_image(a, kernel, range=None), naive.convolve(a, SOBEL, 4, 10, range="abs"))
+    for weights in (SOBEL, tuple(map(tuple, SOBEL)), np.array(SOBEL, np.int8), np.array(SOBEL, np.float32)):
+        np.testing.assert_array_equal(filter_image(a, weights), naive.convolve(a, SOBEL))
+
+
+def test_channels_sum_and_gray():
+    a = picture()
+    np.testing.assert_array_equal(filter_image(a, SOBEL, channels="sum"), naive.convolve(a, SOBEL, depth=True))
+    deep = np.random.default_rng(1).integers(-3, 4, (3, 3, 3))
+    for channels in ("sum", "each", None):
+        np.testing.assert_array_equal(filter_image(a, deep, channels=channels), naive.convolve(a, deep, depth=True))
+    gray = np.rint(0.299 * a[:, :, 0] + 0.587 * a[:, :, 1] + 0.114 * a[:, :, 2]).astype(np.uint8)
+    assert np.abs(filter_image(a, [[1]], channels="gray").astype(int) - gray).max() <= 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_normalize_stretches_the_whole_map_to_full_scale(dtype):
+    a, top = picture(dtype=dtype), naive.FULL_SCALE[np.dtype(dtype).name]
+    y = filter_image(a, SOBEL, range="normalize")
+    assert y.dtype == dtype and y.min() == 0 and y.max() == top
+    r = naive.convolve(a, SOBEL, range="raw")
+    np.testing.assert_allclose(y, (r - r.min()) / (r.max() - r.min()) * top, atol=1 if top > 1 else 1e-5)
+    assert not filter_image(np.full((3, 3), top, dtype), [[1]], range="normalize").any()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"a": [[1, 2]]}, "must be a NumPy array, not list"),
+        ({"a": np.zeros((3, 3))}, "must be uint8, uint16 or float32, not float64"),
+        ({"a": np.zeros((3, 3), bool)}, "must be uint8, uint16 or float32, not bool"),
+        ({"a": np.zeros(5, np.uint8)}, r"shape \(H, W\) or \(H, W, C\)"),
+        ({"a": np.zeros((0, 3), np.uint8)}, "nothing empty"),
+        ({"a": np.zeros((2, 3, 4, 5), np.uint8)}, r"shape \(H, W\) or \(H, W, C\)"),
+        ({"kernel": [[1, 2], [3]]}, "equally long"),
+        ({"kernel": []}, "weights"),
+        ({"kernel": [[float("nan")]]}, "finite"),
+        ({"kernel": [["a"]]}, "must be numbers"),
+        ({"kernel": np.zeros((2, 3, 3))}, r"\(KH, KW\) or \(3, KH, KW\)"),
+        ({"kernel": np.zeros((3, 3, 3)), "channels": "gray"}, "channels=sum"),
+        ({"a": np.zeros((5, 5), np.uint8), "kernel": np.zeros((3, 3, 3))}, "1 channel"),
+        ({"stride": 0}, "stride must be at least 1, not 0"),
+        ({"padding": "none"}, "not 'none'"),
+        ({"padding_mode": "mirrored"}, "not 'mirrored'"),
+        ({"dilation": -2}, "dilation must be at least 1, not -2"),
+        ({"channels": "every"}, "not 'every'"),
+        ({"range": "stretch"}, "not 'stretch'"),
+        ({"kernel": np.ones((40, 3)), "padding": "valid"}, "does not fit: height"),
+    ],
+)
+def test_wrong_arguments_are_named(wrong, message):
+    arguments = {"a": picture(), "kernel": SOBEL, **wrong}
+    with pytest.raises(ConvcliError, match=message):
+        filter_image(**arguments)
+
+
+def test_output_size_is_the_size_of_the_map():
+    a = picture()
+    how = {"stride": (2, 3), "padding": (1, 0, 2, 2), "dilation": 2}
+    assert filter_image(a, SOBEL, **how).shape[:2] == convcli.output_size(a.shape[:2], 3, **how)
