@@ -276,8 +276,10 @@ def bicycle(scene: Scene) -> None:
         scene.ring(x, hub, radius - 1.5, (24, 22, 28), 4.2)
         scene.ring(x, hub, radius - 4.6, (196, 184, 180), 1.2)
         angles = np.arange(0, 2 * np.pi, np.pi / 14)
-        spokes = [[(x + 3 * np.cos(a + 1.2 * (-1) ** i), hub + 3 * np.sin(a + 1.2 * (-1) ** i)),
-                   (x + (radius - 5) * np.cos(a), hub + (radius - 5) * np.sin(a))] for i, a in enumerate(angles)]  # fmt: skip
+        inner, outer = angles + 1.2 * (-1) ** np.arange(28), radius - 5
+        starts = zip(x + 3 * np.cos(inner), hub + 3 * np.sin(inner), strict=True)
+        ends = zip(x + outer * np.cos(angles), hub + outer * np.sin(angles), strict=True)
+        spokes = list(zip(starts, ends, strict=True))
         scene.lines(spokes, (214, 202, 196), 0.5)
         scene.ring(x, hub, 2, (60, 56, 62), 4)
     seat, crank, head = (152, hub - 34), (165, hub + 4), (214, hub - 40)
