@@ -52,10 +52,14 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Filtered:
-    """Pixels (H, W) or (H, W, C), the range that made them, and how many samples saturated below and above."""
+    """Pixels (H, W) or (H, W, C), the last range that was used, and how many samples saturated below and above.
+
+    `samples` is out of how many: those of every step of the chain.
+    """
 
     pixels: NDArray[Any]
     range: str
+    samples: int = 0
     below: int = 0
     above: int = 0
 
@@ -66,7 +70,7 @@ def run(image: NDArray[Any], recipe: Recipe, *, count: bool = False, threads: in
     Raises RecipeError where the picture's channels do not match, GeometryError where a kernel does not fit.
     """
     last = len(recipe.kernels) - 1
-    below = above = 0
+    samples = below = above = 0
     for step, kernel in enumerate(recipe.kernels):
         range_ = recipe.range or kernel.range or "clip"
         if range_ == "raw" and step < last:
@@ -77,9 +81,9 @@ def run(image: NDArray[Any], recipe: Recipe, *, count: bool = False, threads: in
         _check_depth(image, kernel, depth)
         tone = None if range_ in ("raw", "normalize") else tone_of(range_, image.dtype)
         done = engine.convolve(image, kernel, recipe.geometry, depth=depth, tone=tone, count=count, threads=threads)
-        below, above = below + done.below, above + done.above
+        samples, below, above = samples + done.pixels.size, below + done.below, above + done.above
         image = normalize(done.pixels, image.dtype) if range_ == "normalize" else done.pixels
-    return Filtered(image, range_, below, above)
+    return Filtered(image, range_, samples, below, above)
 
 
 def luma(image: NDArray[Any]) -> NDArray[Any]:

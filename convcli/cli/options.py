@@ -93,6 +93,9 @@ range_opt = click.option(
     "offset: zero becomes mid-gray. [default: the kernel's own, else clip]",
 )  # fmt: skip
 force_opt = click.option("-f", "--force", is_flag=True, help="Overwrite an output that exists.")
+format_opt = click.option(
+    "--format", "format_", metavar="EXT", help="Format to write (png, jpg, tiff, npy ...) instead of the suffix's."
+)
 
 _RECIPE = (
     kernel_opt, stride_opt, padding_opt, padding_mode_opt, padding_value_opt, dilation_opt, flip_opt,

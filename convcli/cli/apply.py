@@ -1,0 +1,48 @@
+"""`convcli apply`: one picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from convcli.cli.options import force_opt, format_opt, recipe_from, recipe_options
+
+
+@click.command()
+@recipe_options
+@format_opt
+@force_opt
+@click.argument("source", metavar="INPUT")
+@click.argument("output", metavar="OUTPUT")
+def apply(source: str, output: str, format_: str | None, force: bool, **recipe_words: Any) -> None:
+    """Filter the picture INPUT with a kernel and write the result to OUTPUT.
+
+    The kernel slides over the picture; its weights multiply the pixels under it and the products are summed. OUTPUT's
+    suffix names the format; .npy gets the float32 responses themselves. "-" is standard input or output.
+
+    \b
+    Example:
+      convcli apply --kernel sobel-x samples/scene.png edges.png
+    """
+    recipe = recipe_from(**recipe_words)
+    from convcli.filtering import filter_file
+    from convcli.images import Target
+
+    target = Target.of(output, format_)
+    done = filter_file(source, output, recipe, target, force=force)
+    click.echo(_line(source, output, recipe.kernels, done), err=True)
+    if done.notice:
+        click.echo(f"Note: {done.notice}.", err=True)
+
+
+def _line(source: str, output: str, kernels: Any, done: Any) -> str:
+    """One line: what was read, the kernel, the output's size, the time."""
+    from convcli.files import shown
+
+    (height, width), (out_height, out_width) = done.size, done.output_size
+    chain = ", ".join(f"{k.name or 'kernel'} {k.size[1]}x{k.size[0]}" for k in kernels)
+    return (
+        f"{shown(source)}: {done.format} {done.mode} {width}x{height}; {chain}, range {done.range}; "
+        f"{shown(output)}: {out_width}x{out_height}; {done.seconds:.2f} s"
+    )

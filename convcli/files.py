@@ -1,0 +1,144 @@
+"""Files: where an output may go, and how it gets there whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from convcli.errors import ConvcliError, RecipeError
+
+_PART = ".convcli-part"
+
+
+def check_output(path: str | Path, force: bool) -> None:
+    """Raise where an output of that name can't be written, before any work is done."""
+    path = Path(path)
+    folder = path.parent
+    if path.is_symlink() and not path.exists():
+        raise ConvcliError(f"{shown(path)} is a link to nothing; remove it or name another output")
+    if path.is_dir():
+        raise ConvcliError(f"{shown(path)} is a folder; name a file in it")
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "does not exist"
+        raise ConvcliError(f"output folder {shown(folder)} {what}; create it first")
+    if path.exists():
+        if not force and _regular(path):
+            raise ConvcliError(f"{shown(path)} exists; --force overwrites it")
+        folder = path.resolve().parent
+    if _regular(path) and not os.access(folder, os.W_OK | os.X_OK):
+        raise ConvcliError(f"output folder {shown(folder)} is read-only; choose another one")
+
+
+@contextlib.contextmanager
+def whole(path: str | Path, force: bool) -> Iterator[BinaryIO]:
+    """A stream whose content becomes the file `path` when the block ends well, and leaves nothing when it fails.
+
+    The bytes go to a temporary name in the same folder, which then takes the place of the old file in one step. A link
+    is followed, and stays. A device or a pipe is written to directly.
+    """
+    target = Path(os.path.realpath(path))
+    if not _regular(target):
+        with target.open("wb") as stream:
+            yield stream
+        return
+    try:
+        part, stream = _part_of(target)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    try:
+        with stream:
+            yield stream
+            stream.flush()
+            if not force and target.exists():
+                raise ConvcliError(f"{shown(path)} has appeared meanwhile; --force overwrites it")
+            if os.name == "posix":  # while the lock is held, so that nobody takes the name over
+                part.replace(target)
+        if os.name != "posix":
+            part.replace(target)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        if isinstance(error, OSError):
+            raise _unwritable(path, error) from None
+        raise
+
+
+def _unwritable(path: str | Path, error: OSError) -> ConvcliError:
+    return ConvcliError(f"{shown(path)} can't be written: {error.strerror or error}")
+
+
+def standard_input() -> bytes:
+    """All of standard input."""
+    if sys.stdin.isatty():
+        raise RecipeError("standard input is a terminal; pipe a picture into it, or name a file")
+    return sys.stdin.buffer.read()
+
+
+def standard_output() -> Any:
+    """Standard output for bytes; a terminal is refused."""
+    if sys.stdout.isatty():
+        raise RecipeError("a picture is not written to a terminal; redirect standard output, or name a file")
+    return sys.stdout.buffer
+
+
+def shown(path: str | Path) -> str:
+    """A path as a message shows it: printable, on one line."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _regular(path: Path) -> bool:
+    """A regular file, or nothing yet; not a device, a pipe or a folder."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return True
+
+
+def _part_of(target: Path) -> tuple[Path, BinaryIO]:
+    """The temporary file for `target`, locked and empty.
+
+    Its name follows from the target's, so what a killed run left behind is taken over by the next run. The lock tells
+    a leftover from a file that another process is writing now.
+    """
+    name = target.name
+    if len(os.fsencode(name)) > 200:
+        name = sha256(os.fsencode(name)).hexdigest()[:32]
+    part = target.parent / f".{name}{_PART}"
+    stream = os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | _NOFOLLOW, 0o666), "r+b")
+    if _locked(stream) and _names(part, stream):
+        stream.truncate(0)
+        return part, stream
+    stream.close()
+    raise ConvcliError(f"{shown(target)} is being written by another process; wait for it, or name another output")
+
+
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
+def _locked(stream: BinaryIO) -> bool:
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
+def _names(part: Path, stream: BinaryIO) -> bool:
+    """Whether the name still stands for the open file: its last owner may have renamed it before we had the lock."""
+    try:
+        return os.path.samestat(part.stat(), os.fstat(stream.fileno()))
+    except FileNotFoundError:
+        return False

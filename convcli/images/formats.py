@@ -1,0 +1,72 @@
+"""Formats: the one that a suffix names, and what each can hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from convcli.errors import RecipeError
+from convcli.files import shown
+
+# What a file of the format gives back as it was written. Quantized or thresholded formats stand below.
+HOLDS: dict[str, tuple[str, ...]] = {
+    "AVIF": ("L", "RGB", "RGBA"),
+    "BMP": ("L", "RGB"),
+    "DDS": ("L", "LA", "RGB", "RGBA"),
+    "DIB": ("L", "RGB"),
+    "EPS": ("L", "RGB", "CMYK"),
+    "GIF": ("L", "RGB", "RGBA"),
+    "ICO": ("L", "LA", "RGB", "RGBA"),
+    "IM": ("L", "LA", "RGB", "RGBA", "CMYK", "I;16", "F", "I"),
+    "JPEG": ("L", "RGB", "CMYK"),
+    "JPEG2000": ("L", "LA", "RGB", "RGBA", "CMYK", "I;16"),
+    "MSP": ("1",),
+    "PCX": ("L", "RGB"),
+    "PDF": ("L", "LA", "RGB", "RGBA", "CMYK"),
+    "PNG": ("L", "LA", "RGB", "RGBA", "I;16"),
+    "PPM": ("L", "RGB", "I;16", "F"),
+    "QOI": ("RGB", "RGBA"),
+    "SGI": ("L", "RGB", "RGBA"),
+    "SPIDER": ("F",),
+    "TGA": ("L", "LA", "RGB", "RGBA"),
+    "TIFF": ("L", "LA", "RGB", "RGBA", "CMYK", "I;16", "F", "I"),
+    "WEBP": ("RGB", "RGBA"),
+    "XBM": ("1",),
+}
+NPY = "NPY"  # the responses themselves, as NumPy keeps arrays
+
+# The formats of most jobs, so that Pillow's forty plug-ins need not be imported to know a suffix.
+_COMMON = {
+    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP", ".bmp": "BMP",
+    ".gif": "GIF", ".ppm": "PPM", ".pgm": "PPM", ".npy": NPY,
+}  # fmt: skip
+
+
+def format_of(path: str | Path, word: str | None = None) -> str:
+    """The format to write: the one that `word` names (png, .png), else the one of the path's suffix."""
+    suffix = "." + word.lower().lstrip(".") if word else Path(path).suffix.lower()
+    if not suffix:
+        name = "standard output" if str(path) == "-" else shown(path)
+        raise RecipeError(f"{name} has no suffix that names a format; add one, or say --format png")
+    if suffix in _COMMON:
+        return _COMMON[suffix]
+    known = suffixes()
+    if suffix in known:
+        return known[suffix]
+    raise RecipeError(f"{shown(suffix)} names no format that can be written; choose from {' '.join(sorted(known))}")
+
+
+def suffixes() -> dict[str, str]:
+    """Every suffix that can be written, and its format."""
+    from PIL import Image
+
+    Image.init()
+    known = {suffix: name for suffix, name in Image.registered_extensions().items() if name in HOLDS}
+    return {**known, ".npy": NPY}
+
+
+def readable() -> frozenset[str]:
+    """Every suffix that names a format Pillow reads."""
+    from PIL import Image
+
+    Image.init()
+    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in Image.OPEN)

@@ -1,0 +1,129 @@
+"""Pillow's modes: which samples of a picture are filtered, and which mode carries what comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from convcli.errors import ImageError
+from convcli.images.picture import Frame
+
+_STRIP = 1 << 20  # bytes taken from Pillow at a time
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a mode becomes arrays: converted to `work`, whose first `colors` samples are filtered; then alpha, if any."""
+
+    work: str
+    colors: int
+    alpha: bool = False
+    dtype: str = "uint8"
+
+
+RULES = {
+    "1": Rule("L", 1),
+    "L": Rule("L", 1),
+    "LA": Rule("LA", 1, alpha=True),
+    "La": Rule("LA", 1, alpha=True),
+    "P": Rule("RGB", 3),
+    "PA": Rule("RGBA", 3, alpha=True),
+    "RGB": Rule("RGB", 3),
+    "RGBX": Rule("RGB", 3),
+    "RGBA": Rule("RGBA", 3, alpha=True),
+    "RGBa": Rule("RGBA", 3, alpha=True),
+    "CMYK": Rule("CMYK", 4),
+    "YCbCr": Rule("RGB", 3),
+    "HSV": Rule("RGB", 3),
+    "LAB": Rule("RGB", 3),
+    "I;16": Rule("I;16", 1, dtype="uint16"),
+    "I;16B": Rule("I;16B", 1, dtype="uint16"),
+    "I;16L": Rule("I;16L", 1, dtype="uint16"),
+    "I;16N": Rule("I;16N", 1, dtype="uint16"),
+    "I": Rule("I", 1, dtype="float32"),
+    "F": Rule("F", 1, dtype="float32"),
+}
+
+
+def rule_of(image: Image.Image) -> Rule:
+    """The rule for this picture: its mode's, unless a palette or a transparent colour says otherwise."""
+    rule = RULES.get(image.mode)
+    if rule is None:
+        raise ImageError(f"pictures of mode {image.mode} can't be filtered; convert it to RGB or gray first")
+    clear = "transparency" in image.info
+    if image.mode == "P" and image.palette is not None and _gray(image):
+        return Rule("LA", 1, alpha=True) if clear else Rule("L", 1)
+    if clear and image.mode in ("P", "RGB"):
+        return Rule("RGBA", 3, alpha=True)
+    if clear and image.mode in ("1", "L"):
+        return Rule("LA", 1, alpha=True)
+    if image.mode == "I" and image.format == "PPM":
+        return Rule("I", 1, dtype="uint16")
+    return rule
+
+
+def frame_of(image: Image.Image) -> Frame:
+    """The picture's samples; taken strip by strip, so that no second copy of the whole arises."""
+    rule = rule_of(image)
+    width, height = image.size
+    pixels = np.empty((height, width) if rule.colors == 1 else (height, width, rule.colors), rule.dtype)
+    alpha = np.empty((height, width), rule.dtype) if rule.alpha else None
+    step = max(1, _STRIP // (4 * width))
+    for top in range(0, height, step):
+        strip = image.crop((0, top, width, min(top + step, height)))
+        samples = np.asarray(_converted(strip, rule.work))
+        if alpha is None:
+            pixels[top : top + step] = samples
+        else:
+            pixels[top : top + step] = samples[..., 0] if rule.colors == 1 else samples[..., :3]
+            alpha[top : top + step] = samples[..., -1]
+    return Frame(pixels, alpha)
+
+
+def image_of(pixels: NDArray[Any], alpha: NDArray[Any] | None) -> Image.Image:
+    """A Pillow image of the samples: L, LA, RGB, RGBA, CMYK, I;16 or F."""
+    height, width = pixels.shape[:2]
+    colors = 1 if pixels.ndim == 2 else pixels.shape[2]
+    if pixels.dtype.kind == "f":
+        mode = "F"
+    elif pixels.dtype.itemsize == 2:
+        mode = "I;16"
+    else:
+        mode = {1: "L", 3: "RGB", 4: "CMYK"}[colors]
+    if alpha is not None:
+        mode = {"L": "LA", "RGB": "RGBA"}[mode]
+        pixels = np.dstack([pixels, alpha])
+    pixels = np.ascontiguousarray(pixels)
+    return Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1)  # type: ignore[arg-type]
+
+
+def _converted(strip: Image.Image, mode: str) -> Image.Image:
+    if strip.mode == mode:
+        return strip
+    if strip.mode == "LAB":
+        return _from_lab(strip)
+    if strip.mode in ("La", "RGBa"):
+        return strip.convert({"La": "LA", "RGBa": "RGBA"}[strip.mode])
+    if strip.mode == "P" and mode in ("L", "LA"):
+        strip = strip.convert("RGBA" if mode == "LA" else "RGB")
+    return strip.convert(mode)
+
+
+def _from_lab(strip: Image.Image) -> Image.Image:
+    from PIL import ImageCms
+
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    converted = ImageCms.profileToProfile(strip, lab, srgb, outputMode="RGB")
+    assert converted is not None
+    return converted
+
+
+def _gray(image: Image.Image) -> bool:
+    """Whether every colour of the palette is gray."""
+    colors = np.frombuffer(image.convert("P").getpalette("RGB") and bytes(image.getpalette("RGB") or []), np.uint8)
+    triples = colors[: len(colors) // 3 * 3].reshape(-1, 3)
+    return bool((triples == triples[:, :1]).all())
