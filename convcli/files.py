@@ -44,8 +44,8 @@ def whole(path: str | Path, force: bool) -> Iterator[BinaryIO]:
     """
     target = Path(os.path.realpath(path))
     if not _regular(target):
-        with target.open("wb") as stream:
-            yield stream
+        with target.open("wb") as device:
+            yield device
         return
     try:
         part, stream = _part_of(target)

@@ -106,13 +106,12 @@ def sampled(plane: NDArray[Any], geometry: Geometry, kernel: tuple[int, int]) ->
 
     The border is the padding mode's; what is padded with a constant is 0 there.
     """
+    size, pads, mode = (plane.shape[0], plane.shape[1]), geometry.pads(plane.shape[:2], kernel), geometry.padding_mode
+    count = geometry.output(size, kernel)
     rows, columns = (
-        _centres(*axis, geometry.padding_mode)
-        for axis in zip(
-            plane.shape, kernel, geometry.pads(plane.shape, kernel), geometry.stride, geometry.dilation,
-            geometry.output(plane.shape, kernel), strict=True,
-        )
-    )  # fmt: skip
+        _centres(size[i], kernel[i], pads[i], geometry.stride[i], geometry.dilation[i], mode)[: count[i]]
+        for i in (0, 1)
+    )
     if all(np.array_equal(axis, np.arange(n)) for axis, n in zip((rows, columns), plane.shape, strict=True)):
         return plane
     taken = plane[rows][:, columns]
@@ -121,9 +120,7 @@ def sampled(plane: NDArray[Any], geometry: Geometry, kernel: tuple[int, int]) ->
     return taken
 
 
-def _centres(
-    size: int, kernel: int, pads: tuple[int, int], stride: int, dilation: int, count: int, mode: str
-) -> NDArray[np.intp]:
+def _centres(size: int, kernel: int, pads: tuple[int, int], stride: int, dilation: int, mode: str) -> NDArray[np.intp]:
     """Where the kernel's centre stands along one axis, as indices into the picture; -1 on a constant border."""
     numpy_mode: dict[str, Any] = {
         "replicate": "edge",
@@ -137,7 +134,7 @@ def _centres(
     else:
         padded = np.pad(indices, pads, constant_values=-1)
     first = (extent(kernel, dilation) - 1) // 2
-    return padded[first::stride][:count]
+    return padded[first::stride]
 
 
 def saturation(range_: str, samples: int, below: int, above: int) -> str | None:
@@ -155,6 +152,4 @@ def saturation(range_: str, samples: int, below: int, above: int) -> str | None:
 def _way_out(range_: str, below: int, above: int) -> str:
     if range_ == "clip" and below:
         return "--range abs shows both signs, --range offset keeps zero at mid-gray, --range normalize keeps all"
-    if range_ == "abs" or range_ == "clip":
-        return "--range normalize, or a larger --divisor, keeps them"
     return "--range normalize, or a larger --divisor, keeps them"

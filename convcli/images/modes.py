@@ -98,7 +98,7 @@ def image_of(pixels: NDArray[Any], alpha: NDArray[Any] | None) -> Image.Image:
         mode = {"L": "LA", "RGB": "RGBA"}[mode]
         pixels = np.dstack([pixels, alpha])
     pixels = np.ascontiguousarray(pixels)
-    return Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1)  # type: ignore[arg-type]
+    return Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1)
 
 
 def _converted(strip: Image.Image, mode: str) -> Image.Image:
@@ -124,6 +124,6 @@ def _from_lab(strip: Image.Image) -> Image.Image:
 
 def _gray(image: Image.Image) -> bool:
     """Whether every colour of the palette is gray."""
-    colors = np.frombuffer(image.convert("P").getpalette("RGB") and bytes(image.getpalette("RGB") or []), np.uint8)
+    colors = np.array(image.getpalette("RGB") or [], np.uint8)
     triples = colors[: len(colors) // 3 * 3].reshape(-1, 3)
     return bool((triples == triples[:, :1]).all())

@@ -81,15 +81,13 @@ def _band(
     above = max(start - 1, 0)
     rows = _bytes_of(pixels[above:stop], None if alpha is None else alpha[above:stop])
     apart = rows.shape[1] // pixels.shape[1]
-    previous = np.vstack(
-        [rows[:1] if start else np.zeros_like(rows[:1]), rows[: stop - start - 1] if not start else rows[1:-1]]
-    )
-    filtered = _filter(rows[start - above :], previous, apart)
+    rows, previous = (rows[1:], rows[:-1]) if start else (rows, np.vstack([np.zeros_like(rows[:1]), rows[:-1]]))
+    filtered = _filter(rows, previous, apart)
     level, strategy = _LEVELS[compression]
     packer = zlib.compressobj(level, zlib.DEFLATED, -15, 9, strategy)
-    data = packer.compress(filtered)
+    data = packer.compress(filtered.data)
     data += packer.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
-    return data, zlib.adler32(filtered), filtered.size
+    return data, zlib.adler32(filtered.data), filtered.size
 
 
 def _bytes_of(pixels: NDArray[Any], alpha: NDArray[Any] | None) -> Bytes:

@@ -103,7 +103,7 @@ def _opened(source: str | Path | bytes, name: str) -> BinaryIO:
         stream: BinaryIO = BytesIO(source)
     else:
         try:
-            stream = Path(source).open("rb")
+            stream = Path(source).open("rb")  # noqa: SIM115 - closed by Reading
         except FileNotFoundError:
             raise ImageError(f"{name} does not exist") from None
         except IsADirectoryError:

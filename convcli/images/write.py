@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image
 
 from convcli.errors import ImageError
 from convcli.images.formats import HOLDS, NPY, format_of
