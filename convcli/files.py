@@ -18,7 +18,13 @@ _PART = ".convcli-part"
 
 def check_output(path: str | Path, force: bool) -> None:
     """Raise where an output of that name can't be written, before any work is done."""
-    path = Path(path)
+    try:
+        _check_output(Path(path), force)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _check_output(path: Path, force: bool) -> None:
     folder = path.parent
     if path.is_symlink() and not path.exists():
         raise ConvcliError(f"{shown(path)} is a link to nothing; remove it or name another output")
@@ -42,15 +48,16 @@ def whole(path: str | Path, force: bool) -> Iterator[BinaryIO]:
     The bytes go to a temporary name in the same folder, which then takes the place of the old file in one step. A link
     is followed, and stays. A device or a pipe is written to directly.
     """
-    target = Path(os.path.realpath(path))
-    if not _regular(target):
-        with target.open("wb") as device:
-            yield device
-        return
     try:
-        part, stream = _part_of(target)
+        target = Path(os.path.realpath(path))
+        device = None if _regular(target) else target.open("wb")
+        part, stream = (target, device) if device else _part_of(target)
     except OSError as error:
         raise _unwritable(path, error) from None
+    if device:
+        with device:
+            yield device
+        return
     try:
         with stream:
             yield stream

@@ -23,7 +23,10 @@ Chunk = tuple[bytes, bytes]
 
 _COLOR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}  # samples a pixel -> gray, gray and alpha, RGB, RGBA
 _BAND = 1 << 20  # bytes deflated together; a smaller band costs matches at its start
-_LEVELS = {"fast": (1, zlib.Z_RLE), "default": (1, zlib.Z_RLE), "max": (9, zlib.Z_DEFAULT_STRATEGY)}
+_PACKERS = {  # level and strategy of deflate; the smallest result is taken
+    "fast": ((1, zlib.Z_RLE),),
+    "max": ((1, zlib.Z_RLE), (9, zlib.Z_FILTERED), (9, zlib.Z_DEFAULT_STRATEGY)),
+}
 _BASE = 65521  # of Adler-32
 
 
@@ -33,14 +36,14 @@ def write_png(
     alpha: NDArray[Any] | None = None,
     chunks: Iterable[Chunk] = (),
     *,
-    compression: str = "default",
+    compression: str = "fast",
     threads: int = 1,
 ) -> None:
     """Write one picture.
 
     pixels: uint8 or uint16, (H, W) or (H, W, 3). alpha: the same dtype, (H, W).
     chunks: (name, data) that stand before the pixels: iCCP, eXIf, pHYs, tEXt ...
-    compression: "fast", "default" or "max".
+    compression: "fast", or "max" for a small file at any cost of time.
     """
     colors = 1 if pixels.ndim == 2 else pixels.shape[2]
     samples = colors + (alpha is not None)
@@ -83,11 +86,13 @@ def _band(
     apart = rows.shape[1] // pixels.shape[1]
     rows, previous = (rows[1:], rows[:-1]) if start else (rows, np.vstack([np.zeros_like(rows[:1]), rows[:-1]]))
     filtered = _filter(rows, previous, apart)
-    level, strategy = _LEVELS[compression]
-    packer = zlib.compressobj(level, zlib.DEFLATED, -15, 9, strategy)
-    data = packer.compress(filtered.data)
-    data += packer.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
+    data = min((_packed(filtered, *packer, last) for packer in _PACKERS[compression]), key=len)
     return data, zlib.adler32(filtered.data), filtered.size
+
+
+def _packed(filtered: Bytes, level: int, strategy: int, last: bool) -> bytes:
+    packer = zlib.compressobj(level, zlib.DEFLATED, -15, 9, strategy)
+    return packer.compress(filtered.data) + packer.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
 
 
 def _bytes_of(pixels: NDArray[Any], alpha: NDArray[Any] | None) -> Bytes:
