@@ -49,7 +49,7 @@ class Family:
             source=made.source or self.source,
             range=made.range or self.range,
             tags=self.tags,
-            origin="family",
+            origin="built-in",
         )
 
     def _value(self, key: str, text: str) -> Any:

@@ -12,6 +12,7 @@ from convcli.errors import ConvcliError, KernelError, RecipeError
 from convcli.kernel import Kernel
 
 BUILT_IN = "built-in"
+_GROUPS = ("basic", "blur", "sharpen", "edge", "line", "relief")
 _YAML = (".yaml", ".yml")
 _NAME = re.compile(r"([A-Za-z][\w-]*)(?::(.*))?", re.DOTALL)
 _FILE = re.compile(r"(.+\.[A-Za-z]\w*)(?:#(.*))?", re.DOTALL)
@@ -45,6 +46,20 @@ def load_kernel(spec: str) -> Kernel:
 def preset_names() -> list[str]:
     """The names of the built-in fixed kernels, in order."""
     return sorted(path.stem for path in _folder().glob("*.yaml"))
+
+
+def catalogue() -> list[Kernel]:
+    """Every kernel that has a name, sorted by group (its first tag) and name; families with default parameters."""
+    from convcli.families import FAMILIES
+
+    found = [_preset(path) for path in _folder().glob("*.yaml")]
+    found += [family.kernel({}) for family in FAMILIES.values()]
+    return sorted(found, key=lambda kernel: (_group_order(kernel), kernel.name))
+
+
+def _group_order(kernel: Kernel) -> tuple[int, str]:
+    first = kernel.tags[0] if kernel.tags else ""
+    return (_GROUPS.index(first) if first in _GROUPS else len(_GROUPS)), first
 
 
 def load_file(path: Path) -> list[Kernel]:

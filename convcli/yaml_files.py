@@ -24,7 +24,8 @@ _PLAIN_TAGS = frozenset(
     f"tag:yaml.org,2002:{tag}" for tag in ("bool", "float", "int", "map", "null", "seq", "str", "timestamp", "value")
 )
 _KEYS = ("name", "description", "weights", "divisor", "bias", "range", "source", "tags")
-_MOST_WEIGHTS = 2048 * 2048
+_DUMP: dict[str, Any] = {"allow_unicode": True, "width": 10**9}
+_MOST_WEIGHTS = 512 * 512
 
 
 def parse_yaml(text: str, file: str, stem: str = "") -> list[Kernel]:
@@ -45,6 +46,34 @@ def parse_yaml(text: str, file: str, stem: str = "") -> list[Kernel]:
     if root is None:
         raise KernelError(f"{file}: empty; a mapping with `weights:` is expected")
     return reader.kernels(root, stem)
+
+
+def to_yaml(kernel: Kernel) -> str:
+    """The kernel as the text of a preset file, drawn as a grid; `parse_yaml` reads the same kernel from it."""
+    lines = [_line("name", kernel.name), _line("description", kernel.description), "weights:"]
+    grids = kernel.weights.reshape(-1, *kernel.size)
+    words = [[[plain(w) for w in row] for row in grid] for grid in grids]
+    width = max(len(word) for grid in words for row in grid for word in row)
+    for grid in words:
+        start = "  - - " if kernel.weights.ndim == 3 else "  - "
+        for row in grid:
+            lines.append(f"{start}[{', '.join(word.rjust(width) for word in row)}]")
+            start = "    - " if kernel.weights.ndim == 3 else "  - "
+    lines += [f"divisor: {plain(kernel.divisor)}"] if kernel.divisor != 1 else []
+    lines += [f"bias: {plain(kernel.bias)}"] if kernel.bias else []
+    lines += [_line("range", kernel.range or ""), _line("source", kernel.source)]
+    if kernel.tags:
+        lines.append(yaml.safe_dump({"tags": list(kernel.tags)}, default_flow_style=None, **_DUMP).rstrip())
+    return "\n".join(line for line in lines if line) + "\n"
+
+
+def plain(value: float) -> str:
+    """A number as a person writes it: whole where it is whole, and never fewer digits than it has."""
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(float(value))
+
+
+def _line(key: str, text: str) -> str:
+    return yaml.safe_dump({key: text}, **_DUMP).rstrip() if text else ""
 
 
 @dataclass
@@ -210,7 +239,7 @@ class _Reader:
                 self.fail(row, f"{key}: row {index} has {len(items)} values, expected {width} as in row 1")
             width = len(items)
             if len(grids.flat) + width > _MOST_WEIGHTS:
-                self.fail(row, f"{key}: more than {_MOST_WEIGHTS} weights")
+                self.fail(row, f"{key}: more than {_MOST_WEIGHTS} weights are too many for a text file")
             grids.flat += [self.number(item, f"{key}: row {index}, value {i}") for i, item in enumerate(items, 1)]
             grids.fractions |= any("/" in item.value for item in items)
         return len(rows), width

@@ -1,0 +1,228 @@
+"""`convcli kernels`: list the kernels and show what one is made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convcli.cli.terminal import console
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+    from convcli.anatomy import Anatomy
+    from convcli.kernel import Kernel
+
+_WIDEST_GRID = 21
+
+
+@click.group()
+def kernels() -> None:
+    """List the kernels, or show what one is made of.
+
+    \b
+    Examples:
+      convcli kernels list
+      convcli kernels show sobel-x
+    """
+
+
+@kernels.command("list")
+@click.option("--json", "as_json", is_flag=True, help="A list of objects, for machines.")
+def list_(as_json: bool) -> None:
+    """List every kernel that has a name, grouped by what it is for.
+
+    \b
+    Example:
+      convcli kernels list
+    """
+    from convcli.presets import catalogue
+
+    entries = catalogue()
+    if as_json:
+        _print_json([_entry(kernel) for kernel in entries])
+        return
+    screen = console()
+    groups: dict[str, list[Kernel]] = {}
+    for kernel in entries:
+        groups.setdefault(kernel.tags[0] if kernel.tags else "other", []).append(kernel)
+    for group, members in groups.items():
+        screen.print(_table(group, members, screen.is_terminal))
+    screen.print("`convcli kernels show NAME` shows the weights.")
+
+
+@kernels.command()
+@click.argument("spec")
+@click.option("--json", "form", flag_value="json", help="One object, for machines.")
+@click.option("--yaml", "form", flag_value="yaml", help="A kernel file, ready to be saved and changed.")
+def show(spec: str, form: str | None) -> None:
+    """Show the weights of the kernel SPEC, and what can be told of it by looking.
+
+    \b
+    Examples:
+      convcli kernels show sobel-x
+      convcli kernels show "gaussian:sigma=1.5,size=5"
+      convcli kernels show "1 2 1; 2 4 2; 1 2 1 / 16" --yaml
+    """
+    from convcli.anatomy import anatomy
+    from convcli.presets import load_kernel
+
+    kernel = load_kernel(spec)
+    if form == "json":
+        _print_json(_full_entry(kernel, anatomy(kernel)))
+    elif form == "yaml":
+        from convcli.yaml_files import to_yaml
+
+        click.echo(to_yaml(kernel), nl=False)
+    else:
+        _draw(kernel, anatomy(kernel))
+
+
+def _print_json(value: Any) -> None:
+    """JSON with a line for each entry of a list or object, so that a person can read it too."""
+    import json
+
+    if isinstance(value, list):
+        lines = [json.dumps(item, ensure_ascii=False) for item in value]
+    else:
+        lines = [f"{json.dumps(key)}: {json.dumps(item, ensure_ascii=False)}" for key, item in value.items()]
+    start, end = "[]" if isinstance(value, list) else "{}"
+    click.echo(start + "\n  " + ",\n  ".join(lines) + "\n" + end)
+
+
+def _entry(kernel: Kernel) -> dict[str, Any]:
+    return {
+        "name": kernel.name,
+        "description": kernel.description,
+        "range": kernel.range or "clip",
+        "source": kernel.source,
+        "tags": list(kernel.tags),
+        "origin": kernel.origin,
+        "size": list(kernel.size),
+        "parameters": _parameters(kernel),
+    }
+
+
+def _full_entry(kernel: Kernel, facts: Anatomy) -> dict[str, Any]:
+    weights = kernel.weights.tolist()
+    return {
+        **_entry(kernel),
+        "weights": _whole(weights),
+        "divisor": _whole(kernel.divisor),
+        "bias": _whole(kernel.bias),
+        "depth": kernel.depth,
+        "sum": _whole(facts.total),
+        "rank": facts.rank,
+        "separable": facts.separable,
+        "flip_changes": facts.flip,
+        "response": [facts.low, facts.high],
+    }
+
+
+def _whole(value: Any) -> Any:
+    """Numbers that are whole as integers, in lists of any depth."""
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return int(value) if float(value).is_integer() else value
+
+
+def _parameters(kernel: Kernel) -> dict[str, Any]:
+    """The parameters of the kernel's family with their defaults; empty for a fixed grid."""
+    from convcli.families import FAMILIES
+
+    family = FAMILIES.get(kernel.name.partition(":")[0])
+    if family is None or kernel.origin != "built-in":
+        return {}
+    return {name: parameter.default for name, parameter in family.parameters.items()}
+
+
+def _table(group: str, members: list[Kernel], boxed: bool) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=group, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD if boxed else None)
+    table.add_column("Kernel", no_wrap=True, style="cyan")
+    table.add_column("Size", no_wrap=True, justify="right")
+    table.add_column("Range", no_wrap=True)
+    table.add_column("What it does")
+    for kernel in members:
+        height, width = kernel.size
+        parameters = ", ".join(_parameters(kernel))
+        words = Text(kernel.description).append(f" [{parameters}]" if parameters else "", "dim")
+        table.add_row(Text(kernel.name), f"{height}x{width}", kernel.range or "clip", words)
+    return table
+
+
+def _draw(kernel: Kernel, facts: Anatomy) -> None:
+    from rich.text import Text
+
+    screen = console()
+    screen.print(Text(kernel.name or "kernel", "bold"))
+    for line in (kernel.description, f"Source: {kernel.source}" if kernel.source else ""):
+        if line:
+            screen.print(Text(line))
+    height, width = kernel.size
+    if width > _WIDEST_GRID or height > 2 * _WIDEST_GRID:
+        screen.print(f"\n({height} rows of {width} weights are too many to draw; --json and --yaml write them all)")
+    else:
+        for grid in kernel.weights.reshape(-1, height, width):
+            screen.print()
+            screen.print(_grid(grid), soft_wrap=True)
+    screen.print()
+    for label, value in _facts(kernel, facts):
+        screen.print(Text(f"{label:<11}{value}"))
+
+
+def _grid(grid: Any) -> Text:
+    """The weights, negative ones on blue, positive ones on red, the stronger the larger."""
+    from rich.text import Text
+
+    words = [[f"{weight:.4g}" for weight in row] for row in grid.tolist()]
+    width = max(len(word) for row in words for word in row) + 2
+    largest = float(abs(grid).max()) or 1.0
+    text = Text()
+    for row, weights in zip(words, grid.tolist(), strict=True):
+        for word, weight in zip(row, weights, strict=True):
+            text.append(word.rjust(width - 1) + " ", _shade(weight / largest))
+        text.append("\n")
+    text.right_crop(1)
+    return text
+
+
+def _shade(share: float) -> str:
+    """White on blue for negative, white on red for positive; the background is darkest at zero."""
+    strength = round(40 + 160 * abs(share))
+    rgb = (strength, 40, 40) if share > 0 else (40, 60, strength) if share < 0 else (40, 40, 40)
+    return f"white on rgb({rgb[0]},{rgb[1]},{rgb[2]})"
+
+
+def _facts(kernel: Kernel, facts: Anatomy) -> list[tuple[str, str]]:
+    height, width = kernel.size
+    depth = f", depth {kernel.depth}" if kernel.depth > 1 else ""
+    rank = "yes: a column times a row" if facts.separable else f"no: a sum of {facts.rank} such kernels"
+    flips = {
+        "nothing": "nothing: it is symmetric under half a turn",
+        "the sign": "the sign of the response",
+        "another kernel": "the result",
+    }
+    rows = [
+        ("size", f"{height} rows of {width}{depth}"),
+        ("sum", f"{facts.total:.6g}" + (" (keeps the brightness)" if facts.total == 1 else "")),
+        ("divisor", f"{kernel.divisor:.6g}"),
+        ("bias", f"{kernel.bias:.6g}"),
+        ("separable", rank),
+        ("--flip", f"changes {flips[facts.flip]}"),
+        ("response", f"{facts.low:.6g} to {facts.high:.6g} on pixels of 0..255"),
+        ("range", kernel.range or "clip"),
+        ("tags", ", ".join(kernel.tags)),
+        ("origin", kernel.origin),
+    ]
+    parameters = [
+        f"{key}={'(from the others)' if value is None else value}" for key, value in _parameters(kernel).items()
+    ]
+    if parameters:
+        rows.insert(0, ("parameters", ", ".join(parameters) + " unless given"))
+    return [(label, value) for label, value in rows if value]

@@ -1,0 +1,18 @@
+"""How tables and grids reach the terminal; plain text where there is none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_PLAIN_WIDTH = 120
+
+
+def console() -> Console:
+    """A Rich console on standard output. Rich honours NO_COLOR and leaves colours out of a pipe or file."""
+    from rich.console import Console
+
+    screen = Console(highlight=False, soft_wrap=False)
+    return screen if screen.is_terminal else Console(highlight=False, width=_PLAIN_WIDTH)
