@@ -18,6 +18,7 @@ _COMMANDS = {
     "batch": "Filter every picture of a folder.",
     "kernels": "List and show the built-in kernels.",
     "size": "Show the size of the feature map, with the formula.",
+    "explain": "Show how a pixel of the feature map comes about.",
     "warmup": "Compile the engine for this machine now.",
 }
 

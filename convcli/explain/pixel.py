@@ -1,0 +1,250 @@
+"""How one pixel of a feature map comes about: the patch, the products, the sum and what the range makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import fsum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.errors import GeometryError
+from convcli.geometry import Geometry, extent
+from convcli.kernel import Kernel
+from convcli.recipe import Recipe, luma, run
+from convcli.tone import full_scale, tone_of
+
+Size = tuple[int, int]
+Values = NDArray[np.float64]
+_FEW = 9  # so many products fit on a line
+
+
+@dataclass(frozen=True)
+class Window:
+    """One channel of the picture under the kernel; every array is (KH, KW).
+
+    pixels: the values under the weights. padded: which of them are padding. weights: as the kernel has them.
+    """
+
+    channel: str
+    pixels: Values
+    padded: NDArray[np.bool_]
+    weights: Values
+
+    @property
+    def products(self) -> Values:
+        """Weights times pixels."""
+        return self.weights * self.pixels
+
+    @property
+    def total(self) -> float:
+        """The sum of the products, rounded once."""
+        return fsum(self.products.ravel().tolist())
+
+
+@dataclass(frozen=True)
+class Response:
+    """One channel of the map at the point: the windows that are summed, the engine's response and its pixel."""
+
+    channel: str
+    windows: tuple[Window, ...]
+    response: float
+    pixel: float
+
+    @property
+    def total(self) -> float:
+        """The sum over all windows."""
+        return fsum(window.total for window in self.windows)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A point (x, y) of the map and everything that made it.
+
+    size, output: (height, width) of the picture and of the map. first: row and column of the first weight's pixel,
+    which may be on the padding. limits: the least and greatest response of the map (what `normalize` stretches).
+    step: which kernel of the chain this is, from 1, and of how many.
+    """
+
+    x: int
+    y: int
+    size: Size
+    output: Size
+    first: tuple[int, int]
+    kernel: Kernel
+    geometry: Geometry
+    range: str
+    dtype: np.dtype[Any]
+    limits: tuple[float, float]
+    responses: tuple[Response, ...]
+    step: tuple[int, int] = (1, 1)
+
+    @property
+    def bias(self) -> float:
+        """The kernel's bias in units of the picture."""
+        return self.kernel.bias * full_scale(self.dtype) / 255
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the way from the sum to the pixel: what is done, with the numbers, and what comes out."""
+
+    name: str
+    text: str
+    value: float
+
+
+def explain_pixel(image: NDArray[Any], recipe: Recipe, at: tuple[int, int] | None = None) -> Explanation:
+    """Explain the pixel at (x, y) of the map that the recipe makes of an array; the strongest
+    response off the padding without `at`.
+
+    Of a chain, the last kernel is explained, on the pixels that the others gave.
+    Raises GeometryError where the point is outside the map, and whatever `run` raises.
+    """
+    *before, kernel = recipe.kernels
+    if before:
+        image = run(image, replace(recipe, kernels=tuple(before))).pixels
+    last = replace(recipe, kernels=(kernel,))
+    colour = image.ndim == 3
+    if recipe.channels == "gray":
+        image = luma(image)
+    raw = run(image, replace(last, range="raw")).pixels
+    done = run(image, last)
+    x, y = _checked(at, raw.shape) if at else _strongest(raw, image.shape[:2], kernel, recipe.geometry)
+    depth = recipe.channels == "sum" or kernel.depth > 1
+    planes = image.reshape(*image.shape[:2], -1)
+    names = ("luma",) if recipe.channels == "gray" and colour else channel_names(planes.shape[2])
+    windows = _windows(planes, names, kernel, recipe.geometry, x, y)
+    groups = [("sum", windows)] if depth and len(windows) > 1 else [(w.channel, (w,)) for w in windows]
+    at_point = zip(groups, np.atleast_1d(raw[y, x]), np.atleast_1d(done.pixels[y, x]), strict=True)
+    (top, _), (left, _) = recipe.geometry.pads(planes.shape[:2], kernel.size)
+    return Explanation(
+        x, y, planes.shape[:2], raw.shape[:2],
+        (y * recipe.geometry.stride[0] - top, x * recipe.geometry.stride[1] - left),
+        kernel, recipe.geometry, done.range, image.dtype, (float(raw.min()), float(raw.max())),
+        tuple(Response(name, group, float(r), p.item()) for (name, group), r, p in at_point),
+        (len(recipe.kernels), len(recipe.kernels)),
+    )  # fmt: skip
+
+
+def steps(explanation: Explanation, response: Response) -> list[Step]:
+    """The way from the sum of the products to the pixel, in order."""
+    e, divisor, bias = explanation, explanation.kernel.divisor, explanation.bias
+    r = response.total / divisor + bias
+    found = [Step("sum", _sum_of(response.windows), response.total)]
+    if divisor != 1 or bias:
+        over = f"{plain(response.total)} / {plain(divisor)}" if divisor != 1 else plain(response.total)
+        found.append(Step("response", over + (f" + {plain(bias)}" if bias else ""), r))
+    mapped = _mapped(e, r)
+    if e.range == "abs":
+        found.append(Step("abs", f"|{plain(r)}|", mapped))
+    elif e.range == "offset":
+        found.append(Step("offset", f"{plain(r)} + {plain(tone_of('offset', e.dtype).offset)}", mapped))
+    elif e.range == "normalize":
+        low, high = e.limits
+        stretch = f"({plain(r)} - {plain(low)}) / ({plain(high)} - {plain(low)}) * {plain(full_scale(e.dtype))}"
+        found.append(Step("normalize", stretch, mapped))
+    if e.dtype.kind != "f":
+        rounded, top = float(np.rint(mapped)), full_scale(e.dtype)
+        if rounded != mapped:
+            found.append(Step("round", f"{plain(mapped)} half to even", rounded))
+        if not 0 <= rounded <= top:
+            found.append(Step("saturate", f"{plain(rounded)} to 0..{plain(top)}", min(max(rounded, 0.0), top)))
+    return found
+
+
+def border(i: int, n: int, mode: str) -> int | None:
+    """Which of n pixels stands at place i of an axis; None where the padding holds a constant."""
+    if 0 <= i < n:
+        return i
+    if mode in ("zeros", "constant"):
+        return None
+    if mode == "replicate":
+        return 0 if i < 0 else n - 1
+    if mode == "circular":
+        return i % n
+    period = 2 * n if mode == "symmetric" else max(2 * n - 2, 1)
+    i %= period
+    return i if i < n else period - i - (mode == "symmetric")
+
+
+def channel_names(count: int) -> tuple[str, ...]:
+    """What the channels of a picture are called."""
+    known = {1: ("gray",), 3: ("red", "green", "blue"), 4: ("cyan", "magenta", "yellow", "black")}
+    return known.get(count, tuple(f"channel {c}" for c in range(count)))
+
+
+def plain(number: float) -> str:
+    """A number without needless digits; a true minus sign is not used, so that it can be pasted."""
+    if float(number).is_integer() and abs(number) < 1e15:
+        return str(int(number))
+    return f"{number:.7g}"
+
+
+def _sum_of(windows: tuple[Window, ...]) -> str:
+    """The terms of the sum: the products of one window where they are few, else the sum of each window."""
+    terms = [w.total for w in windows]
+    if len(windows) == 1:
+        products = [float(p) for p in windows[0].products.ravel() if p]
+        terms = products if 0 < len(products) <= _FEW else terms
+    first, *others = terms
+    return plain(first) + "".join(f" {'-' if t < 0 else '+'} {plain(abs(t))}" for t in others)
+
+
+def _mapped(e: Explanation, r: float) -> float:
+    if e.range == "abs":
+        return abs(r)
+    if e.range == "offset":
+        return r + tone_of("offset", e.dtype).offset
+    if e.range == "normalize":
+        low, high = e.limits
+        return 0.0 if high == low else (r - low) / (high - low) * full_scale(e.dtype)
+    return r
+
+
+def _windows(
+    planes: NDArray[Any], names: tuple[str, ...], kernel: Kernel, geometry: Geometry, x: int, y: int
+) -> tuple[Window, ...]:
+    """What lies under the kernel at (x, y) of the map, channel by channel."""
+    (top, _), (left, _) = geometry.pads(planes.shape[:2], kernel.size)
+    (sy, sx), (dy, dx), mode = geometry.stride, geometry.dilation, geometry.padding_mode
+    at_y = [y * sy - top + i * dy for i in range(kernel.size[0])]
+    at_x = [x * sx - left + j * dx for j in range(kernel.size[1])]
+    rows = [border(i, planes.shape[0], mode) for i in at_y]
+    columns = [border(j, planes.shape[1], mode) for j in at_x]
+    outside = np.array([i is None for i in rows])[:, None] | np.array([j is None for j in columns])
+    inside_y = np.array([0 <= i < planes.shape[0] for i in at_y])[:, None]
+    inside_x = np.array([0 <= j < planes.shape[1] for j in at_x])
+    value = geometry.padding_value * full_scale(planes.dtype) / 255 if mode == "constant" else 0.0
+    patch = planes[np.ix_([i or 0 for i in rows], [j or 0 for j in columns])].astype(np.float64)
+    patch[outside] = value
+    weights = np.broadcast_to(kernel.weights, (planes.shape[2], *kernel.size))
+    return tuple(Window(name, patch[:, :, c], ~(inside_y & inside_x), weights[c]) for c, name in enumerate(names))
+
+
+def _checked(at: tuple[int, int], shape: tuple[int, ...]) -> tuple[int, int]:
+    height, width = shape[:2]
+    if not (0 <= at[0] < width and 0 <= at[1] < height):
+        raise GeometryError(
+            f"point {at[0]},{at[1]} is outside the map of {width}x{height}: "
+            f"X goes from 0 to {width - 1} and Y from 0 to {height - 1}"
+        )
+    return at
+
+
+def _strongest(raw: NDArray[np.float32], size: Size, kernel: Kernel, geometry: Geometry) -> tuple[int, int]:
+    """Where the response is strongest over all channels, as (x, y): off the padding, if there is such a place."""
+    strength = np.abs(raw).reshape(*raw.shape[:2], -1).sum(axis=2)
+    pads = geometry.pads(size, kernel.size)
+    rows, columns = (
+        np.array([before <= o * s and o * s - before + extent(k, d) <= n for o in range(count)])
+        for count, n, k, s, d, (before, _) in zip(
+            raw.shape[:2], size, kernel.size, geometry.stride, geometry.dilation, pads, strict=True
+        )
+    )
+    inside = rows[:, None] & columns
+    if inside.any():
+        strength = np.where(inside, strength, -1)
+    y, x = np.unravel_index(int(strength.argmax()), strength.shape)
+    return int(x), int(y)

@@ -1,0 +1,219 @@
+"""`convcli explain`: every number on the way is right, and the way ends in the pixel that `apply` writes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import naive
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from convcli.cli import main
+from convcli.errors import ConvcliError
+from convcli.explain.pixel import border, explain_pixel, plain, steps
+from convcli.explain.text import as_object, report
+from convcli.geometry import Geometry
+from convcli.kernel import Kernel
+from convcli.recipe import Recipe, run
+
+SAMPLES = Path(__file__).parent.parent / "samples"
+MODES = ("zeros", "constant", "replicate", "reflect", "symmetric", "circular")
+SOBEL = [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]
+
+
+def picture(shape, dtype=np.uint8, seed=0):
+    noise = np.random.default_rng(seed).random(shape)
+    return (noise * naive.FULL_SCALE[np.dtype(dtype).name]).astype(dtype)
+
+
+def convcli(*words, **how):
+    return CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False, **how)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_border_is_the_definition(mode, n):
+    for i in range(-3 * n - 2, 4 * n + 2):
+        assert border(i, n, mode) == naive.border(i, n, mode)
+
+
+@given(
+    shape=st.sampled_from([(1, 1), (4, 7), (6, 5, 3), (5, 5, 4)]),
+    dtype=st.sampled_from([np.uint8, np.uint16, np.float32]),
+    size=st.tuples(st.integers(1, 4), st.integers(1, 5)),
+    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    dilation=st.tuples(st.integers(1, 3), st.integers(1, 2)),
+    padding=st.sampled_from(["same", "full", (9, 2, 8, 11)]),
+    mode=st.sampled_from(MODES),
+    channels=st.sampled_from(["each", "sum"]),
+    range_=st.sampled_from(["clip", "abs", "offset", "normalize"]),
+    where=st.integers(0, 10**6),
+)
+@settings(max_examples=150, deadline=None)
+def test_the_way_ends_in_the_pixel(shape, dtype, size, stride, dilation, padding, mode, channels, range_, where):
+    image = picture(shape, dtype)
+    kernel = Kernel(np.random.default_rng(where).integers(-4, 5, size), divisor=3, bias=2)
+    geometry = Geometry.of(stride, padding, mode, 40, dilation)
+    recipe = Recipe((kernel,), geometry, channels, range_)
+    want = run(image, recipe).pixels
+    y, x = np.unravel_index(where % (want.shape[0] * want.shape[1]), want.shape[:2])
+    e = explain_pixel(image, recipe, (int(x), int(y)))
+    r = naive.responses_by_tap(
+        image, kernel.weights, 3, 2, depth=channels == "sum", stride=stride, dilation=dilation,
+        padding=padding, padding_mode=mode, padding_value=40,
+    )  # fmt: skip
+    for response, pixel, exact in zip(e.responses, np.atleast_1d(want[y, x]), np.atleast_1d(r[y, x]), strict=True):
+        assert response.pixel == pixel
+        assert response.response == pytest.approx(exact, rel=1e-5, abs=1e-5 * np.abs(r).max())
+        assert sum(w.products.sum() for w in response.windows) / 3 + e.bias == pytest.approx(exact, rel=1e-9, abs=1e-9)
+        last = steps(e, response)[-1].value
+        assert last == pytest.approx(float(pixel), abs=1e-5 * max(1, np.abs(r).max()) if dtype != np.uint8 else 0)
+
+
+def test_what_lies_under_the_kernel_by_hand():
+    image = np.arange(1, 13, dtype=np.uint8).reshape(3, 4)
+    recipe = Recipe((Kernel([[1, 2], [3, 4]]),), Geometry.of(stride=(1, 2), padding=1, padding_mode="reflect"))
+    e = explain_pixel(image, recipe, (0, 0))
+    (window,) = e.responses[0].windows
+    assert e.first == (-1, -1)
+    assert window.pixels.tolist() == [[6, 5], [2, 1]]
+    assert window.padded.tolist() == [[True, True], [True, False]]
+    assert window.products.tolist() == [[6, 10], [6, 4]]
+    assert [(s.name, s.text, s.value) for s in steps(e, e.responses[0])] == [("sum", "6 + 10 + 6 + 4", 26)]
+    assert e.responses[0].pixel == 26
+
+
+def test_every_step_is_told():
+    image = np.full((3, 3), 100, np.uint8)
+    recipe = Recipe((Kernel([[-3]], divisor=8, bias=-1),), range="abs")
+    e = explain_pixel(image, recipe, (1, 1))
+    assert [(s.name, s.text, plain(s.value)) for s in steps(e, e.responses[0])] == [
+        ("sum", "-300", "-300"),
+        ("response", "-300 / 8 + -1", "-38.5"),
+        ("abs", "|-38.5|", "38.5"),
+        ("round", "38.5 half to even", "38"),
+    ]
+    e = explain_pixel(image, Recipe((Kernel([[-3]]),), range="offset"), (0, 0))
+    assert [(s.name, s.value) for s in steps(e, e.responses[0])] == [("sum", -300), ("offset", -172), ("saturate", 0)]
+
+
+def test_without_a_point_the_strongest_response_off_the_padding_is_chosen():
+    image = np.full((9, 9), 200, np.uint8)
+    image[4, 6] = 0
+    e = explain_pixel(image, Recipe((Kernel([[0, 0, 0], [0, 4, -1], [0, 0, 0]]),)))
+    assert (e.x, e.y) == (5, 4)  # 4 * 200 - 0; the padding's 4 * 200 - 0 does not count
+    assert (explain_pixel(image[:2, :2], Recipe((Kernel(SOBEL),))).x) == 0  # nowhere off the padding
+
+
+def test_a_chain_explains_its_last_kernel():
+    image = picture((12, 13, 3))
+    blur, edge = Kernel(np.ones((3, 3)), divisor=9), Kernel(SOBEL, range="abs")
+    e = explain_pixel(image, Recipe((blur, edge)), (5, 6))
+    assert e.step == (2, 2) and e.kernel is edge
+    between = run(image, Recipe((blur,))).pixels
+    assert e.responses[1].windows[0].pixels.tolist() == between[5:8, 4:7, 1].tolist()
+    assert [r.pixel for r in e.responses] == run(image, Recipe((blur, edge))).pixels[6, 5].tolist()
+
+
+RECIPES = (
+    ["-k", "sobel-x"],
+    ["-k", "gaussian:sigma=2", "--stride", "3", "--channels", "gray"],
+    ["-k", "sharpen", "-k", "emboss", "--padding-mode", "circular"],
+)
+
+
+@pytest.mark.parametrize("name", ["scene.png", "chart.png", "scene.jpg", "cutout.png"])
+@pytest.mark.parametrize("options", RECIPES, ids=" ".join)
+def test_json_holds_the_pixel_that_apply_writes(name, options, tmp_path):
+    assert convcli("apply", *options, SAMPLES / name, tmp_path / "out.png").exit_code == 0
+    written = np.asarray(Image.open(tmp_path / "out.png"))
+    written = written if written.ndim == 2 else written[:, :, :3]
+    for at in ([], ["--at", "0,0"], ["--at", "17,31"]):
+        told = json.loads(convcli("explain", *options, *at, "--json", SAMPLES / name).stdout)
+        pixel = np.atleast_1d(written[told["y"], told["x"]]).tolist()
+        if name == "cutout.png" and len(pixel) == 2:
+            pixel = pixel[:1]
+        assert told["pixel"] == pixel
+        assert len(told["response"]) == len(told["pixel"])
+        if at:
+            assert f"{told['x']},{told['y']}" == at[1]
+        for channel in told["channels"]:
+            assert channel["steps"][-1]["value"] == channel["pixel"]
+            for window in channel["windows"]:
+                assert np.multiply(window["pixels"], window["weights"]).tolist() == window["products"]
+
+
+def test_json_writes_null_where_there_is_no_number():
+    image = np.full((3, 3), np.nan, np.float32)
+    told = as_object(explain_pixel(image, Recipe((Kernel([[1]]),)), (1, 1)))
+    assert told["response"] == [None] and told["channels"][0]["windows"][0]["pixels"] == [[None]]
+
+
+def test_the_report_shows_patch_kernel_and_products():
+    done = convcli("explain", "-k", "sobel-x", "--channels", "gray", "--at", "0,0", SAMPLES / "scene.png")
+    assert done.exit_code == 0 and done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert lines[0] == "Pixel 0,0 of the 640x480 map looks at columns -1..1 and rows -1..1 of the 640x480 picture."
+    assert lines[1] == "sobel-x 3x3, padding same (zeros), range abs."
+    assert "luma" in lines and any("patch" in line and "kernel" in line and "products" in line for line in lines)
+    assert "  (n) is padding" in lines
+    assert lines[-1].startswith("  pixel     ")
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 120, 200])
+@pytest.mark.parametrize("size", [1, 3, 7, 25])
+def test_the_report_fits_the_terminal(width, size):
+    kernel = Kernel(np.random.default_rng(0).normal(size=(size, size)), name="noise")
+    e = explain_pixel(picture((40, 40, 3)), Recipe((kernel,), Geometry.of(padding_mode="reflect")), (1, 1))
+    grids = [line for line in report(e, width) if line.plain.startswith("  ") and "=" not in line.plain]
+    assert all(line.cell_len <= max(width, 66) for line in grids)
+    text = "\n".join(line.plain for line in report(e, width))
+    assert ("more products, together" in text) == (size == 25 or (size == 7 and width < 75))
+
+
+def test_colours_only_where_they_are_wanted():
+    words = [sys.executable, "-m", "convcli", "explain", "-k", "sobel-x", "--at", "9,9", SAMPLES / "chart.png"]
+    for extra, coloured in (
+        ({"FORCE_COLOR": "1"}, True),
+        ({"NO_COLOR": "1"}, False),
+        ({"TERM": "dumb"}, False),
+        ({}, False),
+    ):
+        env = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "TERM")} | extra
+        done = subprocess.run(words, capture_output=True, text=True, env=env, timeout=60, check=True)
+        assert ("\x1b[" in done.stdout) == coloured, extra
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["--at", "640,10"], 2, "point 640,10 is outside the map of 640x480: X goes from 0 to 639 and Y from 0 to 479"),
+        (["--at", "5,480"], 2, "point 5,480 is outside the map"),
+        (["--at", "5,300", "--stride", "2"], 2, "map of 320x240"),
+        (["--at", "5"], 2, "'5' is one number, expected X,Y"),
+        (["--at", "5,-1"], 2, "'5,-1' must be at least 0"),
+        (["--at", "a,b"], 2, "'a,b' is not X,Y"),
+        (["--at", "1,2,3"], 2, "has 3 numbers, expected X,Y"),
+        (["--padding", "valid", "-k", "box:size=999"], 2, "the kernel does not fit"),
+    ],
+)
+def test_bad_input_is_named(words, code, message):
+    done = convcli("explain", "-k", "sobel-x", *words, SAMPLES / "scene.png")
+    assert done.exit_code == code and message in " ".join(done.stderr.split()) and done.stdout == ""
+
+
+def test_a_missing_picture_is_named(tmp_path):
+    done = convcli("explain", "-k", "sobel-x", tmp_path / "none.png")
+    assert done.exit_code == 1 and "none.png" in done.stderr and done.stdout == ""
+
+
+def test_a_picture_of_the_wrong_depth_is_named():
+    with pytest.raises(ConvcliError, match="depth 3, but the picture has 1 channel"):
+        explain_pixel(picture((5, 5)), Recipe((Kernel(np.ones((3, 3, 3))),)))
