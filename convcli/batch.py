@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from convcli.errors import ConvcliError
 from convcli.files import shown
-from convcli.filtering import Outcome, filter_file
+from convcli.filtering import Handling, Outcome, filter_file
 from convcli.images import Target
 from convcli.images.formats import readable
 from convcli.recipe import Recipe
@@ -116,6 +116,8 @@ class Work:
     """What is done to every file of a folder."""
 
     recipe: Recipe
+    handling: Handling = field(default_factory=Handling)
+    writing: dict[str, Any] = field(default_factory=dict)  # keywords of Target
     format: str | None = None
     force: bool = False
     resume: bool = False
@@ -126,14 +128,13 @@ class Work:
         try:
             if self.resume and _finished(job):
                 return Result(job, "skipped", "finished earlier")
-            target = Target.of(job.output, self.format, threads=self.threads)
+            target = Target.of(job.output, self.format, threads=self.threads, **self.writing)
             job.output.parent.mkdir(parents=True, exist_ok=True)
             force = self.force or self.resume
-            return Result(
-                job,
-                "done",
-                outcome=filter_file(job.source, job.output, self.recipe, target, force=force, threads=self.threads),
+            done = filter_file(
+                job.source, job.output, self.recipe, target, self.handling, force=force, threads=self.threads
             )
+            return Result(job, "done", outcome=done)
         except ConvcliError as error:
             return Result(job, "failed", str(error))
         except MemoryError:
@@ -148,13 +149,6 @@ def _finished(job: Job) -> bool:
         return job.output.stat().st_mtime_ns >= job.source.stat().st_mtime_ns
     except FileNotFoundError:
         return False
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def run(jobs: Sequence[Job], do: Callable[[Job], Result], workers: int, stop: bool = False) -> Iterator[Result]:

@@ -45,6 +45,26 @@ def range_of(name: str) -> str:
     return name
 
 
+def settle(responses: NDArray[np.float32], range_: str, dtype: Any) -> tuple[NDArray[Any], int, int]:
+    """Responses with white at 1.0, under the range of that name, as pixels of dtype; how many saturated either way.
+
+    For the ways of filtering that work in float32 throughout, where the engine's own rounding would come too early.
+    """
+    if range_ == "normalize":
+        return normalize(responses, dtype), 0, 0
+    if range_ == "abs":
+        responses = np.abs(responses)
+    top = full_scale(dtype)
+    scaled = responses * np.float32(top)
+    if range_ == "offset":
+        scaled += np.float32(tone_of("offset", dtype).offset)
+    if np.dtype(dtype).kind == "f":
+        return scaled.astype(dtype, copy=False), 0, 0
+    np.rint(scaled, out=scaled)
+    below, above = int((scaled < 0).sum()), int((scaled > top).sum())
+    return scaled.clip(0, top).astype(dtype), below, above
+
+
 def normalize(responses: NDArray[np.float32], dtype: Any) -> NDArray[Any]:
     """The least response to 0 and the greatest to full scale, over the whole array; all to 0 where they are equal."""
     low, high = float(responses.min()), float(responses.max())

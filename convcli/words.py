@@ -14,3 +14,5 @@ SYNONYMS = {
 
 RANGES = ("clip", "abs", "normalize", "offset")
 CHANNELS = ("each", "sum", "gray")
+ALPHA = ("keep", "weight", "filter", "drop")
+COMPRESSION = ("none", "fast", "max")

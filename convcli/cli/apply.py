@@ -6,16 +6,26 @@ from typing import Any
 
 import click
 
-from convcli.cli.options import force_opt, format_opt, recipe_from, recipe_options
+from convcli.cli.options import (
+    force_opt,
+    format_opt,
+    handling_from,
+    parted,
+    picture_options,
+    recipe_from,
+    recipe_options,
+    writing_from,
+)
 
 
 @click.command()
 @recipe_options
+@picture_options
 @format_opt
 @force_opt
 @click.argument("source", metavar="INPUT")
 @click.argument("output", metavar="OUTPUT")
-def apply(source: str, output: str, format_: str | None, force: bool, **recipe_words: Any) -> None:
+def apply(source: str, output: str, format_: str | None, force: bool, **words: Any) -> None:
     """Filter the picture INPUT with a kernel and write the result to OUTPUT.
 
     The kernel slides over the picture; its weights multiply the pixels under it and the products are summed. OUTPUT's
@@ -25,15 +35,16 @@ def apply(source: str, output: str, format_: str | None, force: bool, **recipe_w
     Example:
       convcli apply --kernel sobel-x samples/scene.png edges.png
     """
+    recipe_words, picture_words = parted(words)
     recipe = recipe_from(**recipe_words)
-    from convcli.filtering import filter_file
+    from convcli.filtering import cores, filter_file
     from convcli.images import Target
 
-    target = Target.of(output, format_)
-    done = filter_file(source, output, recipe, target, force=force)
+    target = Target.of(output, format_, threads=cores(), **writing_from(**picture_words))
+    done = filter_file(source, output, recipe, target, handling_from(**picture_words), force=force)
     click.echo(_line(source, output, recipe.kernels, done), err=True)
-    if done.notice:
-        click.echo(f"Note: {done.notice}.", err=True)
+    for note in done.notes:
+        click.echo(f"Note: {note}.", err=True)
 
 
 def _line(source: str, output: str, kernels: Any, done: Any) -> str:

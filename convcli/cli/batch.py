@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcli.cli.options import force_opt, format_opt, recipe_from, recipe_options
+from convcli.cli.options import (
+    force_opt,
+    format_opt,
+    handling_from,
+    parted,
+    picture_options,
+    recipe_from,
+    recipe_options,
+    writing_from,
+)
 
 if TYPE_CHECKING:
     from convcli.batch import Job, Result
@@ -21,6 +30,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @recipe_options
+@picture_options
 @click.option("-r", "--recursive", is_flag=True, help="Look into folders of the folder too.")
 @click.option(
     "--pattern", "patterns", multiple=True, metavar="GLOB",
@@ -50,7 +60,7 @@ def batch(
     dry_run: bool,
     report: str | None,
     force: bool,
-    **recipe_words: Any,
+    **words: Any,
 ) -> None:
     """Filter every picture of INPUT_DIR into OUTPUT_DIR, under the same names.
 
@@ -60,18 +70,21 @@ def batch(
     Example:
       convcli batch --kernel sobel-x samples edges
     """
+    recipe_words, picture_words = parted(words)
     recipe = recipe_from(**recipe_words)
-    from convcli.batch import Work, cores, plan, run
-    from convcli.images.formats import format_of
+    from convcli.batch import Work, plan, run
+    from convcli.filtering import cores
+    from convcli.images import Target
 
+    writing, handling = writing_from(**picture_words), handling_from(**picture_words)
     if format_:
-        format_of(output, format_)
+        Target.of(output, format_, **writing)
     todo = plan(Path(source), Path(output), recursive=recursive, patterns=patterns, format_=format_)
     if dry_run:
         _list(todo)
         return
     workers = min(jobs or cores(), len(todo))
-    work = Work(recipe, format_, force, resume, threads=max(1, cores() // workers))
+    work = Work(recipe, handling, writing, format_, force, resume, threads=max(1, cores() // workers))
     tally = _Tally(len(todo))
     with _reporting(report, resume) as record, _progress(len(todo)) as advance:
         try:
@@ -99,12 +112,13 @@ class _Tally:
     """The counts of a run."""
 
     def __init__(self, planned: int) -> None:
-        self.planned, self.counts, self.saturated = planned, Counter[str](), 0
+        self.planned, self.counts, self.notes = planned, Counter[str](), Counter[str]()
         self.begin, self.seconds = perf_counter(), 0.0
 
     def add(self, result: Result) -> None:
         self.counts[result.status] += 1
-        self.saturated += bool(result.outcome and result.outcome.notice)
+        if result.outcome:
+            self.notes.update("saturated" if "clipped" in note else note for note in result.outcome.notes)
 
     def finish(self) -> None:
         self.seconds = perf_counter() - self.begin
@@ -121,10 +135,10 @@ class _Tally:
             f"{self.seconds:.1f}", f"{(done + failed) / max(self.seconds, 1e-9):.1f}",
         )  # fmt: skip
         Console(stderr=True).print(table)
-        if self.saturated:
-            click.echo(
-                f"Note: {self.saturated} pictures had more than 1 % of their samples clipped; see --range.", err=True
-            )
+        for note, count in self.notes.items():
+            if note == "saturated":
+                note = "more than 1 % of the samples were clipped; see --range"
+            click.echo(f"Note: in {count} of {done} pictures {note}.", err=True)
 
 
 @contextlib.contextmanager

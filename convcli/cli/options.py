@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from convcli.words import CHANNELS, PADDING_MODES, RANGES, SYNONYMS
+from convcli.words import ALPHA, CHANNELS, COMPRESSION, PADDING_MODES, RANGES, SYNONYMS
 
 
 class Numbers(click.ParamType[Any]):
@@ -96,6 +96,26 @@ force_opt = click.option("-f", "--force", is_flag=True, help="Overwrite an outpu
 format_opt = click.option(
     "--format", "format_", metavar="EXT", help="Format to write (png, jpg, tiff, npy ...) instead of the suffix's."
 )
+_PICTURE = (
+    click.option(
+        "--alpha", type=click.Choice(ALPHA),
+        help="keep: alpha stays; weight: invisible colour bleeds nowhere, alpha is blurred too; "
+        "filter: like a colour; drop: opaque. [default: weight for a kernel with a positive sum, else keep]",
+    ),
+    click.option("--linear", is_flag=True, help="Filter in linear light and go back to sRGB: right for blurs."),
+    click.option("--frame", type=int, metavar="N", help="Only this frame or page, from 0. [default: all]"),
+    click.option(
+        "--quality", type=click.IntRange(1, 100), metavar="1..100",
+        help="Of JPEG, WebP, AVIF, JPEG 2000. [default: as the source]",
+    ),
+    click.option("--lossless", is_flag=True, help="WebP and JPEG 2000 without loss."),
+    click.option("--compression", type=click.Choice(COMPRESSION), help="Of PNG and TIFF. [default: fast for PNG]"),
+    click.option("--strip", is_flag=True, help="Write no metadata, and no note of how the picture was made."),
+    click.option("--reduce-depth", is_flag=True, help="Accept 8 bits a channel where the file has more."),
+    click.option(
+        "--max-pixels", type=click.IntRange(1), metavar="N", help="Refuse larger pictures. [default: 178956970]"
+    ),
+)  # fmt: skip
 
 _RECIPE = (
     kernel_opt, stride_opt, padding_opt, padding_mode_opt, padding_value_opt, dilation_opt, flip_opt,
@@ -133,3 +153,34 @@ def recipe_from(
     geometry = Geometry.of(stride, padding, padding_mode, padding_value or 0.0, dilation)
     chosen = tuple(override(load_kernel(spec), divisor, bias, flip) for spec in kernels)
     return Recipe(chosen, geometry, channels, range_)
+
+
+def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """All options that say how pictures are read and written; `handling_from` and `target_from` take their values."""
+    for option in reversed(_PICTURE):
+        command = option(command)
+    return command
+
+
+def handling_from(
+    alpha: str | None, linear: bool, frame: int | None, reduce_depth: bool, max_pixels: int | None, **others: Any
+) -> Any:
+    """The Handling that the picture options ask for."""
+    from convcli.filtering import Handling
+    from convcli.images import MAX_PIXELS
+
+    return Handling(alpha, linear, frame, max_pixels or MAX_PIXELS, reduce_depth)
+
+
+def writing_from(
+    quality: int | None, lossless: bool, compression: str | None, strip: bool, **others: Any
+) -> dict[str, Any]:
+    """The keywords of Target that the picture options ask for."""
+    return {"quality": quality, "lossless": lossless, "compression": compression, "strip": strip}
+
+
+def parted(words: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The values of the recipe options, and those of the picture options."""
+    names = {option.name for option in getattr(picture_options(lambda: None), "__click_params__", ())}
+    picture = {name: value for name, value in words.items() if name in names}
+    return {name: value for name, value in words.items() if name not in names}, picture

@@ -26,12 +26,14 @@ HOLDS: dict[str, tuple[str, ...]] = {
     "PPM": ("L", "RGB", "I;16", "F"),
     "QOI": ("RGB", "RGBA"),
     "SGI": ("L", "RGB", "RGBA"),
-    "SPIDER": ("F",),
     "TGA": ("L", "LA", "RGB", "RGBA"),
     "TIFF": ("L", "LA", "RGB", "RGBA", "CMYK", "I;16", "F", "I"),
     "WEBP": ("RGB", "RGBA"),
     "XBM": ("1",),
 }
+FRAMES = ("GIF", "PNG", "WEBP", "TIFF", "AVIF")  # more than one picture in a file
+QUALITY = ("JPEG", "WEBP", "AVIF", "JPEG2000")
+LOSSLESS = ("WEBP", "JPEG2000")  # lossy or lossless, as asked
 NPY = "NPY"  # the responses themselves, as NumPy keeps arrays
 
 # The formats of most jobs, so that Pillow's forty plug-ins need not be imported to know a suffix.

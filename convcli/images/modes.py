@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from convcli.errors import ImageError
@@ -69,6 +67,7 @@ def rule_of(image: Image.Image) -> Rule:
 def frame_of(image: Image.Image) -> Frame:
     """The picture's samples; taken strip by strip, so that no second copy of the whole arises."""
     rule = rule_of(image)
+    clear = image.info.get("transparency")
     width, height = image.size
     pixels = np.empty((height, width) if rule.colors == 1 else (height, width, rule.colors), rule.dtype)
     alpha = np.empty((height, width), rule.dtype) if rule.alpha else None
@@ -81,22 +80,34 @@ def frame_of(image: Image.Image) -> Frame:
         else:
             pixels[top : top + step] = samples[..., 0] if rule.colors == 1 else samples[..., :3]
             alpha[top : top + step] = samples[..., -1]
-    return Frame(pixels, alpha)
+    if rule.dtype == "uint16" and isinstance(clear, int):
+        alpha = np.where(pixels == clear, 0, 65535).astype(np.uint16)
+    return Frame(pixels, alpha, integer=rule.work == "I" and rule.dtype == "float32")
 
 
-def image_of(pixels: NDArray[Any], alpha: NDArray[Any] | None) -> Image.Image:
-    """A Pillow image of the samples: L, LA, RGB, RGBA, CMYK, I;16 or F."""
-    height, width = pixels.shape[:2]
-    colors = 1 if pixels.ndim == 2 else pixels.shape[2]
-    if pixels.dtype.kind == "f":
+def image_bytes(image: Image.Image) -> int:
+    """What a decoded picture takes in Pillow's memory and, as samples, in ours."""
+    rule = rule_of(image)
+    stored = {"1": 1, "L": 1, "P": 1}.get(image.mode, 2 if image.mode.startswith("I;16") else 4)
+    samples = (rule.colors + rule.alpha) * np.dtype(rule.dtype).itemsize
+    return image.width * image.height * (stored + samples)
+
+
+def image_of(frame: Frame) -> Image.Image:
+    """A Pillow image of the samples: L, LA, RGB, RGBA, CMYK, I;16, I or F."""
+    height, width = frame.size
+    pixels, mode = frame.pixels, {1: "L", 3: "RGB", 4: "CMYK"}[frame.colors]
+    if frame.integer:
+        mode = "I"
+        bounds = np.iinfo(np.int32)
+        pixels = np.rint(pixels.astype(np.float64)).clip(bounds.min, bounds.max).astype(np.int32)
+    elif pixels.dtype.kind == "f":
         mode = "F"
     elif pixels.dtype.itemsize == 2:
         mode = "I;16"
-    else:
-        mode = {1: "L", 3: "RGB", 4: "CMYK"}[colors]
-    if alpha is not None:
+    if frame.alpha is not None:
         mode = {"L": "LA", "RGB": "RGBA"}[mode]
-        pixels = np.dstack([pixels, alpha])
+        pixels = np.dstack([pixels, frame.alpha])
     pixels = np.ascontiguousarray(pixels)
     return Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1)
 

@@ -15,26 +15,61 @@ class Frame:
     pixels: uint8, uint16 or float32; (H, W) for gray, (H, W, 3) for RGB, (H, W, 4) for CMYK.
     alpha: the same dtype, (H, W), or None.
     duration: how long it is shown, in milliseconds, where the file says so.
+    integer: the float32 samples are whole numbers of 32 bits, and are written as such.
     """
 
     pixels: NDArray[Any]
     alpha: NDArray[Any] | None = None
     duration: float | None = None
+    integer: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width."""
         return self.pixels.shape[0], self.pixels.shape[1]
 
+    @property
+    def colors(self) -> int:
+        """Samples a pixel without alpha: 1, 3 or 4."""
+        return 1 if self.pixels.ndim == 2 else self.pixels.shape[2]
+
+    @property
+    def described(self) -> str:
+        """The frame's kind in words: "8-bit RGB with transparency"."""
+        depth = {"uint8": "8-bit", "uint16": "16-bit", "float32": "float"}[self.pixels.dtype.name]
+        if self.integer:
+            depth = "32-bit integer"
+        color = {1: "gray", 3: "RGB", 4: "CMYK"}[self.colors]
+        return f"{depth} {color}{' with transparency' if self.alpha is not None else ''}"
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file says beside its pixels. Orientation is not among it: it is in the pixels by then.
+
+    exif: TIFF structure without a prefix. dpi: horizontal, vertical. text: PNG's keywords and texts.
+    """
+
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    comment: bytes | None = None
+    text: dict[str, str] = field(default_factory=dict)
+
 
 @dataclass(frozen=True)
 class Origin:
-    """What a file was, as far as a file made from it should be told.
+    """What a file was, as far as a file made from it must know. Format and mode are Pillow's words.
 
-    format and mode are Pillow's words. keep: what is written again where the new format has a place for it.
+    frames: how many, of which `loop` says how often they are shown (0: for ever, None: the file does not say).
+    lossless: whether the format lost nothing. jpeg: quantization tables and subsampling. compression: a TIFF's.
     """
 
     format: str
     mode: str
     frames: int = 1
-    keep: dict[str, Any] = field(default_factory=dict)
+    loop: int | None = None
+    lossless: bool = True
+    jpeg: dict[str, Any] | None = None
+    compression: str | None = None

@@ -9,7 +9,7 @@ PNG specification, third edition: https://www.w3.org/TR/png-3/
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from struct import pack
@@ -25,6 +25,7 @@ _COLOR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}  # samples a pixel -> gray, gray and alph
 _BAND = 1 << 20  # bytes deflated together; a smaller band costs matches at its start
 _PACKERS = {  # level and strategy of deflate; the smallest result is taken
     "fast": ((1, zlib.Z_RLE),),
+    "none": ((0, zlib.Z_DEFAULT_STRATEGY),),
     "max": ((1, zlib.Z_RLE), (9, zlib.Z_FILTERED), (9, zlib.Z_DEFAULT_STRATEGY)),
 }
 _BASE = 65521  # of Adler-32
@@ -43,19 +44,51 @@ def write_png(
 
     pixels: uint8 or uint16, (H, W) or (H, W, 3). alpha: the same dtype, (H, W).
     chunks: (name, data) that stand before the pixels: iCCP, eXIf, pHYs, tEXt ...
-    compression: "fast", or "max" for a small file at any cost of time.
+    compression: "fast"; "max" for a small file at any cost of time; "none".
     """
-    colors = 1 if pixels.ndim == 2 else pixels.shape[2]
-    samples = colors + (alpha is not None)
-    height, width = pixels.shape[:2]
-    depth = 8 * pixels.dtype.itemsize
-    stream.write(b"\x89PNG\r\n\x1a\n")
-    _chunk(stream, b"IHDR", pack(">IIBBBBB", width, height, depth, _COLOR_TYPE[samples], 0, 0, 0))
-    for name, data in chunks:
-        _chunk(stream, name, data)
+    _begin(stream, pixels, alpha, chunks)
     for part in deflated(pixels, alpha, compression, threads):
         _chunk(stream, b"IDAT", part)
     _chunk(stream, b"IEND", b"")
+
+
+def write_apng(
+    stream: BinaryIO,
+    frames: Sequence[tuple[NDArray[Any], NDArray[Any] | None, float]],
+    loop: int,
+    chunks: Iterable[Chunk] = (),
+    *,
+    compression: str = "fast",
+    threads: int = 1,
+) -> None:
+    """Write an animation: frames of one size and kind, each a whole picture, with its duration in milliseconds.
+
+    loop: how often it is shown, 0 for ever.
+    """
+    count = (b"acTL", pack(">II", len(frames), loop))
+    _begin(stream, *frames[0][:2], [*chunks, count])
+    number = 0
+    for index, (pixels, alpha, duration) in enumerate(frames):
+        height, width = pixels.shape[:2]
+        milliseconds = min(round(duration), 0xFFFF)
+        _chunk(stream, b"fcTL", pack(">IIIIIHHBB", number, width, height, 0, 0, milliseconds, 1000, 0, 0))
+        number += 1
+        for part in deflated(pixels, alpha, compression, threads):
+            if index == 0:
+                _chunk(stream, b"IDAT", part)
+            else:
+                _chunk(stream, b"fdAT", pack(">I", number) + part)
+                number += 1
+    _chunk(stream, b"IEND", b"")
+
+
+def _begin(stream: BinaryIO, pixels: NDArray[Any], alpha: NDArray[Any] | None, chunks: Iterable[Chunk]) -> None:
+    samples = (1 if pixels.ndim == 2 else pixels.shape[2]) + (alpha is not None)
+    height, width = pixels.shape[:2]
+    stream.write(b"\x89PNG\r\n\x1a\n")
+    header = pack(">IIBBBBB", width, height, 8 * pixels.dtype.itemsize, _COLOR_TYPE[samples], 0, 0, 0)
+    for name, data in [(b"IHDR", header), *chunks]:
+        _chunk(stream, name, data)
 
 
 def deflated(pixels: NDArray[Any], alpha: NDArray[Any] | None, compression: str, threads: int) -> Iterator[bytes]:

@@ -13,12 +13,16 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from convcli.errors import ConvcliError, ImageError
 from convcli.files import shown
-from convcli.images.modes import frame_of
-from convcli.images.picture import Frame, Origin
+from convcli.images import deep
+from convcli.images.metadata import metadata_of
+from convcli.images.modes import frame_of, image_bytes
+from convcli.images.origin import origin_of
+from convcli.images.picture import Frame, Metadata, Origin
+from convcli.tone import full_scale
 
 MAX_PIXELS = 178_956_970  # where Pillow by itself refuses a picture as a decompression bomb
 
@@ -33,56 +37,138 @@ _UPRIGHT = {
     8: (True, True, False),
 }
 _ORIENTATION = 0x0112
-_ANIMATED = ("GIF", "PNG", "WEBP", "TIFF")
+FRAMED = ("GIF", "PNG", "WEBP", "TIFF", "AVIF")
 
 
 class Reading:
     """A picture file that is open: its size is known, its pixels come with `frames`.
 
-    size: (height, width), upright.
+    max_pixels: more are refused. frame: the only one to read, counted from 0. reduce_depth: 8 bits a channel will do.
+
+    size: (height, width), upright. origin: what the file was. bytes: about how much memory its pixels take.
+    metadata: complete once the first frame has been decoded. reduced: whether bits were given up, as allowed.
     Raises ImageError where the file is missing, empty, no picture, too large, or damaged.
     """
 
-    def __init__(self, source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self,
+        source: str | Path | bytes,
+        *,
+        max_pixels: int = MAX_PIXELS,
+        frame: int | None = None,
+        reduce_depth: bool = False,
+    ) -> None:
         self.name = "standard input" if isinstance(source, bytes) else shown(source)
+        self.reduced = False
+        self.metadata = Metadata()
+        self._pages: list[Frame] = []
+        self._image: ImageFile.ImageFile | None = None
+        self._max_pixels, self._reduce = max_pixels, reduce_depth
         self._stream = _opened(source, self.name)
         try:
-            self._open(max_pixels)
+            self._open()
+            self._choose(frame)
         except BaseException:
             self._stream.close()
             raise
 
-    def _open(self, max_pixels: int) -> None:
+    def _open(self) -> None:
         warnings.filterwarnings("ignore", module=r"PIL\.")
         Image.MAX_IMAGE_PIXELS = None  # the limit is ours: it counts, and it can be raised
+        head = self._stream.read(1 << 16)
+        self._stream.seek(0)
         with _damage(self.name):
-            self._image = Image.open(self._stream)
-            self._turn = _orientation(self._image)
-            frames = getattr(self._image, "n_frames", 1) if self._image.format in _ANIMATED else 1
-        width, height = self._image.size
+            try:
+                image = Image.open(self._stream)
+            except UnidentifiedImageError:
+                self._open_elsewhere(head)
+                return
+            self._image, self._turn = image, _orientation(image)
+            self._check(*image.size)
+            frames = getattr(image, "n_frames", 1) if image.format in FRAMED else 1
+            self._deep = deep.bits_of(image, head) > 8
+            self.origin = origin_of(image, frames, head)
+            self.bytes = image_bytes(image) * (2 if self._deep else 1)
+            width, height = image.size
+            self.size = (width, height) if _UPRIGHT.get(self._turn, (False,))[0] else (height, width)
+            if self._deep:
+                self._open_deep(image)
+
+    def _open_elsewhere(self, head: bytes) -> None:
+        """What Pillow does not know may still be a TIFF with float colour."""
+        if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+            raise UnidentifiedImageError
+        size = deep.tiff_size(self._stream, self.name)
+        self._check(size[1], size[0])
+        self._turn, self._deep = 1, True
+        self.size, self.bytes = size, size[0] * size[1] * 24
+        self._pages = deep.read_tiff(self._stream, self.name)
+        self.origin = Origin("TIFF", self._pages[0].described, len(self._pages))
+
+    def _open_deep(self, image: ImageFile.ImageFile) -> None:
+        if image.format == "TIFF" and not (self._reduce and not deep.installed()):
+            self._pages = deep.read_tiff(self._stream, self.name)
+            self.metadata = metadata_of(image)
+        elif not deep.readable(image):
+            if not self._reduce:
+                raise ImageError(
+                    f"{self.name} has more than 8 bits a channel, and of {image.format} only 8 can be read; "
+                    "--reduce-depth accepts that, or convert it to PNG or TIFF first"
+                )
+            self._deep = False
+            self.reduced = True
+
+    def _check(self, width: int, height: int) -> None:
         if width * height == 0:
             raise ImageError(f"{self.name} has no pixels: it is {width}x{height}")
-        if width * height > max_pixels:
+        if width * height > self._max_pixels:
             raise ImageError(
-                f"{self.name} has {width * height:,} pixels, more than the limit of {max_pixels:,} that guards against "
-                f"decompression bombs; --max-pixels {width * height} lets it pass"
+                f"{self.name} has {width * height:,} pixels, more than the limit of {self._max_pixels:,} that guards "
+                f"against decompression bombs; --max-pixels {width * height} lets it pass"
             )
-        self.size = (width, height) if _UPRIGHT.get(self._turn, (False,))[0] else (height, width)
-        self.origin = Origin(self._image.format or "", self._image.mode, frames)
+
+    def _choose(self, frame: int | None) -> None:
+        count = self.origin.frames
+        if frame is not None and not -count <= frame < count:
+            raise ImageError(f"{self.name} has no frame {frame}: it has {count}, counted from 0")
+        self._indices = range(count) if frame is None else [frame % count]
+        if frame is not None:
+            self.origin = replace(self.origin, frames=1, loop=None)
 
     def frames(self) -> Iterator[Frame]:
         """The frames or pages one after the other, decoded when they are asked for."""
+        for index in self._indices:
+            yield self._frame(index)
+
+    def _frame(self, index: int) -> Frame:
         with _damage(self.name):
-            for index in range(self.origin.frames):
-                if self.origin.frames > 1:
-                    self._image.seek(index)
-                self._image.load()
-                frame = _upright(frame_of(self._image), self._turn)
-                if self.origin.frames > 1:
-                    frame = replace(frame, duration=self._image.info.get("duration"))
-                else:
-                    self._image.im = None  # type: ignore[assignment] # the pixels are in the arrays now
-                yield frame
+            frame = _upright(self._decoded(index), self._turn)
+        if not (self._reduce and frame.pixels.dtype != np.uint8):
+            return frame
+        self.reduced = True
+        return _reduced(frame)
+
+    def _decoded(self, index: int) -> Frame:
+        if self._pages:
+            return self._pages[index]
+        image = self._image
+        assert image is not None
+        if self._deep:
+            frame = deep.read(image, self._stream)
+            self.metadata = metadata_of(image)
+            return frame
+        if len(self._indices) == 1 and index == 0:
+            image.load()
+            self.metadata = metadata_of(image)
+            frame = frame_of(image)
+            image.im = None  # type: ignore[assignment] # the samples are in our arrays now
+            return frame
+        image.seek(index)
+        image.load()
+        self._check(*image.size)
+        if index == self._indices[0]:
+            self.metadata = metadata_of(image)
+        return replace(frame_of(image), duration=image.info.get("duration"))
 
     def close(self) -> None:
         """Let the file go."""
@@ -139,6 +225,8 @@ def _damage(name: str) -> Iterator[None]:
 
 def _orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 where there is none. EXIF that can't be understood is none."""
+    if image.format == "TIFF":
+        return 1  # Pillow turns a TIFF itself when it decodes it
     if image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys():
         return 1  # asking Pillow would decode the picture
     try:
@@ -153,6 +241,18 @@ def _upright(frame: Frame, orientation: int) -> Frame:
         return frame
     alpha = None if frame.alpha is None else _turned(frame.alpha, *_UPRIGHT[orientation])
     return replace(frame, pixels=_turned(frame.pixels, *_UPRIGHT[orientation]), alpha=alpha)
+
+
+def _reduced(frame: Frame) -> Frame:
+    """The frame with 8 bits: 65535 and 1.0 become 255; what lies outside is cut off."""
+
+    def eight(a: NDArray[Any]) -> NDArray[np.uint8]:
+        scale = 255 / full_scale(a.dtype)
+        samples: NDArray[np.uint8] = np.rint(np.nan_to_num(a) * np.float32(scale)).clip(0, 255).astype(np.uint8)
+        return samples
+
+    alpha = None if frame.alpha is None else eight(frame.alpha)
+    return replace(frame, pixels=eight(frame.pixels), alpha=alpha, integer=False)
 
 
 def _turned(a: NDArray[Any], exchange: bool, flip: bool, mirror: bool) -> NDArray[Any]:

@@ -1,39 +1,64 @@
-"""Writing pictures: which mode a format takes, and the options it is written with."""
+"""Writing pictures: which mode a format takes, the options it is written with, and what it keeps of the metadata."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from convcli.errors import ImageError
-from convcli.images.formats import HOLDS, NPY, format_of
+from convcli.errors import ConvcliError, ImageError, RecipeError
+from convcli.images import deep
+from convcli.images.formats import FRAMES, HOLDS, LOSSLESS, NPY, QUALITY, format_of
+from convcli.images.metadata import pillow_options, png_chunks, renewed
 from convcli.images.modes import image_of
-from convcli.images.picture import Frame, Origin
-from convcli.images.png import write_png
+from convcli.images.picture import Frame, Metadata, Origin
+from convcli.images.png import write_apng, write_png
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # A mode and the ones that hold it without loss, nearest first.
 _WIDER = {
-    "1": ("1", "L", "RGB"),
-    "L": ("L", "RGB", "LA", "RGBA"),
+    "L": ("L", "RGB", "LA", "RGBA", "F", "1"),
     "LA": ("LA", "RGBA"),
     "RGB": ("RGB", "RGBA"),
-    "F": ("F",),
-    "I;16": ("I;16",),
-    "CMYK": ("CMYK",),
     "RGBA": ("RGBA",),
+    "CMYK": ("CMYK",),
+    "I;16": ("I;16",),
+    "I": ("I",),
+    "F": ("F",),
 }
+_TIFF_LOSSLESS = ("raw", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "zstd", "lzma")
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a picture goes: the format, and how it is written there."""
+    """Where a picture goes: the format, and how it is written there.
+
+    quality: 1..100 where the format has such a scale. lossless: so, where the format can be either.
+    compression: "fast" (the default for PNG), "max" (small), "none". strip: keep no metadata, write no note.
+    """
 
     format: str
+    quality: int | None = None
+    lossless: bool = False
+    compression: str | None = None
+    strip: bool = False
     threads: int = 1
+
+    def __post_init__(self) -> None:
+        if self.quality is not None and self.format not in QUALITY:
+            raise RecipeError(f"{self.format} has no quality; --quality is for {', '.join(QUALITY)}")
+        if self.lossless and self.format in QUALITY and self.format not in LOSSLESS:
+            raise RecipeError(f"{self.format} can't be lossless; {', '.join(LOSSLESS)}, PNG and TIFF can")
+        if self.lossless and self.quality is not None:
+            raise RecipeError("--lossless and --quality exclude each other")
+        if self.compression is not None and self.format not in ("PNG", "TIFF"):
+            raise RecipeError(f"--compression is for PNG and TIFF; {self.format} has --quality or no choice")
 
     @classmethod
     def of(cls, path: str | Path, word: str | None = None, **options: Any) -> Target:
@@ -45,44 +70,199 @@ class Target:
         """Whether the responses themselves are wanted, before any range mapping."""
         return self.format == NPY
 
-    def write(self, stream: BinaryIO, frames: Sequence[Frame], origin: Origin) -> None:
-        """Write the frames. Raises ImageError where the format can't hold them."""
-        frame = frames[0]
+    def check(self, name: str, origin: Origin) -> None:
+        """Raise ImageError where this format can't hold that many frames."""
+        if origin.frames == 1:
+            return
+        if self.format not in FRAMES:
+            raise ImageError(
+                f"{name} has {origin.frames} frames and {self.format} holds one; --frame N chooses one, counted from 0"
+            )
+        if origin.format == "TIFF" and self.format != "TIFF":
+            raise ImageError(
+                f"{name} has {origin.frames} pages and {self.format} holds none; write TIFF, or --frame N chooses one"
+            )
+
+    def write(
+        self, stream: BinaryIO, frames: Iterable[Frame], origin: Origin, metadata: Metadata, note: str | None = None
+    ) -> list[str]:
+        """Write the frames, and return what the user should know of what could not be kept.
+
+        note: what the file says about its making, where it has a place for that.
+        Raises ImageError where the format can't hold the frames.
+        """
+        coming = iter(frames)
+        first = next(coming)
+        metadata, notes = renewed(Metadata() if self.strip else metadata, first.size, first.colors)
+        note = None if self.strip else note
         if self.raw:
-            np.lib.format.write_array(stream, frame.pixels, allow_pickle=False)
-        elif self.format == "PNG" and _colors(frame) != 4 and frame.pixels.dtype.kind == "u":
-            write_png(stream, frame.pixels, frame.alpha, threads=self.threads)
+            np.lib.format.write_array(stream, first.pixels, allow_pickle=False)
+        elif self.format == "PNG":
+            self._png(stream, [first, *coming], origin, png_chunks(metadata, note))
+        elif _is_deep(first):
+            self._deep(stream, chain([first], coming), metadata)
         else:
-            self._save(stream, frame, origin)
+            options, more = pillow_options(self.format, metadata, note)
+            notes += more
+            options |= self._options(first, origin)
+            self._save(stream, first, coming, origin, options)
+        return notes
 
-    def _save(self, stream: BinaryIO, frame: Frame, origin: Origin) -> None:
-        image = image_of(frame.pixels, frame.alpha)
-        mode = next((wide for wide in _WIDER[image.mode] if wide in HOLDS[self.format]), None)
-        if mode is None:
-            raise ImageError(f"{self.format} can't hold {_described(frame)}; write PNG or TIFF")
-        if mode != image.mode:
-            image = image.convert(mode)
+    def _png(
+        self, stream: BinaryIO, frames: list[Frame], origin: Origin, chunks: Iterable[tuple[bytes, bytes]]
+    ) -> None:
+        for frame in frames:
+            if frame.colors == 4 or frame.pixels.dtype.kind == "f":
+                raise self._refusal(frame)
+        how: dict[str, Any] = {"compression": self.compression or "fast", "threads": self.threads}
+        if len(frames) == 1:
+            write_png(stream, frames[0].pixels, frames[0].alpha, chunks, **how)
+            return
+        alike = _alike(frames)
+        write_apng(stream, [(f.pixels, f.alpha, f.duration or 0) for f in alike], origin.loop or 0, chunks, **how)
+
+    def _deep(self, stream: BinaryIO, frames: Iterable[Frame], metadata: Metadata) -> None:
+        pages = list(frames)
+        if self.format == "PPM" and pages[0].alpha is None and pages[0].pixels.dtype == np.uint16:
+            deep.write_ppm(stream, pages[0].pixels)
+        elif self.format == "TIFF":
+            compression = {"fast": "lzw", "max": "zlib"}.get(self.compression or "none")
+            extra: dict[str, Any] = {"iccprofile": metadata.icc} if metadata.icc else {}
+            if metadata.dpi:
+                extra |= {"resolution": metadata.dpi, "resolutionunit": "INCH"}
+            deep.write_tiff(stream, pages, compression, extra)
+        else:
+            raise self._refusal(pages[0])
+
+    def _save(
+        self, stream: BinaryIO, first: Frame, others: Iterable[Frame], origin: Origin, options: dict[str, Any]
+    ) -> None:
+        frames, durations = [], []
+        for frame in chain([first], others):
+            frames.append(self._image(frame))
+            durations.append(frame.duration or 0)
+        if len(frames) > 1:
+            options |= {"save_all": True, "append_images": frames[1:]}
+            if self.format != "TIFF":
+                options |= _timing(self.format, durations, origin.loop, first.alpha is not None)
         try:
-            image.save(stream, self.format, **_options(self.format))
-        except (OSError, ValueError, KeyError) as error:
-            if getattr(error, "errno", None):
+            frames[0].save(stream, self.format, **options)
+        except ConvcliError:
+            raise
+        except OSError as error:
+            if error.errno:
                 raise
-            raise ImageError(f"{self.format} refuses the picture: {error}") from None
+            raise ImageError(f"{self.format} can't be written: {error}") from None
+        except (ValueError, KeyError, TypeError, OverflowError, RuntimeError) as error:
+            raise ImageError(f"{self.format} can't be written: {error}") from None
+
+    def _image(self, frame: Frame) -> Image.Image:
+        """The frame as a Pillow image of a mode that the format holds."""
+        if _is_deep(frame):
+            raise self._refusal(frame)
+        image = image_of(frame)
+        holds = HOLDS[self.format]
+        mode = next((wide for wide in _WIDER[image.mode] if wide in holds), None)
+        if mode is None:
+            raise self._refusal(frame)
+        if self.format == "ICO" and max(image.size) > 256:
+            raise ImageError(f"ICO holds at most 256x256 pixels, not {image.width}x{image.height}; write PNG")
+        if self.format == "GIF":
+            return _paletted(image)
+        if mode == "1":
+            return image.point([255 if value >= 128 else 0 for value in range(256)], "1")
+        return image if mode == image.mode else image.convert(mode)
+
+    def _refusal(self, frame: Frame) -> ImageError:
+        way = "write PNG or TIFF"
+        if frame.pixels.dtype != np.uint8:
+            way = "--reduce-depth makes 8 bits of it; TIFF holds it" if self.format != "TIFF" else "write .npy"
+        elif frame.alpha is not None:
+            way = "--alpha drop leaves it out; PNG and TIFF hold it"
+        elif frame.colors == 4:
+            way = "write JPEG or TIFF"
+        return ImageError(f"{self.format} can't hold {frame.described}; {way}")
+
+    def _options(self, frame: Frame, origin: Origin) -> dict[str, Any]:
+        """How good, and how small."""
+        if self.format == "JPEG":
+            if self.quality is not None:
+                return {"quality": self.quality, "subsampling": 0 if self.quality >= 90 else 2}
+            return _same_tables(frame, origin) or {"quality": 95, "subsampling": 0}
+        if self.format == "WEBP":
+            if self.lossless or (origin.lossless and self.quality is None):
+                return {"lossless": True, "quality": 50, "exact": True}
+            return {"quality": self.quality or 95, "method": 4}
+        if self.format == "AVIF":
+            full = {} if frame.colors == 1 and frame.alpha is None else {"subsampling": "4:4:4"}
+            return {"quality": self.quality or 90, **full}
+        if self.format == "JPEG2000" and self.quality is not None:
+            return {"irreversible": True, "quality_mode": "dB", "quality_layers": [20 + self.quality * 0.4]}
+        if self.format == "TIFF":
+            same = origin.compression if origin.compression in _TIFF_LOSSLESS else "raw"
+            wanted = {"none": "raw", "fast": "tiff_lzw", "max": "tiff_adobe_deflate"}
+            return {"compression": wanted[self.compression] if self.compression else same}
+        return {}
 
 
-def _options(format_: str) -> dict[str, Any]:
-    if format_ == "JPEG":
-        return {"quality": 95, "subsampling": 0}
+def _is_deep(frame: Frame) -> bool:
+    """Whether Pillow has no mode for it: more than 8 bits in colour or with alpha."""
+    return frame.pixels.dtype != np.uint8 and (frame.colors > 1 or frame.alpha is not None)
+
+
+def _alike(frames: list[Frame]) -> list[Frame]:
+    """The frames all gray or all RGB, all with alpha or all without: an animation's frames are of one kind."""
+    colors, clear = max(f.colors for f in frames), any(f.alpha is not None for f in frames)
+
+    def widened(frame: Frame) -> Frame:
+        pixels, alpha = frame.pixels, frame.alpha
+        if frame.colors < colors:
+            pixels = np.repeat(pixels[:, :, None], colors, axis=2)
+        if clear and alpha is None:
+            alpha = np.full(frame.size, np.iinfo(pixels.dtype).max, pixels.dtype)
+        return replace(frame, pixels=pixels, alpha=alpha)
+
+    return [widened(f) for f in frames]
+
+
+def _same_tables(frame: Frame, origin: Origin) -> dict[str, Any] | None:
+    """The source's own quantization, where it suits as many channels."""
+    if not origin.jpeg:
+        return None
+    tables = dict(origin.jpeg)
+    if frame.colors == 1:
+        tables["qtables"] = {0: tables["qtables"][0]}
+        tables.pop("subsampling", None)
+    elif len(tables["qtables"]) < 2 and frame.colors == 3:
+        tables["subsampling"] = "4:4:4"
+    return tables
+
+
+def _timing(format_: str, durations: list[float], loop: int | None, clear: bool) -> dict[str, Any]:
+    """How long, how often, and whether a frame gives way to the next. The frames are whole pictures."""
+    shown: dict[str, Any] = {"duration": [round(d) for d in durations]}
     if format_ == "WEBP":
-        return {"lossless": True}
-    return {}
+        shown["loop"] = loop or 0
+    if format_ == "GIF":
+        shown["disposal"] = 2 if clear else 1
+        if loop != 1:
+            shown["loop"] = loop or 0
+    return shown
 
 
-def _colors(frame: Frame) -> int:
-    return 1 if frame.pixels.ndim == 2 else frame.pixels.shape[2]
+def _paletted(image: Image.Image) -> Image.Image:
+    """At most 256 colours: exactly those of the picture where they are no more, else the nearest that fit."""
+    if image.mode == "L":
+        return image
+    from PIL import Image as pillow
 
-
-def _described(frame: Frame) -> str:
-    depth = {"uint8": "8-bit", "uint16": "16-bit", "float32": "float"}[frame.pixels.dtype.name]
-    color = {1: "gray", 3: "colour", 4: "CMYK"}[_colors(frame)]
-    return f"{depth} {color}{' with transparency' if frame.alpha is not None else ''}"
+    if image.mode == "LA":
+        image = image.convert("RGBA")
+    if image.mode == "RGBA":
+        return image.quantize(256, pillow.Quantize.FASTOCTREE, dither=pillow.Dither.NONE)
+    colors = image.getcolors(256)
+    if colors is None:
+        return image.quantize(256, pillow.Quantize.MEDIANCUT)
+    palette = pillow.new("P", (1, 1))
+    palette.putpalette([sample for _, color in colors for sample in color])  # type: ignore[union-attr]
+    return image.quantize(palette=palette, dither=pillow.Dither.NONE)

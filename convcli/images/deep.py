@@ -1,0 +1,182 @@
+"""Colour with more than 8 bits a channel, which Pillow reads as 8 without a word.
+
+PNG and PPM are read here. TIFF goes through tifffile (and imagecodecs for its compressions), the extra `deep`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile
+
+from convcli.errors import ImageError
+from convcli.images.picture import Frame
+
+Array = NDArray[Any]
+INSTALL = "pip install 'convcli[deep]'"
+_BITS_PER_SAMPLE = 258
+
+
+def bits_of(image: ImageFile.ImageFile, head: bytes) -> int:
+    """Bits a channel of a colour picture, as the file has them; 8 where Pillow loses nothing.
+
+    head: the file's first bytes, where AVIF and JPEG 2000 say it.
+    """
+    if image.mode.startswith(("I", "F")) or image.mode in ("1", "P"):
+        return 8
+    if image.format == "TIFF":
+        bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))
+        return max(int(b) for b in (bits if isinstance(bits, tuple) else (bits,)))
+    if image.format == "PPM":
+        return 16 if _maxval(image) > 255 else 8
+    if image.format == "AVIF" and (at := head.find(b"pixi")) > 0:
+        return max(head[at + 9 : at + 9 + head[at + 8]], default=8)
+    if image.format == "JPEG2000" and (at := head.find(b"\xff\x51")) > 0:
+        return (head[at + 40] & 0x7F) + 1
+    return 16 if any(";16" in str(tile[3]) for tile in image.tile) else 8
+
+
+def readable(image: ImageFile.ImageFile) -> bool:
+    """Whether all bits of this file can be read without an extra."""
+    return image.format in ("PNG", "PPM")
+
+
+def read(image: ImageFile.ImageFile, stream: BinaryIO) -> Frame:
+    """The picture, which nothing has decoded yet, with all its bits."""
+    if image.format == "PPM":
+        return Frame(_read_ppm(image, stream))
+    samples = _read_png(image)
+    clear = image.info.get("transparency")
+    if samples.shape[2] in (2, 4):
+        color, alpha = samples[..., :-1], np.ascontiguousarray(samples[..., -1])
+        return Frame(np.ascontiguousarray(color[..., 0] if color.shape[2] == 1 else color), alpha)
+    if clear is not None:
+        return Frame(samples, np.where((samples == clear).all(axis=2), 0, 65535).astype(np.uint16))
+    return Frame(samples)
+
+
+def _read_png(image: ImageFile.ImageFile) -> Array:
+    """All 16 bits of every sample, (H, W, samples).
+
+    Pillow has unpackers for 16-bit samples of either byte order that keep the more significant byte. The one for the
+    other byte order keeps the other byte, so decoding twice gives both. Gray with alpha is four bytes a pixel, which
+    pass as RGBA at once.
+    """
+    if image.tile[0].args == "LA;16B":
+        parts = np.asarray(_decoded(image, "RGBA"))
+        gray: Array = (parts[..., 0::2].astype(np.uint16) << 8) | parts[..., 1::2]
+        return gray
+    stream = image.fp
+    assert stream is not None
+    place = stream.tell()
+    stream.seek(0)
+    low = np.asarray(_decoded(Image.open(stream), f"{image.mode};16L"))
+    stream.seek(place)
+    high = np.asarray(_decoded(image, f"{image.mode};16B"))
+    both: Array = (high.astype(np.uint16) << 8) | low
+    return both
+
+
+def _decoded(image: ImageFile.ImageFile, rawmode: str) -> ImageFile.ImageFile:
+    image.tile = [tile._replace(args=rawmode) for tile in image.tile]
+    image.load()
+    return image
+
+
+def _maxval(image: ImageFile.ImageFile) -> int:
+    args = image.tile[0][3] if image.tile else None
+    return args[-1] if isinstance(args, tuple) and isinstance(args[-1], int) else 255
+
+
+def _read_ppm(image: ImageFile.ImageFile, stream: BinaryIO) -> Array:
+    """A binary P6 of 16 bits, scaled to the full range as Pillow scales gray."""
+    stream.seek(0)
+    width, height = image.size
+    maxval, count = _maxval(image), width * height * 3
+    if stream.read(2) != b"P6":
+        raise ImageError("plain PPM of more than 8 bits is not read; write it as binary PPM (P6) or PNG")
+    stream.seek(image.tile[0].offset)
+    data = stream.read(2 * count)
+    if len(data) < 2 * count:
+        raise ImageError("image file is truncated")
+    samples = np.frombuffer(data, ">u2").reshape(height, width, 3)
+    if maxval == 65535:
+        return samples.astype(np.uint16)
+    return np.rint(samples * (65535 / maxval)).clip(0, 65535).astype(np.uint16)
+
+
+def write_ppm(stream: BinaryIO, pixels: Array) -> None:
+    """16-bit RGB as binary PPM."""
+    stream.write(b"P6\n%d %d\n65535\n" % (pixels.shape[1], pixels.shape[0]))
+    stream.write(pixels.astype(">u2").tobytes())
+
+
+def read_tiff(stream: BinaryIO, name: str) -> list[Frame]:
+    """Every page of a TIFF through tifffile."""
+    tifffile = _tifffile(f"{name} has more than 8 bits a channel")
+    stream.seek(0)
+    with tifffile.TiffFile(stream) as tiff:
+        return [_page(page, name) for page in tiff.pages]
+
+
+def _page(page: Any, name: str) -> Frame:
+    samples = page.asarray()
+    if page.planarconfig == 2 and samples.ndim == 3:
+        samples = np.moveaxis(samples, 0, 2)
+    if samples.dtype == np.float64 or samples.dtype == np.float16:
+        samples = samples.astype(np.float32)
+    if samples.dtype not in (np.uint8, np.uint16, np.float32) or samples.ndim not in (2, 3):
+        raise ImageError(f"{name} holds {samples.dtype} samples of shape {samples.shape}, which are not filtered")
+    if samples.ndim == 2:
+        return Frame(samples)
+    extra = bool(page.extrasamples)
+    colors = samples.shape[2] - extra
+    if colors not in (1, 3, 4):
+        raise ImageError(f"{name} has {samples.shape[2]} channels; gray, RGB or CMYK, with or without alpha, is read")
+    pixels = np.ascontiguousarray(samples[..., 0] if colors == 1 else samples[..., :colors])
+    return Frame(pixels, np.ascontiguousarray(samples[..., -1]) if extra else None)
+
+
+def write_tiff(stream: BinaryIO, frames: list[Frame], compression: str | None, options: dict[str, Any]) -> None:
+    """16-bit or float pages through tifffile."""
+    tifffile = _tifffile("TIFF with more than 8 bits a channel")
+    with tifffile.TiffWriter(stream) as tiff:
+        for frame in frames:
+            samples = frame.pixels if frame.alpha is None else np.dstack([frame.pixels, frame.alpha])
+            tiff.write(
+                samples,
+                photometric={1: "minisblack", 3: "rgb", 4: "separated"}[frame.colors],
+                extrasamples=None if frame.alpha is None else ["unassalpha"],
+                compression=compression,
+                planarconfig="contig" if samples.ndim == 3 else None,
+                metadata=None,
+                **options,
+            )
+
+
+def _tifffile(why: str) -> Any:
+    try:
+        import tifffile
+    except ImportError:
+        raise ImageError(
+            f"{why}, which needs the extra `deep`: {INSTALL}; --reduce-depth accepts 8 bits instead"
+        ) from None
+    return tifffile
+
+
+def installed() -> bool:
+    """Whether the extra is there."""
+    from importlib.util import find_spec
+
+    return find_spec("tifffile") is not None
+
+
+def tiff_size(stream: BinaryIO, name: str) -> tuple[int, int]:
+    """Height and width of a TIFF that Pillow does not know."""
+    tifffile = _tifffile(f"{name} is not a TIFF of 8-bit or gray samples")
+    stream.seek(0)
+    with tifffile.TiffFile(stream) as tiff:
+        page = tiff.pages[0]
+        return int(page.imagelength), int(page.imagewidth)
