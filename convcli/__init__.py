@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from convcli.errors import ConvcliError
     from convcli.geometry import output_size
     from convcli.kernel import Kernel
+    from convcli.layers import Conv2d
     from convcli.presets import load_kernel
     from convcli.recipe import filter_image
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Conv2d": "convcli.layers",
     "ConvcliError": "convcli.errors",
     "Kernel": "convcli.kernel",
     "conv2d": "convcli.engine",
@@ -25,7 +27,7 @@ _HOME = {
     "output_size": "convcli.geometry",
 }
 
-__all__ = ["ConvcliError", "Kernel", "conv2d", "filter_image", "load_kernel", "output_size"]
+__all__ = ["Conv2d", "ConvcliError", "Kernel", "conv2d", "filter_image", "load_kernel", "output_size"]
 
 
 def __getattr__(name: str) -> Any:

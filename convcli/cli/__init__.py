@@ -17,6 +17,7 @@ _COMMANDS = {
     "apply": "Filter one picture.",
     "batch": "Filter every picture of a folder.",
     "kernels": "List and show the built-in kernels.",
+    "layer": "Run a convolutional layer, or a stack of them: feature maps out.",
     "size": "Show the size of the feature map, with the formula.",
     "explain": "Show how a pixel of the feature map comes about.",
     "warmup": "Compile the engine for this machine now.",
