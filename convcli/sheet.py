@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import log
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,9 +79,9 @@ def contact_sheet(
 
 
 def colormap_for(values: Sequence[NDArray[Any]]) -> str:
-    """diverging where the values have both signs, else viridis."""
+    """diverging where the values lie on both sides of zero, by a twentieth of their reach at least; else viridis."""
     scale = _bounds(values)
-    return "diverging" if scale.low < 0 < scale.high else "viridis"
+    return "diverging" if min(-scale.low, scale.high) > max(-scale.low, scale.high) / 20 else "viridis"
 
 
 def scale_of(values: Sequence[NDArray[Any]], colormap: str) -> Scale:
@@ -130,12 +130,13 @@ def _tile(array: NDArray[Any], colormap: str, scale: Scale, side: int) -> Image.
 
 
 def _columns(count: int, cell: tuple[int, int]) -> int:
-    """So many that the sheet is about four wide to three high, and the last row as full as can be."""
-    if count <= 3:
-        return count
-    ideal = max(1.0, sqrt(count * 4 / 3 * (cell[1] + _line() + _GAP) / (cell[0] + _GAP)))
-    near = range(max(1, int(ideal)), min(count, ceil(ideal) + 1) + 1) or range(1, 2)
-    return min(near, key=lambda across: (-count % across, abs(across - ideal)))
+    """So many that the sheet is about three wide to two high, with few places left empty in the last row."""
+
+    def cost(across: int) -> float:
+        aspect = across * (cell[0] + _GAP) / (-(-count // across) * (cell[1] + _line() + _GAP))
+        return abs(log(aspect / 1.5)) + 1.5 * (-count % across) / across
+
+    return count if count <= 3 else min(range(1, min(count, 64) + 1), key=cost)
 
 
 def _size(count: int, cell: tuple[int, int], across: int, title: bool, bar: bool) -> tuple[tuple[int, int], int]:

@@ -141,11 +141,11 @@ def _check_folder(path: Path, force: bool) -> None:
 
 
 def _write(path: str, pixels: NDArray[np.uint8], format_: str | None, force: bool) -> None:
-    from convcli.images import Frame, Origin, Target
+    from convcli.images import Frame, Metadata, Origin, Target
 
     target = Target.of(path, format_)
     with _stream(path, force) as stream:
-        target.write(stream, [Frame(np.ascontiguousarray(pixels))], Origin(target.format, "RGB"))
+        target.write(stream, [Frame(np.ascontiguousarray(pixels))], Origin(target.format, "RGB"), Metadata())
 
 
 @contextlib.contextmanager
