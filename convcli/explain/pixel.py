@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import fsum
 from typing import Any
@@ -95,13 +96,41 @@ class Step:
     value: float
 
 
-def explain_pixel(image: NDArray[Any], recipe: Recipe, at: tuple[int, int] | None = None) -> Explanation:
-    """Explain the pixel at (x, y) of the map that the recipe makes of an array; the strongest
-    response off the padding without `at`.
+@dataclass(frozen=True)
+class Stage:
+    """The last kernel of a recipe on the pixels that the others gave: what it works on and what comes out.
 
-    Of a chain, the last kernel is explained, on the pixels that the others gave.
-    Raises GeometryError where the point is outside the map, and whatever `run` raises.
+    planes: (H, W, C) of the picture's dtype, named by `names`. raw: float32 responses; pixels: what `run` makes of
+    them; both (H', W', C'). summed: whether the windows of all channels make one map.
     """
+
+    planes: NDArray[Any]
+    names: tuple[str, ...]
+    kernel: Kernel
+    geometry: Geometry
+    range: str
+    raw: NDArray[np.float32]
+    pixels: NDArray[Any]
+    summed: bool
+    kernels: int
+
+    def explain(self, x: int, y: int) -> Explanation:
+        """The pixel at (x, y) of the map."""
+        windows = _windows(self.planes, self.names, self.kernel, self.geometry, x, y)
+        groups = [("sum", windows)] if self.summed else [(w.channel, (w,)) for w in windows]
+        at_point = zip(groups, self.raw[y, x], self.pixels[y, x], strict=True)
+        (top, _), (left, _) = self.geometry.pads(self.planes.shape[:2], self.kernel.size)
+        first = (y * self.geometry.stride[0] - top, x * self.geometry.stride[1] - left)
+        return Explanation(
+            x, y, self.planes.shape[:2], self.raw.shape[:2], first, self.kernel, self.geometry, self.range,
+            self.planes.dtype, (float(self.raw.min()), float(self.raw.max())),
+            tuple(Response(name, group, float(r), p.item()) for (name, group), r, p in at_point),
+            (self.kernels, self.kernels),
+        )  # fmt: skip
+
+
+def stage_of(image: NDArray[Any], recipe: Recipe) -> Stage:
+    """Run the recipe on an array and keep what its last kernel works on. Raises whatever `run` raises."""
     *before, kernel = recipe.kernels
     if before:
         image = run(image, replace(recipe, kernels=tuple(before))).pixels
@@ -111,21 +140,24 @@ def explain_pixel(image: NDArray[Any], recipe: Recipe, at: tuple[int, int] | Non
         image = luma(image)
     raw = run(image, replace(last, range="raw")).pixels
     done = run(image, last)
-    x, y = _checked(at, raw.shape) if at else _strongest(raw, image.shape[:2], kernel, recipe.geometry)
-    depth = recipe.channels == "sum" or kernel.depth > 1
     planes = image.reshape(*image.shape[:2], -1)
     names = ("luma",) if recipe.channels == "gray" and colour else channel_names(planes.shape[2])
-    windows = _windows(planes, names, kernel, recipe.geometry, x, y)
-    groups = [("sum", windows)] if depth and len(windows) > 1 else [(w.channel, (w,)) for w in windows]
-    at_point = zip(groups, np.atleast_1d(raw[y, x]), np.atleast_1d(done.pixels[y, x]), strict=True)
-    (top, _), (left, _) = recipe.geometry.pads(planes.shape[:2], kernel.size)
-    return Explanation(
-        x, y, planes.shape[:2], raw.shape[:2],
-        (y * recipe.geometry.stride[0] - top, x * recipe.geometry.stride[1] - left),
-        kernel, recipe.geometry, done.range, image.dtype, (float(raw.min()), float(raw.max())),
-        tuple(Response(name, group, float(r), p.item()) for (name, group), r, p in at_point),
-        (len(recipe.kernels), len(recipe.kernels)),
+    summed = (recipe.channels == "sum" or kernel.depth > 1) and len(names) > 1
+    flat = (*raw.shape[:2], -1)
+    return Stage(
+        planes, names, kernel, recipe.geometry, done.range, raw.reshape(flat), done.pixels.reshape(flat), summed,
+        len(recipe.kernels),
     )  # fmt: skip
+
+
+def explain_pixel(image: NDArray[Any], recipe: Recipe, at: tuple[int, int] | None = None) -> Explanation:
+    """Explain the pixel at (x, y) of the map that the recipe makes of an array; the strongest response off the
+    padding without `at`. Of a chain, the last kernel is explained, on the pixels that the others gave.
+
+    Raises GeometryError where the point is outside the map, and whatever `run` raises.
+    """
+    stage = stage_of(image, recipe)
+    return stage.explain(*(_checked(at, stage.raw.shape) if at else strongest(stage)))
 
 
 def steps(explanation: Explanation, response: Response) -> list[Step]:
@@ -208,19 +240,25 @@ def _windows(
 ) -> tuple[Window, ...]:
     """What lies under the kernel at (x, y) of the map, channel by channel."""
     (top, _), (left, _) = geometry.pads(planes.shape[:2], kernel.size)
-    (sy, sx), (dy, dx), mode = geometry.stride, geometry.dilation, geometry.padding_mode
-    at_y = [y * sy - top + i * dy for i in range(kernel.size[0])]
-    at_x = [x * sx - left + j * dx for j in range(kernel.size[1])]
-    rows = [border(i, planes.shape[0], mode) for i in at_y]
-    columns = [border(j, planes.shape[1], mode) for j in at_x]
-    outside = np.array([i is None for i in rows])[:, None] | np.array([j is None for j in columns])
-    inside_y = np.array([0 <= i < planes.shape[0] for i in at_y])[:, None]
-    inside_x = np.array([0 <= j < planes.shape[1] for j in at_x])
-    value = geometry.padding_value * full_scale(planes.dtype) / 255 if mode == "constant" else 0.0
-    patch = planes[np.ix_([i or 0 for i in rows], [j or 0 for j in columns])].astype(np.float64)
-    patch[outside] = value
+    (sy, sx), (dy, dx) = geometry.stride, geometry.dilation
+    rows = [y * sy - top + i * dy for i in range(kernel.size[0])]
+    columns = [x * sx - left + j * dx for j in range(kernel.size[1])]
+    patch, padded = bordered(planes, rows, columns, geometry)
     weights = np.broadcast_to(kernel.weights, (planes.shape[2], *kernel.size))
-    return tuple(Window(name, patch[:, :, c], ~(inside_y & inside_x), weights[c]) for c, name in enumerate(names))
+    return tuple(Window(name, patch[:, :, c], padded, weights[c]) for c, name in enumerate(names))
+
+
+def bordered(
+    planes: NDArray[Any], rows: Sequence[int], columns: Sequence[int], geometry: Geometry
+) -> tuple[Values, NDArray[np.bool_]]:
+    """The values of (H, W, C) at these rows and columns, padding included, and which of the places are padding."""
+    height, width, mode = planes.shape[0], planes.shape[1], geometry.padding_mode
+    at_y, at_x = [border(i, height, mode) for i in rows], [border(j, width, mode) for j in columns]
+    values = planes[np.ix_([i or 0 for i in at_y], [j or 0 for j in at_x])].astype(np.float64)
+    constant = np.array([i is None for i in at_y])[:, None] | np.array([j is None for j in at_x])
+    values[constant] = geometry.padding_value * full_scale(planes.dtype) / 255 if mode == "constant" else 0.0
+    inside = np.array([0 <= i < height for i in rows])[:, None] & np.array([0 <= j < width for j in columns])
+    return values, ~inside
 
 
 def _checked(at: tuple[int, int], shape: tuple[int, ...]) -> tuple[int, int]:
@@ -233,14 +271,15 @@ def _checked(at: tuple[int, int], shape: tuple[int, ...]) -> tuple[int, int]:
     return at
 
 
-def _strongest(raw: NDArray[np.float32], size: Size, kernel: Kernel, geometry: Geometry) -> tuple[int, int]:
+def strongest(stage: Stage) -> tuple[int, int]:
     """Where the response is strongest over all channels, as (x, y): off the padding, if there is such a place."""
-    strength = np.abs(raw).reshape(*raw.shape[:2], -1).sum(axis=2)
-    pads = geometry.pads(size, kernel.size)
+    strength = np.abs(stage.raw).sum(axis=2)
+    size, kernel, geometry = stage.planes.shape[:2], stage.kernel.size, stage.geometry
+    pads = geometry.pads(size, kernel)
     rows, columns = (
         np.array([before <= o * s and o * s - before + extent(k, d) <= n for o in range(count)])
         for count, n, k, s, d, (before, _) in zip(
-            raw.shape[:2], size, kernel.size, geometry.stride, geometry.dilation, pads, strict=True
+            strength.shape, size, kernel, geometry.stride, geometry.dilation, pads, strict=True
         )
     )
     inside = rows[:, None] & columns

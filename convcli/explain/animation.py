@@ -1,0 +1,182 @@
+"""Draws the figure of a convolution: a frame for every position of the kernel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.errors import GeometryError, RecipeError
+from convcli.explain.figure import INK, KERNEL, PADDING, PAPER, Cell, Colour, Figure
+from convcli.explain.pixel import stage_of, strongest
+from convcli.geometry import extent
+from convcli.kernel import Kernel
+from convcli.recipe import Recipe, luma
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageDraw
+
+ANIMATED = (".gif", ".webp", ".apng")
+STILL = (".png", ".gif", ".webp")
+MOST_FRAMES = 400
+_HOLD = 2.5  # seconds that the finished map stays
+
+Crop = tuple[int, int, int, int]
+
+
+def figure_of(image: NDArray[Any], recipe: Recipe, crop: Crop | None = None) -> Figure:
+    """The figure of the recipe's last kernel over a crop (x, y, width, height) of an array.
+
+    Without a crop, one around the strongest response is taken. Colour is shown by its luma, unless the kernel spans
+    the depth. Raises GeometryError where the crop leaves the picture or is too small for the kernel.
+    """
+    deep = recipe.channels == "sum" or any(kernel.depth > 1 for kernel in recipe.kernels)
+    if not deep and image.ndim == 3:
+        image = luma(image)
+    stage = stage_of(image, recipe)
+    x, y, width, height = _checked(crop, stage.planes.shape) if crop else _around(stage, recipe)
+    part = stage.planes[y : y + height, x : x + width]
+    last = Recipe((stage.kernel,), recipe.geometry, "sum" if deep else "each", stage.range)
+    try:
+        small = stage_of(part, last)
+    except GeometryError as error:
+        raise GeometryError(f"crop {width}x{height}: {error}; or take a larger --crop") from None
+    return Figure(small, _title(stage.kernel, recipe, (x, y, width, height)))
+
+
+def check_animation(path: str | Path, figure: Figure, frame: int | None) -> None:
+    """Raise where the file can't hold the animation, or the still frame (counted from 1)."""
+    suffix = Path(path).suffix.lower()
+    if frame is not None:
+        if suffix not in STILL:
+            raise RecipeError(f"{suffix or 'no suffix'} is not a format for a still frame; use {', '.join(STILL)}")
+        if not 1 <= frame <= figure.frames:
+            raise RecipeError(f"frame {frame} does not exist: the animation has frames 1 to {figure.frames}")
+        return
+    if suffix not in ANIMATED:
+        what = f"{suffix} can't animate" if suffix else "an animation needs a suffix"
+        raise RecipeError(f"{what}; use {', '.join(ANIMATED)}, or --frame N for a still")
+    if figure.frames > MOST_FRAMES:
+        raise RecipeError(
+            f"the animation would have {figure.frames} frames, one for every position, and {MOST_FRAMES} are the most; "
+            "take a smaller --crop or a larger --stride"
+        )
+
+
+def write_animation(stream: BinaryIO, figure: Figure, suffix: str, speed: float = 2, frame: int | None = None) -> None:
+    """Write all frames, `speed` of them a second, or one of them (counted from 1)."""
+    kind = {".gif": "GIF", ".webp": "WEBP"}.get(suffix.lower(), "PNG")
+    if frame is not None:
+        draw_frame(figure, frame - 1).save(stream, kind)
+        return
+    frames = [draw_frame(figure, index) for index in range(figure.frames)]
+    if kind == "GIF":
+        frames = _reduced(frames)
+    each = max(20, round(1000 / speed))
+    durations = [each] * (len(frames) - 1) + [max(each, round(1000 * _HOLD))]
+    how: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {"optimize": False, "disposal": 1}
+    frames[0].save(stream, kind, save_all=True, append_images=frames[1:], duration=durations, loop=0, **how)
+
+
+def draw_frame(figure: Figure, index: int) -> Image.Image:
+    """One frame, counted from 0."""
+    from PIL import Image, ImageDraw
+
+    image = Image.new("RGB", (figure.width, figure.height), PAPER)
+    pen = ImageDraw.Draw(image)
+    _write(pen, (20, 14), figure.title, 17, INK)
+    for x, y, words in figure.labels():
+        _write(pen, (x, y), words, 13, (96, 100, 110))
+    thin = [cell for cell in figure.cells(index) if cell.frame[1] == 1]
+    thick = [cell for cell in figure.cells(index) if cell.frame[1] > 1]
+    for cell in [*thin, *thick]:
+        _paint(pen, cell, figure.cell)
+    y = figure.text_top
+    for number, line in enumerate([*figure.sentences(index), *figure.formulas]):
+        ink = INK if number < len(figure.sentences(index)) else PADDING
+        _write(pen, (20, y), _shortened(line), 15, KERNEL if number == 0 else ink)
+        y += 22
+    return image
+
+
+def _paint(pen: ImageDraw.ImageDraw, cell: Cell, side: int) -> None:
+    x0, y0, x1, y1 = cell.box
+    colour, width = cell.frame
+    half = width // 2
+    fill = cell.fill if cell.fill[0] >= 0 else None
+    pen.rectangle((x0 - half, y0 - half, x1 + half, y1 + half), fill=fill, outline=colour, width=width)
+    if cell.text:
+        lift = side * 0.13 if cell.corner else 0
+        size = min(side * 0.4, 1.75 * side / max(len(cell.text), 1))
+        pen.text(((x0 + x1) / 2, (y0 + y1) / 2 - lift), cell.text, fill=cell.ink, font=_font(size), anchor="mm")
+    if cell.corner:
+        words = f"x{cell.corner}"
+        font = _font(min(side * 0.28, 1.5 * side / len(words)))
+        left, top, _, _ = pen.textbbox((x1 - 4, y1 - 4), words, font=font, anchor="rs")
+        pen.rectangle((left - 3, top - 3, x1, y1), fill=KERNEL)
+        pen.text((x1 - 4, y1 - 4), words, fill=PAPER, font=font, anchor="rs")
+
+
+def _write(pen: ImageDraw.ImageDraw, at: tuple[float, float], words: str, size: float, ink: Colour) -> None:
+    pen.text(at, words, fill=ink, font=_font(size))
+
+
+def _font(size: float) -> Any:
+    from PIL import ImageFont
+
+    return ImageFont.load_default(max(size, 8))
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= 104 else f"{line[:101]}..."
+
+
+def _reduced(frames: list[Image.Image]) -> list[Image.Image]:
+    """The frames in the 256 colours that a GIF has, the same for all, so that only what changes is stored again."""
+    from PIL import Image
+
+    first, last = frames[0], frames[-1]
+    both = Image.new("RGB", (first.width, 2 * first.height))
+    both.paste(first)
+    both.paste(last, (0, first.height))
+    palette = both.quantize(255)
+    return [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+
+
+def _title(kernel: Kernel, recipe: Recipe, crop: Crop) -> str:
+    g = recipe.geometry
+    padding = g.padding if isinstance(g.padding, str) else ",".join(map(str, g.padding))
+    words = [f"{kernel.name or 'kernel'} {kernel.size[1]}x{kernel.size[0]}", f"stride {_pair(g.stride)}"]
+    words += [f"dilation {_pair(g.dilation)}"] if g.dilation != (1, 1) else []
+    words += [f"padding {padding} ({g.padding_mode})", f"crop {','.join(map(str, crop))}"]
+    return ", ".join(words)
+
+
+def _pair(both: tuple[int, int]) -> str:
+    return str(both[0]) if both[0] == both[1] else f"{both[0]},{both[1]}"
+
+
+def _around(stage: Any, recipe: Recipe) -> Crop:
+    """A crop around the strongest response in which the kernel has some room to move."""
+    x, y = strongest(stage)
+    explained = stage.explain(x, y)
+    spans = []
+    for axis in (0, 1):
+        reach = extent(stage.kernel.size[axis], recipe.geometry.dilation[axis])
+        side = min(max(reach + 4 * min(recipe.geometry.stride[axis], 2), 7), stage.planes.shape[axis])
+        middle = explained.first[axis] + reach // 2
+        spans.append((int(np.clip(middle - side // 2, 0, stage.planes.shape[axis] - side)), side))
+    (top, height), (left, width) = spans
+    return left, top, width, height
+
+
+def _checked(crop: Crop, shape: tuple[int, ...]) -> Crop:
+    x, y, width, height = crop
+    if width < 1 or height < 1 or x + width > shape[1] or y + height > shape[0]:
+        raise GeometryError(
+            f"crop {x},{y},{width},{height} is not inside the picture of {shape[1]}x{shape[0]}; "
+            "it is X,Y,WIDTH,HEIGHT from the upper left corner"
+        )
+    return crop

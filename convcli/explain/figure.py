@@ -1,0 +1,201 @@
+"""What one frame of the animation shows, as cells with their text, before anything is drawn.
+
+On the left the picture with its ring of padding and the kernel over it, on the right the feature map filling up, below
+them the arithmetic of the current position and the formula of the map's size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.errors import GeometryError
+from convcli.explain.pixel import Explanation, Stage, Values, bordered, plain, steps
+from convcli.geometry import formula
+from convcli.tone import full_scale
+
+Colour = tuple[int, int, int]
+Box = tuple[float, float, float, float]
+
+# Okabe and Ito's colours: told apart by every eye, and in gray.
+KERNEL: Colour = (213, 94, 0)
+PADDING: Colour = (0, 114, 178)
+INK: Colour = (32, 34, 40)
+_WASHED: Colour = (220, 236, 247)  # padding, whatever its value: it is no part of the picture
+FAINT: Colour = (206, 210, 216)
+PAPER: Colour = (255, 255, 255)
+
+_MARGIN, _HEAD, _GAP, _LINE = 20, 46, 56, 22
+_LARGEST, _NUMBERS, _WEIGHTS = 52, 24, 34  # cell sizes: the largest, and from which on numbers and weights are drawn
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A square of a grid. corner: the kernel's weight. frame: the colour and width of its outline."""
+
+    box: Box
+    fill: Colour
+    text: str = ""
+    ink: Colour = INK
+    corner: str = ""
+    frame: tuple[Colour, int] = (FAINT, 1)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """The whole animation of one stage, which has a single map; `width` is that of its frames in pixels."""
+
+    stage: Stage
+    title: str
+    width: int = 800
+
+    def __post_init__(self) -> None:
+        if self.stage.raw.shape[2] != 1:
+            raise GeometryError("a figure shows one map: sum the channels, or take the luma")
+
+    @property
+    def frames(self) -> int:
+        """How many positions the kernel takes, row by row."""
+        return int(self.stage.raw[:, :, 0].size)
+
+    def explanation(self, frame: int) -> Explanation:
+        """The arithmetic of that frame, counted from 0."""
+        y, x = divmod(frame, self.stage.raw.shape[1])
+        return self.stage.explain(x, y)
+
+    @cached_property
+    def padded(self) -> tuple[Values, NDArray[np.bool_]]:
+        """The picture with its ring: values (H + pads, W + pads, C), and which places are padding."""
+        (top, bottom), (left, right) = self._pads
+        height, width = self.stage.planes.shape[:2]
+        return bordered(
+            self.stage.planes, range(-top, height + bottom), range(-left, width + right), self.stage.geometry
+        )
+
+    @cached_property
+    def cell(self) -> int:
+        """The side of a cell in pixels."""
+        rows, columns, planes = self.padded[0].shape
+        map_rows, map_columns = self.stage.raw.shape[:2]
+        across = (self.width - 2 * _MARGIN - _GAP) / (columns + map_columns)
+        down = (620 if planes == 1 else 900) / max(planes * rows + 0.6 * (planes - 1), map_rows)
+        return max(3, int(min(across, down, _LARGEST)))
+
+    @property
+    def height(self) -> int:
+        """The height of the frames in pixels, an even number."""
+        lines = 4 + len(self.formulas)
+        return int(self._foot + _GAP / 2 + lines * _LINE + _MARGIN) // 2 * 2
+
+    @property
+    def formulas(self) -> list[str]:
+        """The output-size formula with its numbers, for the width and the height."""
+        size, kernel, g = self.stage.planes.shape[:2], self.stage.kernel.size, self.stage.geometry
+        both = list(zip(size, kernel, self._pads, g.stride, g.dilation, self.stage.raw.shape[:2], strict=True))
+        return [
+            f"{name} O = {formula(*axis)} = {o}" for name, (*axis, o) in zip(("height", "width"), both, strict=True)
+        ][::-1]
+
+    def cells(self, frame: int) -> Iterator[Cell]:
+        """Every cell of that frame; later ones lie over earlier ones."""
+        explanation = self.explanation(frame)
+        for plane in range(self.padded[0].shape[2]):
+            yield from self._picture(plane, explanation)
+        yield from self._map(frame)
+
+    def labels(self) -> Iterator[tuple[float, float, str]]:
+        """What stands above the grids: (x, y, words)."""
+        for plane, name in enumerate(self.stage.names):
+            x, y = self._plane_corner(plane)
+            yield x, y - 17, f"picture, {name}"
+        x, y = self._map_corner
+        yield x, y - 17, "feature map"
+
+    def sentences(self, frame: int) -> list[str]:
+        """The arithmetic of that frame, a line a step."""
+        explanation = self.explanation(frame)
+        (response,) = explanation.responses
+        way = steps(explanation, response)
+        lines = [
+            f"{step.name}: {step.text}{'' if step.text == plain(step.value) else f' = {plain(step.value)}'}"
+            for step in way
+        ]
+        return [f"position {frame + 1} of {self.frames}", *lines[:2], "; ".join(lines[2:])]
+
+    def _picture(self, plane: int, explanation: Explanation) -> Iterator[Cell]:
+        values, padded = self.padded
+        (top, _), (left, _) = self._pads
+        window = explanation.responses[0].windows[plane]
+        (dy, dx), (kh, kw) = self.stage.geometry.dilation, self.stage.kernel.size
+        y0, x0 = explanation.first[0] + top, explanation.first[1] + left
+        taps = {(y0 + i * dy, x0 + j * dx): window.weights[i, j] for i in range(kh) for j in range(kw)}
+        corner = self._plane_corner(plane)
+        for (row, column), value in np.ndenumerate(values[:, :, plane]):
+            outside, tap = bool(padded[row, column]), taps.get((row, column))
+            fill = _WASHED if outside else self._gray(value)
+            yield Cell(
+                self._box(corner, row, column),
+                fill,
+                self._number(value),
+                PADDING if outside else _ink(fill),
+                plain(round(float(tap), 3)) if tap is not None and self.cell >= _WEIGHTS else "",
+                (KERNEL, 3) if tap is not None else (FAINT, 1),
+            )  # fmt: skip
+        reach = self._box(corner, y0, x0)[:2] + self._box(corner, y0 + dy * (kh - 1), x0 + dx * (kw - 1))[2:]
+        yield Cell(reach, fill=(-1, -1, -1), frame=(KERNEL, 4))
+
+    def _map(self, frame: int) -> Iterator[Cell]:
+        pixels = self.stage.pixels[:, :, 0]
+        for index, value in enumerate(pixels.ravel().tolist()):
+            row, column = divmod(index, pixels.shape[1])
+            if index > frame:
+                yield Cell(self._box(self._map_corner, row, column), (244, 245, 247))
+                continue
+            fill = self._gray(value)
+            frame_line = (KERNEL, 4) if index == frame else (FAINT, 1)
+            yield Cell(self._box(self._map_corner, row, column), fill, self._number(value), _ink(fill), "", frame_line)
+
+    @property
+    def _pads(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        return self.stage.geometry.pads(self.stage.planes.shape[:2], self.stage.kernel.size)
+
+    @property
+    def _map_corner(self) -> tuple[float, float]:
+        columns = self.padded[0].shape[1]
+        free = self.width - 2 * _MARGIN - self.cell * (columns + self.stage.raw.shape[1])
+        return _MARGIN + columns * self.cell + max(_GAP, free / 2), _HEAD + 24
+
+    def _plane_corner(self, plane: int) -> tuple[float, float]:
+        return _MARGIN, _HEAD + 24 + plane * (self.padded[0].shape[0] * self.cell + 24)
+
+    @property
+    def _foot(self) -> float:
+        rows, _, planes = self.padded[0].shape
+        left = self._plane_corner(planes - 1)[1] + rows * self.cell
+        return max(left, self._map_corner[1] + self.stage.raw.shape[0] * self.cell)
+
+    @property
+    def text_top(self) -> float:
+        """Where the sentences begin."""
+        return self._foot + _GAP / 2 - 8
+
+    def _box(self, corner: tuple[float, float], row: int, column: int) -> Box:
+        x, y = corner[0] + column * self.cell, corner[1] + row * self.cell
+        return x, y, x + self.cell, y + self.cell
+
+    def _gray(self, value: float) -> Colour:
+        level = round(255 * min(max(float(value) / full_scale(self.stage.planes.dtype), 0), 1))
+        return level, level, level
+
+    def _number(self, value: float) -> str:
+        if self.cell < _NUMBERS:
+            return ""
+        return plain(value) if self.stage.planes.dtype.kind != "f" else f"{value:.2f}"
+
+
+def _ink(fill: Colour) -> Colour:
+    return INK if sum(fill) > 360 else PAPER
