@@ -62,6 +62,7 @@ def main() -> None:
     folder.mkdir(exist_ok=True)
     with TemporaryDirectory() as scratch:
         six_kernels(Path(scratch)).save(folder / "six-kernels.png", optimize=True)
+    convcli("explain", "-k", "sobel-x", "--speed", "1.5", "--animate", folder / "sobel.webp", "--force", SCENE)
 
 
 if __name__ == "__main__":

@@ -131,7 +131,8 @@ RECIPES = (
 @pytest.mark.parametrize("name", ["scene.png", "chart.png", "scene.jpg", "cutout.png"])
 @pytest.mark.parametrize("options", RECIPES, ids=" ".join)
 def test_json_holds_the_pixel_that_apply_writes(name, options, tmp_path):
-    assert convcli("apply", *options, SAMPLES / name, tmp_path / "out.png").exit_code == 0
+    opaque = ["--alpha", "keep"] if name == "cutout.png" else []
+    assert convcli("apply", *options, *opaque, SAMPLES / name, tmp_path / "out.png").exit_code == 0
     written = np.asarray(Image.open(tmp_path / "out.png"))
     written = written if written.ndim == 2 else written[:, :, :3]
     for at in ([], ["--at", "0,0"], ["--at", "17,31"]):
@@ -217,3 +218,8 @@ def test_a_missing_picture_is_named(tmp_path):
 def test_a_picture_of_the_wrong_depth_is_named():
     with pytest.raises(ConvcliError, match="depth 3, but the picture has 1 channel"):
         explain_pixel(picture((5, 5)), Recipe((Kernel(np.ones((3, 3, 3))),)))
+
+
+def test_transparency_is_told_to_be_left_out():
+    done = convcli("explain", "-k", "sharpen", "--at", "9,9", SAMPLES / "cutout.png")
+    assert done.exit_code == 0 and "whatever their opacity; so is --alpha keep" in done.stderr

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from convcli.cli.options import Numbers, recipe_from, recipe_options
+from convcli.cli.options import Numbers, force_opt, recipe_from, recipe_options
 
 
 class Exactly(Numbers):
@@ -26,19 +26,43 @@ class Exactly(Numbers):
     "--at", type=Exactly("X,Y", (2,), 0), help="The pixel of the map to explain. [default: the strongest response]"
 )
 @click.option("--json", "as_json", is_flag=True, help="One object with every number, for machines.")
+@click.option(
+    "--animate", metavar="FILE", help="Write the kernel sliding over a crop, as .gif, .webp or .apng, instead."
+)
+@click.option(
+    "--crop", type=Exactly("X,Y,W,H", (4,), 0), help="What is animated. [default: around the strongest response]"
+)
+@click.option(
+    "--speed", type=click.FloatRange(0.1, 50), default=2, show_default=True, metavar="N", help="Positions a second."
+)
+@click.option("--frame", type=click.IntRange(1), metavar="N", help="Only this frame of the animation, as a still.")
+@force_opt
 @click.argument("source", metavar="INPUT")
-def explain(source: str, at: tuple[int, int] | None, as_json: bool, **recipe_words: Any) -> None:
+def explain(
+    source: str, at: tuple[int, int] | None, as_json: bool, animate: str | None, crop: Any, speed: float,
+    frame: int | None, force: bool, **recipe_words: Any,
+) -> None:  # fmt: skip
     """Show how a pixel of the feature map comes about, on the picture INPUT.
 
     The patch under the kernel, the products, their sum, divisor and bias, and what the range makes of it: the numbers
-    end in the pixel that `convcli apply` writes.
+    end in the pixel that `convcli apply` writes. Colours are taken as they are stored, as with `apply --alpha keep`.
 
     \b
     Examples:
       convcli explain -k sharpen --at 120,40 samples/scene.png
       convcli explain -k sobel-x --channels gray samples/scene.png
+      convcli explain -k sobel-x --animate sobel.gif samples/scene.png
     """
+    if animate is None and (crop or frame):
+        raise click.UsageError(f"--{'crop' if crop else 'frame'} is for --animate FILE")
     recipe = recipe_from(**recipe_words)
+    if animate is not None:
+        _animate(source, animate, recipe, crop, speed, frame, force)
+    else:
+        _tell(source, recipe, at, as_json)
+
+
+def _tell(source: str, recipe: Any, at: tuple[int, int] | None, as_json: bool) -> None:
     from convcli.explain.pixel import explain_pixel
 
     explanation = explain_pixel(_pixels(source), recipe, at)
@@ -57,10 +81,29 @@ def explain(source: str, at: tuple[int, int] | None, as_json: bool, **recipe_wor
         screen.print(line)
 
 
+def _animate(source: str, output: str, recipe: Any, crop: Any, speed: float, frame: int | None, force: bool) -> None:
+    from pathlib import Path
+
+    from convcli.explain.animation import check_animation, check_suffix, figure_of, write_animation
+    from convcli.files import check_output, shown, whole
+
+    check_suffix(output, frame)
+    check_output(output, force)
+    figure = figure_of(_pixels(source), recipe, crop)
+    check_animation(figure, frame)
+    with whole(output, force) as stream:
+        write_animation(stream, figure, Path(output).suffix, speed, frame)
+    what = f"frame {frame} of {figure.frames}" if frame else f"{figure.frames} frames"
+    click.echo(f"{shown(output)}: {what}, {figure.width}x{figure.height}; {figure.title}", err=True)
+
+
 def _pixels(source: str) -> Any:
     """The pixels of the picture; of its first frame, where it has several."""
     from convcli.files import standard_input
     from convcli.images import Reading
 
     with Reading(standard_input() if source == "-" else source) as reading:
-        return next(reading.frames()).pixels
+        frame = next(reading.frames())
+    if frame.alpha is not None:
+        click.echo("Note: colours are explained as they are stored, whatever their opacity; so is --alpha keep.", err=True)
+    return frame.pixels

@@ -46,19 +46,21 @@ def figure_of(image: NDArray[Any], recipe: Recipe, crop: Crop | None = None) -> 
     return Figure(small, _title(stage.kernel, recipe, (x, y, width, height)))
 
 
-def check_animation(path: str | Path, figure: Figure, frame: int | None) -> None:
-    """Raise where the file can't hold the animation, or the still frame (counted from 1)."""
+def check_suffix(path: str | Path, frame: int | None) -> None:
+    """Raise where a file of that name can't hold the animation, or the still frame."""
     suffix = Path(path).suffix.lower()
-    if frame is not None:
-        if suffix not in STILL:
-            raise RecipeError(f"{suffix or 'no suffix'} is not a format for a still frame; use {', '.join(STILL)}")
-        if not 1 <= frame <= figure.frames:
-            raise RecipeError(f"frame {frame} does not exist: the animation has frames 1 to {figure.frames}")
-        return
-    if suffix not in ANIMATED:
-        what = f"{suffix} can't animate" if suffix else "an animation needs a suffix"
+    if frame is not None and suffix not in STILL:
+        raise RecipeError(f"{suffix or 'a name without a suffix'} is no still picture; use {', '.join(STILL)}")
+    if frame is None and suffix not in ANIMATED:
+        what = f"{suffix or 'a name without a suffix'} can't animate"
         raise RecipeError(f"{what}; use {', '.join(ANIMATED)}, or --frame N for a still")
-    if figure.frames > MOST_FRAMES:
+
+
+def check_animation(figure: Figure, frame: int | None) -> None:
+    """Raise where there is no such frame (counted from 1), or where there are too many."""
+    if frame is not None and frame > figure.frames:
+        raise RecipeError(f"frame {frame} does not exist: the animation has the frames 1 to {figure.frames}")
+    if frame is None and figure.frames > MOST_FRAMES:
         raise RecipeError(
             f"the animation would have {figure.frames} frames, one for every position, and {MOST_FRAMES} are the most; "
             "take a smaller --crop or a larger --stride"

@@ -176,7 +176,8 @@ class Figure:
     def _foot(self) -> float:
         rows, _, planes = self.padded[0].shape
         left = self._plane_corner(planes - 1)[1] + rows * self.cell
-        return max(left, self._map_corner[1] + self.stage.raw.shape[0] * self.cell)
+        right = self._map_corner[1] + len(self.stage.raw) * self.cell
+        return max(left, right)
 
     @property
     def text_top(self) -> float:

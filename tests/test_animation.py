@@ -1,0 +1,215 @@
+"""The animation: every number that is drawn is the engine's, for every geometry; and the file is what was asked for."""
+
+import io
+from pathlib import Path
+
+import naive
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from convcli.cli import main
+from convcli.explain import animation
+from convcli.explain.animation import draw_frame, figure_of, write_animation
+from convcli.geometry import Geometry, output_size
+from convcli.kernel import Kernel
+from convcli.recipe import Recipe, luma, run
+
+SCENE = Path(__file__).parent.parent / "samples" / "scene.png"
+MODES = ("zeros", "constant", "replicate", "reflect", "symmetric", "circular")
+SOBEL = [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]
+
+
+def picture(shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+
+def convcli(*words):
+    return CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
+
+
+def drawn(figure, index, monkeypatch):
+    """The words that really reach the picture, in order."""
+    from PIL import ImageDraw
+
+    words = []
+    real = ImageDraw.ImageDraw.text
+    monkeypatch.setattr(
+        ImageDraw.ImageDraw, "text", lambda pen, at, text, **how: (words.append(text), real(pen, at, text, **how))
+    )
+    draw_frame(figure, index)
+    monkeypatch.undo()
+    return words
+
+
+@given(
+    shape=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    size=st.tuples(st.integers(1, 3), st.integers(1, 4)),
+    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    dilation=st.tuples(st.integers(1, 2), st.integers(1, 3)),
+    padding=st.sampled_from(["same", "full", (4, 1, 3, 6)]),
+    mode=st.sampled_from(MODES),
+    range_=st.sampled_from(["clip", "abs", "offset", "normalize"]),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=60, deadline=None)
+def test_cells_hold_the_numbers_of_the_engine(shape, size, stride, dilation, padding, mode, range_, seed):
+    image = picture(shape, seed)
+    weights = np.random.default_rng(seed).integers(-3, 4, size)
+    geometry = Geometry.of(stride, padding, mode, 99, dilation)
+    recipe = Recipe((Kernel(weights, divisor=2),), geometry, "each", range_)
+    height, width = geometry.output(shape, size)
+    pads_y, pads_x = geometry.pads(shape, size)
+    if sum(pads_y) + shape[0] + sum(pads_x) + shape[1] + width > 24 or height * width > 60:
+        return
+    figure = figure_of(image, recipe, (0, 0, shape[1], shape[0]))
+    assert figure.frames == height * width
+    pixels = run(image, recipe).pixels.ravel()
+    for index in {0, figure.frames // 2, figure.frames - 1}:
+        cells = list(figure.cells(index))
+        left = [c for c in cells if c.box[0] < figure._map_corner[0] and c.fill[0] >= 0]
+        right = [c for c in cells if c.box[0] >= figure._map_corner[0]]
+        # The picture with its ring, in reading order.
+        ring = [
+            99 if mode == "constant" and None in (r, c) else 0 if None in (r, c) else int(image[r, c])
+            for r in (naive.border(i, shape[0], mode) for i in range(-pads_y[0], shape[0] + pads_y[1]))
+            for c in (naive.border(j, shape[1], mode) for j in range(-pads_x[0], shape[1] + pads_x[1]))
+        ]
+        assert [c.text for c in left] == [str(v) for v in ring]
+        # The weights, on the pixels they multiply.
+        taps = [c for c in left if c.frame[1] > 1]
+        assert len(taps) == weights.size
+        if figure.cell >= 34:
+            assert [c.corner for c in taps] == [str(w) for w in weights.ravel()]
+        total = sum(int(c.text) * int(w) for c, w in zip(taps, weights.ravel(), strict=True))
+        assert figure.explanation(index).responses[0].total == total
+        # The map, as far as it is filled.
+        assert [c.text for c in right] == [str(p) for p in pixels[: index + 1]] + [""] * (figure.frames - index - 1)
+        assert figure.sentences(index)[0] == f"position {index + 1} of {figure.frames}"
+        assert all(c.box[2] <= figure.width and c.box[3] <= figure.height for c in cells)
+    for line, o in zip(figure.formulas, (width, height), strict=True):
+        assert line.endswith(f" = {o}") and eval(line.split(" = ")[1], {"floor": int}) == o
+
+
+def test_every_number_of_the_cells_is_drawn(monkeypatch):
+    image = picture((5, 5))
+    recipe = Recipe((Kernel(SOBEL, name="sobel-x"),), Geometry.of(stride=2, dilation=2, padding=2), range="abs")
+    figure = figure_of(image, recipe, (0, 0, 5, 5))
+    words = drawn(figure, 4, monkeypatch)
+    for cell in figure.cells(4):
+        assert not cell.text or cell.text in words
+        assert not cell.corner or f"x{cell.corner}" in words
+    assert words[0] == "sobel-x 3x3, stride 2, dilation 2, padding 2,2,2,2 (zeros), crop 0,0,5,5"
+    assert set(figure.sentences(4) + figure.formulas) - {""} <= set(words)
+    assert "width O = floor((5 - (2*(3 - 1) + 1) + 2 + 2) / 2) + 1 = 3" in words
+
+
+def test_depth_shows_every_channel():
+    weights = np.random.default_rng(1).integers(-2, 3, (3, 3, 3))
+    image = picture((5, 6, 3))
+    figure = figure_of(image, Recipe((Kernel(weights),)), (1, 0, 4, 4))
+    assert [words for _, _, words in figure.labels()] == [
+        "picture, red",
+        "picture, green",
+        "picture, blue",
+        "feature map",
+    ]
+    want = naive.convolve(image[0:4, 1:5], weights, depth=True)
+    assert figure.stage.pixels[:, :, 0].tolist() == want.tolist()
+    corners = [int(c.corner) for c in figure.cells(5) if c.corner]
+    assert not corners or corners == weights.ravel().tolist()
+
+
+def test_colour_is_shown_by_its_luma():
+    image = picture((9, 9, 3))
+    figure = figure_of(image, Recipe((Kernel(SOBEL),)), (2, 3, 5, 4))
+    assert figure.stage.planes[:, :, 0].tolist() == luma(image)[3:7, 2:7].tolist()
+
+
+def test_the_default_crop_holds_the_strongest_response():
+    image = np.full((60, 80), 90, np.uint8)
+    image[40:, 50:] = 250
+    figure = figure_of(image, Recipe((Kernel(SOBEL, range="abs"),)))
+    x, y, width, height = map(int, figure.title.split("crop ")[1].split(","))
+    assert (width, height) == (7, 7) and x <= 49 < x + width and y <= 41 < y + height
+
+
+@pytest.mark.parametrize(("suffix", "format_"), [(".gif", "GIF"), (".webp", "WEBP"), (".apng", "PNG")])
+def test_files_are_animations_of_all_positions(suffix, format_, tmp_path):
+    out = tmp_path / f"out{suffix}"
+    done = convcli("explain", "-k", "sobel-x", "--crop", "300,200,4,3", "--speed", "4", "--animate", out, SCENE)
+    assert done.exit_code == 0 and done.stdout == ""
+    assert done.stderr.startswith(f"{out}: 12 frames, 800x")
+    with Image.open(out) as file:
+        assert (file.format, file.n_frames, file.width) == (format_, 12, 800)
+        durations, seen = [], set()
+        for index in range(12):
+            file.seek(index)
+            seen.add(file.convert("RGB").tobytes())
+            durations.append(file.info["duration"])
+        assert len(seen) == 12
+    assert durations[:11] == [250] * 11 and durations[11] == 2500
+    assert [p.name for p in tmp_path.iterdir()] == [out.name]
+
+
+def test_the_default_animation_stays_below_three_megabytes(tmp_path):
+    for kernel in ("sobel-x", "gaussian:sigma=1.5"):
+        assert convcli("explain", "-k", kernel, "--animate", tmp_path / "out.gif", "-f", SCENE).exit_code == 0
+        assert 20_000 < (tmp_path / "out.gif").stat().st_size < 3_000_000
+
+
+def test_frames_of_the_file_are_the_frames_drawn():
+    figure = figure_of(picture((4, 4)), Recipe((Kernel(SOBEL),)), (0, 0, 4, 4))
+    buffer = io.BytesIO()
+    write_animation(buffer, figure, ".webp")
+    with Image.open(buffer) as file:
+        for index in (0, 7, 15):
+            file.seek(index)
+            np.testing.assert_array_equal(np.asarray(file.convert("RGB")), np.asarray(draw_frame(figure, index)))
+
+
+def test_a_still_frame(tmp_path):
+    out = tmp_path / "still.png"
+    done = convcli("explain", "-k", "sobel-x", "--crop", "300,200,4,3", "--animate", out, "--frame", "5", SCENE)
+    assert done.exit_code == 0 and "frame 5 of 12" in done.stderr
+    image = np.asarray(Image.open(SCENE))
+    figure = figure_of(image, Recipe((Kernel(SOBEL, name="sobel-x", range="abs"),)), (300, 200, 4, 3))
+    np.testing.assert_array_equal(np.asarray(Image.open(out)), np.asarray(draw_frame(figure, 4)))
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["--animate", "out.png"], 2, ".png can't animate; use .gif, .webp, .apng, or --frame N for a still"),
+        (["--animate", "out"], 2, "a name without a suffix can't animate"),
+        (["--animate", "out.jpg", "--frame", "1"], 2, ".jpg is no still picture"),
+        (["--animate", "out.gif", "--frame", "50"], 2, "frame 50 does not exist: the animation has the frames 1 to 49"),
+        (["--animate", "out.gif", "--crop", "600,0,50,5"], 2, "crop 600,0,50,5 is not inside the picture of 640x480"),
+        (["--animate", "out.gif", "--crop", "0,0,0,5"], 2, "crop 0,0,0,5 is not inside"),
+        (["--animate", "out.gif", "--crop", "0,0,2,2", "--padding", "valid"], 2, "or take a larger --crop"),
+        (["--animate", "out.gif", "--crop", "0,0,40,40"], 2, "would have 1600 frames"),
+        (["--animate", "out.gif", "--crop", "1,2,3"], 2, "has 3 numbers, expected X,Y,W,H"),
+        (["--animate", "none/out.gif"], 1, "does not exist"),
+        (["--crop", "0,0,5,5"], 2, "--crop is for --animate FILE"),
+        (["--frame", "5"], 2, "--frame is for --animate FILE"),
+    ],
+)
+def test_bad_input_is_named_and_nothing_is_written(words, code, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = convcli("explain", "-k", "sobel-x", *words, SCENE)
+    assert done.exit_code == code and message in " ".join(done.stderr.split())
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_output_that_exists_is_kept(tmp_path):
+    (tmp_path / "out.gif").write_text("mine")
+    done = convcli("explain", "-k", "sobel-x", "--animate", tmp_path / "out.gif", SCENE)
+    assert done.exit_code == 1 and "--force overwrites it" in done.stderr
+    assert (tmp_path / "out.gif").read_text() == "mine"
+
+
+def test_the_most_frames_are_still_drawn():
+    assert output_size(20, 3, padding="same") ** 2 == animation.MOST_FRAMES
