@@ -62,7 +62,7 @@ def main() -> None:
     folder.mkdir(exist_ok=True)
     with TemporaryDirectory() as scratch:
         six_kernels(Path(scratch)).save(folder / "six-kernels.png", optimize=True)
-    convcli("explain", "-k", "sobel-x", "--speed", "1.5", "--animate", folder / "sobel.webp", "--force", SCENE)
+    convcli("explain", "-k", "sobel-x", "--crop", "520,299,6,6", "--animate", folder / "sobel.gif", "--force", SCENE)
 
 
 if __name__ == "__main__":

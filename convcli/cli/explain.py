@@ -105,5 +105,7 @@ def _pixels(source: str) -> Any:
     with Reading(standard_input() if source == "-" else source) as reading:
         frame = next(reading.frames())
     if frame.alpha is not None:
-        click.echo("Note: colours are explained as they are stored, whatever their opacity; so is --alpha keep.", err=True)
+        click.echo(
+            "Note: colours are explained as they are stored, whatever their opacity; so is --alpha keep.", err=True
+        )
     return frame.pixels
