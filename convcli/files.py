@@ -118,12 +118,16 @@ def _part_of(target: Path) -> tuple[Path, BinaryIO]:
     if len(os.fsencode(name)) > 200:
         name = sha256(os.fsencode(name)).hexdigest()[:32]
     part = target.parent / f".{name}{_PART}"
-    stream = os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | _NOFOLLOW, 0o666), "r+b")
+    stream = open(part, "r+b", opener=_opened)  # noqa: SIM115 - closed by `whole`; Path.open takes no opener
     if _locked(stream) and _names(part, stream):
         stream.truncate(0)
         return part, stream
     stream.close()
     raise ConvcliError(f"{shown(target)} is being written by another process; wait for it, or name another output")
+
+
+def _opened(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CREAT | _NOFOLLOW, 0o666)
 
 
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)

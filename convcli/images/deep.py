@@ -16,7 +16,7 @@ from convcli.images.picture import Frame
 
 Array = NDArray[Any]
 INSTALL = "pip install 'convcli[deep]'"
-_BITS_PER_SAMPLE = 258
+_BITS_PER_SAMPLE, _ORIENTATION = 258, 274
 
 
 def bits_of(image: ImageFile.ImageFile, head: bytes) -> int:
@@ -113,12 +113,12 @@ def write_ppm(stream: BinaryIO, pixels: Array) -> None:
     stream.write(pixels.astype(">u2").tobytes())
 
 
-def read_tiff(stream: BinaryIO, name: str) -> list[Frame]:
-    """Every page of a TIFF through tifffile."""
+def read_tiff(stream: BinaryIO, name: str) -> list[tuple[Frame, int]]:
+    """Every page of a TIFF through tifffile, each with its orientation."""
     tifffile = _tifffile(f"{name} has more than 8 bits a channel")
     stream.seek(0)
     with tifffile.TiffFile(stream) as tiff:
-        return [_page(page, name) for page in tiff.pages]
+        return [(_page(page, name), int(getattr(page.tags.get(_ORIENTATION), "value", 1))) for page in tiff.pages]
 
 
 def _page(page: Any, name: str) -> Frame:
@@ -174,7 +174,7 @@ def installed() -> bool:
 
 
 def tiff_size(stream: BinaryIO, name: str) -> tuple[int, int]:
-    """Height and width of a TIFF that Pillow does not know."""
+    """Height and width of a TIFF that Pillow does not know, as they are stored."""
     tifffile = _tifffile(f"{name} is not a TIFF of 8-bit or gray samples")
     stream.seek(0)
     with tifffile.TiffFile(stream) as tiff:

@@ -98,16 +98,19 @@ class Reading:
         """What Pillow does not know may still be a TIFF with float colour."""
         if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise UnidentifiedImageError
-        size = deep.tiff_size(self._stream, self.name)
-        self._check(size[1], size[0])
-        self._turn, self._deep = 1, True
-        self.size, self.bytes = size, size[0] * size[1] * 24
-        self._pages = deep.read_tiff(self._stream, self.name)
+        height, width = deep.tiff_size(self._stream, self.name)
+        self._check(width, height)
+        self._turn, self._deep, self.bytes = 1, True, height * width * 24
+        self._read_pages()
+        self.size = self._pages[0].size
         self.origin = Origin("TIFF", self._pages[0].described, len(self._pages))
+
+    def _read_pages(self) -> None:
+        self._pages = [_upright(page, turn) for page, turn in deep.read_tiff(self._stream, self.name)]
 
     def _open_deep(self, image: ImageFile.ImageFile) -> None:
         if image.format == "TIFF" and not (self._reduce and not deep.installed()):
-            self._pages = deep.read_tiff(self._stream, self.name)
+            self._read_pages()
             self.metadata = metadata_of(image)
         elif not deep.readable(image):
             if not self._reduce:

@@ -1,0 +1,246 @@
+"""Colour with more than 8 bits a channel: all of them in and out, or a refusal; checked with OpenCV and tifffile."""
+
+import cv2
+import numpy as np
+import pytest
+import survey
+
+from convcli import filter_image
+
+RNG = np.random.default_rng(8)
+RGB = RNG.integers(0, 65536, (21, 33, 3)).astype(np.uint16)
+ALPHA = RNG.integers(0, 65536, (21, 33)).astype(np.uint16)
+
+
+def save(path, pixels):
+    order = [2, 1, 0, 3][: pixels.shape[2]] if pixels.ndim == 3 else slice(None)
+    assert cv2.imwrite(str(path), pixels[..., order] if pixels.ndim == 3 else pixels)
+
+
+def load(path):
+    a = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    return a[..., [2, 1, 0, 3][: a.shape[2]]] if a.ndim == 3 else a
+
+
+def apply(*words):
+    result = survey.convcli("apply", *words)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.mark.parametrize("kernel", ["identity", "sharpen", "box"])
+@pytest.mark.parametrize("suffix", ["png", "ppm", "tif"])
+def test_16_bit_colour(tmp_path, kernel, suffix):
+    save(tmp_path / f"in.{suffix}", RGB)
+    apply("-k", kernel, tmp_path / f"in.{suffix}", tmp_path / f"out.{suffix}")
+    out = load(tmp_path / f"out.{suffix}")
+    assert out.dtype == np.uint16
+    np.testing.assert_array_equal(out, filter_image(RGB, kernel))
+
+
+def test_from_png_to_tiff_and_back(tmp_path):
+    save(tmp_path / "a.png", RGB)
+    apply("-k", "identity", tmp_path / "a.png", tmp_path / "b.tif")
+    apply("-k", "identity", tmp_path / "b.tif", tmp_path / "c.png")
+    np.testing.assert_array_equal(load(tmp_path / "c.png"), RGB)
+
+
+def test_16_bit_alpha(tmp_path):
+    save(tmp_path / "in.png", np.dstack([RGB, ALPHA]))
+    apply("-k", "identity", tmp_path / "in.png", tmp_path / "out.png")
+    np.testing.assert_array_equal(load(tmp_path / "out.png"), np.dstack([RGB, ALPHA]))
+    apply("-k", "identity", tmp_path / "in.png", tmp_path / "out.tif")
+    apply("-k", "identity", tmp_path / "out.tif", tmp_path / "again.png")
+    np.testing.assert_array_equal(load(tmp_path / "again.png"), np.dstack([RGB, ALPHA]))
+
+
+def test_16_bit_gray_with_alpha(tmp_path):
+    from convcli.images.png import write_png
+
+    for path in ("in.png", "want.png"):
+        with (tmp_path / path).open("wb") as stream:
+            write_png(stream, np.ascontiguousarray(RGB[..., 0]), ALPHA)
+    apply("-k", "identity", tmp_path / "in.png", tmp_path / "out.png", "--strip")
+    assert (tmp_path / "out.png").read_bytes() == (tmp_path / "want.png").read_bytes()
+
+
+def test_interlaced_png(tmp_path):
+    """Made by hand, pass by pass: nothing here writes such a file."""
+    import struct
+    import zlib
+
+    passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+    rows = b"".join(
+        b"\0" + row.astype(">u2").tobytes()
+        for x, y, dx, dy in passes
+        for row in RGB[y::dy, x::dx]
+        if RGB[y::dy, x::dx].size
+    )
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", 33, 21, 16, 2, 0, 0, 1)
+    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    (tmp_path / "in.png").write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+    np.testing.assert_array_equal(load(tmp_path / "in.png"), RGB)
+    apply("-k", "identity", tmp_path / "in.png", tmp_path / "out.png")
+    np.testing.assert_array_equal(load(tmp_path / "out.png"), RGB)
+
+
+def test_a_transparent_16_bit_colour(tmp_path):
+    from io import BytesIO
+
+    from convcli.images.png import write_png
+
+    stream = BytesIO()
+    write_png(stream, RGB, chunks=[(b"tRNS", RGB[4, 5].astype(">u2").tobytes())])
+    (tmp_path / "in.png").write_bytes(stream.getvalue())
+    apply("-k", "identity", tmp_path / "in.png", tmp_path / "out.png")
+    out = load(tmp_path / "out.png")
+    assert out.shape[2] == 4 and out[4, 5, 3] == 0 and (out[..., 3] == 65535).sum() == 21 * 33 - 1
+
+
+@pytest.mark.parametrize("maxval", [1023, 4095])
+def test_ppm_of_other_depths(tmp_path, maxval):
+    samples = RNG.integers(0, maxval + 1, (4, 5, 3))
+    (tmp_path / "in.ppm").write_bytes(b"P6\n5 4\n%d\n" % maxval + samples.astype(">u2").tobytes())
+    apply("-k", "identity", tmp_path / "in.ppm", tmp_path / "out.png")
+    np.testing.assert_array_equal(load(tmp_path / "out.png"), np.rint(samples * 65535 / maxval))
+
+
+class TestTiff:
+    tifffile = pytest.importorskip("tifffile")
+
+    @pytest.mark.parametrize("compression", [None, "lzw", "zlib", "zstd"])
+    @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+    def test_compressions_and_predictors(self, tmp_path, compression, dtype):
+        pytest.importorskip("imagecodecs")
+        pixels = (RGB / 65535).astype(dtype) if dtype == np.float32 else RGB
+        predictor = compression is not None
+        self.tifffile.imwrite(
+            tmp_path / "in.tif", pixels, photometric="rgb", compression=compression, predictor=predictor
+        )
+        apply("-k", "identity", tmp_path / "in.tif", tmp_path / "out.tif")
+        out = self.tifffile.imread(tmp_path / "out.tif")
+        assert out.dtype == dtype
+        np.testing.assert_array_equal(out, pixels)
+
+    @pytest.mark.parametrize("order", ["<", ">"])
+    @pytest.mark.parametrize("planar", ["contig", "separate"])
+    def test_layouts(self, tmp_path, order, planar):
+        pixels = RGB if planar == "contig" else np.moveaxis(RGB, 2, 0)
+        path = tmp_path / "in.tif"
+        self.tifffile.imwrite(path, pixels, photometric="rgb", byteorder=order, planarconfig=planar, rowsperstrip=5)
+        apply("-k", "identity", path, tmp_path / "out.png")
+        np.testing.assert_array_equal(load(tmp_path / "out.png"), RGB)
+
+    def test_tiles_and_bigtiff(self, tmp_path):
+        self.tifffile.imwrite(tmp_path / "in.tif", RGB, photometric="rgb", tile=(16, 16), bigtiff=True)
+        apply("-k", "identity", tmp_path / "in.tif", tmp_path / "out.png")
+        np.testing.assert_array_equal(load(tmp_path / "out.png"), RGB)
+
+    def test_float_is_not_cut(self, tmp_path):
+        pixels = RNG.normal(0, 9, (21, 33, 3)).astype(np.float32)
+        self.tifffile.imwrite(tmp_path / "in.tif", pixels, photometric="rgb")
+        apply("-k", "sobel-x", "--range", "clip", tmp_path / "in.tif", tmp_path / "out.tif")
+        want = filter_image(pixels, "sobel-x")
+        np.testing.assert_array_equal(self.tifffile.imread(tmp_path / "out.tif"), want)
+        assert want.min() < 0
+
+    def test_pages(self, tmp_path):
+        with self.tifffile.TiffWriter(tmp_path / "in.tif") as tiff:
+            for i in range(3):
+                tiff.write(RGB[: 21 - i], photometric="rgb")
+        apply("-k", "identity", tmp_path / "in.tif", tmp_path / "out.tif")
+        with self.tifffile.TiffFile(tmp_path / "out.tif") as tiff:
+            assert [p.shape for p in tiff.pages] == [(21, 33, 3), (20, 33, 3), (19, 33, 3)]
+        apply("-k", "identity", "--frame", "2", tmp_path / "in.tif", tmp_path / "out.png")
+        np.testing.assert_array_equal(load(tmp_path / "out.png"), RGB[:19])
+
+    @pytest.mark.parametrize("orientation", [3, 6, 8])
+    def test_orientation(self, tmp_path, orientation):
+        turned = {3: np.rot90(RGB, 2), 6: np.rot90(RGB, -1), 8: np.rot90(RGB)}[orientation]
+        extra = [(274, "H", 1, orientation, True)]
+        self.tifffile.imwrite(tmp_path / "in.tif", RGB, photometric="rgb", extratags=extra)
+        apply("-k", "identity", tmp_path / "in.tif", tmp_path / "out.png")
+        np.testing.assert_array_equal(load(tmp_path / "out.png"), turned)
+
+    def test_the_profile_and_the_resolution_stay(self, tmp_path):
+        from PIL import ImageCms
+
+        icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+        self.tifffile.imwrite(
+            tmp_path / "in.tif", RGB, photometric="rgb", iccprofile=icc, resolution=(300, 300), resolutionunit="INCH"
+        )
+        apply("-k", "identity", tmp_path / "in.tif", tmp_path / "out.tif")
+        with self.tifffile.TiffFile(tmp_path / "out.tif") as tiff:
+            assert tiff.pages[0].iccprofile == icc and tiff.pages[0].resolution == (300, 300)
+
+    @pytest.mark.parametrize("shape", [(9, 9, 7), (9, 9, 2, 3)])
+    def test_what_is_no_picture_is_refused(self, tmp_path, shape):
+        self.tifffile.imwrite(tmp_path / "in.tif", np.zeros(shape, np.uint16), photometric="minisblack")
+        result = survey.convcli("apply", "-k", "identity", tmp_path / "in.tif", tmp_path / "out.tif")
+        assert result.exit_code in (0, 1) and "Traceback" not in result.output
+
+
+@pytest.fixture
+def bare(monkeypatch):
+    """A machine without the extra."""
+    import builtins
+
+    real = builtins.__import__
+
+    def lacking(name, *args, **options):
+        if name.startswith("tifffile"):
+            raise ImportError(name)
+        return real(name, *args, **options)
+
+    monkeypatch.setattr(builtins, "__import__", lacking)
+    monkeypatch.setattr("convcli.images.deep.installed", lambda: False)
+
+
+class TestWithoutTheExtra:
+    def test_reading_says_what_to_install(self, tmp_path, bare):
+        save(tmp_path / "in.tif", RGB)
+        result = survey.convcli("apply", "-k", "identity", tmp_path / "in.tif", tmp_path / "out.png")
+        assert result.exit_code == 1 and not (tmp_path / "out.png").exists()
+        assert "pip install 'convcli[deep]'" in result.stderr and "--reduce-depth" in result.stderr
+
+    def test_writing_says_what_to_install(self, tmp_path, bare):
+        save(tmp_path / "in.png", RGB)
+        result = survey.convcli("apply", "-k", "identity", tmp_path / "in.png", tmp_path / "out.tif")
+        assert result.exit_code == 1 and "convcli[deep]" in result.stderr
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["in.png"]
+
+    def test_eight_bits_are_accepted(self, tmp_path, bare):
+        save(tmp_path / "in.tif", RGB)
+        result = apply("-k", "identity", "--reduce-depth", tmp_path / "in.tif", tmp_path / "out.png")
+        assert "reduced to 8 bits" in result.stderr
+        assert np.abs(load(tmp_path / "out.png") - RGB / 257).max() <= 1
+
+    def test_png_needs_none(self, tmp_path, bare):
+        save(tmp_path / "in.png", RGB)
+        apply("-k", "identity", tmp_path / "in.png", tmp_path / "out.png")
+        np.testing.assert_array_equal(load(tmp_path / "out.png"), RGB)
+
+
+def test_reducing_rounds(tmp_path):
+    save(tmp_path / "in.png", RGB)
+    apply("-k", "identity", "--reduce-depth", tmp_path / "in.png", tmp_path / "out.jpg")
+    apply("-k", "identity", "--reduce-depth", tmp_path / "in.png", tmp_path / "out.png")
+    np.testing.assert_array_equal(load(tmp_path / "out.png"), np.rint(RGB / 257))
+
+
+@pytest.mark.parametrize(("suffix", "name"), [("avif", "AVIF"), ("jp2", "JPEG2000")])
+def test_formats_of_which_only_8_bits_are_read(tmp_path, suffix, name):
+    imagecodecs = pytest.importorskip("imagecodecs")
+    if suffix == "avif":
+        data = imagecodecs.avif_encode((RGB >> 6).astype(np.uint16), level=90, bitspersample=10)
+    else:
+        data = imagecodecs.jpeg2k_encode(RGB, level=0)
+    (tmp_path / f"in.{suffix}").write_bytes(data)
+    result = survey.convcli("apply", "-k", "identity", tmp_path / f"in.{suffix}", tmp_path / "out.png")
+    assert result.exit_code == 1 and f"of {name} only 8" in result.stderr and not (tmp_path / "out.png").exists()
+    result = apply("-k", "identity", "--reduce-depth", tmp_path / f"in.{suffix}", tmp_path / "out.png")
+    assert "reduced to 8 bits" in result.stderr and load(tmp_path / "out.png").shape == RGB.shape
