@@ -251,18 +251,29 @@ def _timing(format_: str, durations: list[float], loop: int | None, clear: bool)
 
 
 def _paletted(image: Image.Image) -> Image.Image:
-    """At most 256 colours: exactly those of the picture where they are no more, else the nearest that fit."""
+    """At most 256 colours: exactly those of the picture where they are no more, else the nearest that fit.
+
+    GIF's transparency is one of the colours: pixels that are less than half opaque get it.
+    """
     if image.mode == "L":
         return image
+    if image.mode == "RGB":
+        return _quantized(image, 256)
+    clear = image.getchannel("A").point([255 if a < 128 else 0 for a in range(256)])
+    color = image.convert("RGB")
+    color.paste((0, 0, 0), mask=clear)  # what is not seen needs no colours
+    paletted = _quantized(color, 255)
+    paletted.paste(255, mask=clear)
+    paletted.info["transparency"] = 255
+    return paletted
+
+
+def _quantized(image: Image.Image, count: int) -> Image.Image:
     from PIL import Image as pillow
 
-    if image.mode == "LA":
-        image = image.convert("RGBA")
-    if image.mode == "RGBA":
-        return image.quantize(256, pillow.Quantize.FASTOCTREE, dither=pillow.Dither.NONE)
-    colors = image.getcolors(256)
+    colors = image.getcolors(count)
     if colors is None:
-        return image.quantize(256, pillow.Quantize.MEDIANCUT)
+        return image.quantize(count, pillow.Quantize.MEDIANCUT)
     palette = pillow.new("P", (1, 1))
     palette.putpalette([sample for _, color in colors for sample in color])  # type: ignore[union-attr]
     return image.quantize(palette=palette, dither=pillow.Dither.NONE)
