@@ -103,7 +103,7 @@ def _checked_weights(weights: Any, label: str) -> NDArray[np.float64]:
     if ragged:
         raise KernelError(f"{label}: every row of the weights must be equally long")
     try:
-        array = np.array(weights, dtype=np.float64)
+        array = np.array(weights, dtype=np.float64) + 0.0  # a negative zero becomes zero
     except (TypeError, ValueError, OverflowError):
         raise KernelError(f"{label}: weights must be numbers in rows, (KH, KW) or (3, KH, KW)") from None
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[0] != 3):

@@ -1,142 +1,228 @@
-"""Names, files, inline text, parameters -> Kernel."""
+"""A SPEC -> a Kernel: by name, with parameters, from a file, written out, or combined of these."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
-from difflib import get_close_matches
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-from convcli.errors import ConvcliError, KernelError, RecipeError
+from convcli import folders
+from convcli.errors import ConvcliError, KernelError
 from convcli.kernel import Kernel
+from convcli.rationals import number
+from convcli.specs import File, Modified, Named, Negated, Node, Number, Rows, column_error, near, parse
 
 BUILT_IN = "built-in"
-_GROUPS = ("basic", "blur", "sharpen", "edge", "line", "relief")
-_YAML = (".yaml", ".yml")
-_NAME = re.compile(r"([A-Za-z][\w-]*)(?::(.*))?", re.DOTALL)
-_FILE = re.compile(r"(.+\.[A-Za-z]\w*)(?:#(.*))?", re.DOTALL)
+_GROUPS = ("basic", "blur", "sharpen", "edge", "line", "texture", "relief")
 
 
 def load_kernel(spec: str) -> Kernel:
     """The kernel that a SPEC names.
 
-    spec: a name (`sobel-x`), a name with parameters (`gaussian:sigma=2,size=9`), a file (`my.yaml`, `my.yaml#name`), or
-        rows of weights (`"1 2 1; 2 4 2; 1 2 1 / 16"`).
+    spec: a name (`sobel-x`), a name with parameters (`gaussian:sigma=2,size=9`), a file (`my.yaml`, `my.yaml#name`),
+        rows of weights (`"1 2 1; 2 4 2; 1 2 1 / 16"`), or several of these combined (`sobel-x@45`,
+        `gaussian * laplacian`).
 
     Raises KernelError where the spec or the file is wrong, ConvcliError where the file cannot be read.
     """
     if not isinstance(spec, str):
         raise KernelError(f"a kernel spec must be text, not {type(spec).__name__}")
     text = spec.strip()
-    if not text:
-        raise KernelError("the kernel spec is empty; give a name such as sobel-x, a file, or rows of weights")
-    named = _NAME.fullmatch(text)
-    if named:
-        return _named(named[1], named[2])
-    if ";" not in text:
-        file = _FILE.fullmatch(text)
-        if file:
-            return _from_file(Path(file[1]), file[2])
-    from convcli.inline import inline
+    from convcli.kernel_files import imagemagick
 
-    return inline(text)
+    theirs = imagemagick(text, repr(text[:60]))
+    if theirs is not None:
+        return replace(theirs, origin="inline")
+    node = parse(text, lambda path: Path(path).is_file())
+    if isinstance(node, Named | File | Rows):
+        return _leaf(node)
+    kernel = _evaluate(node, text)
+    if isinstance(kernel, Number):
+        raise KernelError(f"{text!r} is a number, not a kernel")
+    return replace(kernel, name=str(node), description="", source="", tags=(), origin="combined")
 
 
 def preset_names() -> list[str]:
     """The names of the built-in fixed kernels, in order."""
-    return sorted(path.stem for path in _folder().glob("*.yaml"))
+    return sorted(path.stem for path in folders.built_in().glob("*.yaml"))
 
 
 def catalogue() -> list[Kernel]:
     """Every kernel that has a name, sorted by group (its first tag) and name; families with default parameters."""
     from convcli.families import FAMILIES
 
-    found = [_preset(path) for path in _folder().glob("*.yaml")]
-    found += [family.kernel({}) for family in FAMILIES.values()]
-    return sorted(found, key=lambda kernel: (_group_order(kernel), kernel.name))
+    found = {name: family.kernel({}) for name, family in FAMILIES.items()}
+    found |= {name: _preset(name) for name in preset_names()}
+    found |= user_kernels().kernels
+    return sorted(found.values(), key=lambda kernel: (_group_order(kernel), kernel.name))
 
 
-def _group_order(kernel: Kernel) -> tuple[int, str]:
-    first = kernel.tags[0] if kernel.tags else ""
-    return (_GROUPS.index(first) if first in _GROUPS else len(_GROUPS)), first
+@dataclass
+class UserKernels:
+    """The kernels of the user's folders by name, and the files there that are faulty, with what is wrong."""
+
+    kernels: dict[str, Kernel] = field(default_factory=dict)
+    faults: dict[Path, ConvcliError] = field(default_factory=dict)
 
 
-def load_file(path: Path) -> list[Kernel]:
-    """All kernels of a file. Raises KernelError where it is faulty, ConvcliError where it cannot be read."""
-    if path.suffix.lower() not in _YAML:
-        raise RecipeError(f"{path}: a kernel file ends in {' or '.join(_YAML)}, not {path.suffix!r}")
-    from convcli.yaml_files import parse_yaml
+def user_kernels() -> UserKernels:
+    """What the user's folders hold; of two kernels of one name the nearer folder's counts."""
+    from convcli.kernel_files import SUFFIXES, load_file
 
-    return parse_yaml(_read(path), str(path), path.stem)
+    found = UserKernels()
+    for folder in folders.users():
+        for path in sorted(folder.iterdir()):
+            if path.suffix.lower() not in SUFFIXES:
+                continue
+            try:
+                for kernel in load_file(path):
+                    found.kernels.setdefault(kernel.name, kernel)
+            except ConvcliError as error:
+                found.faults[path] = error
+    return found
 
 
-def _named(name: str, parameters: str | None) -> Kernel:
+def hides_built_in(kernel: Kernel) -> bool:
+    """Whether the kernel is a user's own under the name of a built-in one."""
     from convcli.families import FAMILIES
 
-    if name in FAMILIES:
-        return FAMILIES[name].kernel(_parameters(name, parameters))
-    path = _folder() / f"{name}.yaml"
-    if not path.is_file():
-        near = get_close_matches(name, [*preset_names(), *FAMILIES], 3, 0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else "`convcli kernels list` shows the names"
-        raise KernelError(f"unknown kernel {name!r}; {hint}")
-    if parameters is not None:
-        raise KernelError(f"{name} is a fixed grid and takes no parameters, but {parameters!r} was given")
-    return _preset(path)
+    own = kernel.origin not in (BUILT_IN, "inline", "combined")
+    return own and (kernel.name in FAMILIES or kernel.name in preset_names())
 
 
-def _parameters(name: str, text: str | None) -> dict[str, str]:
-    if text is None:
-        return {}
-    values: dict[str, str] = {}
-    for part in text.split(","):
-        key, equals, value = (word.strip() for word in part.partition("="))
-        if not key or not equals or not value:
-            raise KernelError(f"{name}: {part!r} is not of the form key=value")
-        if key in values:
-            raise KernelError(f"{name}: {key} is given twice")
-        values[key] = value
-    return values
+def _evaluate(node: Node, text: str) -> Kernel | Number:
+    """The kernel of a tree. What goes wrong is told with its column in the text."""
+    from convcli import operations
+
+    if isinstance(node, Number):
+        return node
+    if isinstance(node, Named):
+        try:
+            return _leaf(node)
+        except KernelError as error:
+            raise column_error(text, node.column, str(error)) from None
+    if isinstance(node, File | Rows):
+        return _leaf(node, text)
+    if isinstance(node, Negated):
+        return operations.scale(_kernel(node.of, text, "-"), number("-1"))
+    if isinstance(node, Modified):
+        kernel = _kernel(node.of, text, "@")
+        try:
+            return _modified(kernel, node.how)
+        except KernelError as error:
+            raise column_error(text, node.column, str(error)) from None
+    left, right = _evaluate(node.left, text), _evaluate(node.right, text)
+    try:
+        return _pair(left, node.sign, right)
+    except KernelError as error:
+        raise column_error(text, node.column, str(error)) from None
 
 
-def _from_file(path: Path, wanted: str | None) -> Kernel:
+def _kernel(node: Node, text: str, sign: str) -> Kernel:
+    value = _evaluate(node, text)
+    if isinstance(value, Number):
+        raise KernelError(f"{text!r}: {sign} works on a kernel, not on the number {value}")
+    return value
+
+
+def _pair(left: Kernel | Number, sign: str, right: Kernel | Number) -> Kernel | Number:
+    from convcli import operations
+
+    if isinstance(left, Kernel) and isinstance(right, Kernel):
+        if sign == "*":
+            return operations.compose(left, right)
+        return operations.add(left, right, 1 if sign == "+" else -1)
+    if sign in "+-" or (isinstance(left, Number) and isinstance(right, Number)):
+        raise KernelError(f"{sign} needs a kernel on both sides; a number can only scale one, as in 2 * sobel-x")
+    kernel, factor = (left, right) if isinstance(left, Kernel) else (right, left)
+    if not isinstance(kernel, Kernel) or not isinstance(factor, Number):
+        raise KernelError(f"{sign} needs a kernel")
+    if sign == "/" and factor.value == 0:
+        raise KernelError("division by zero")
+    return operations.scale(kernel, 1 / factor.value if sign == "/" else factor.value)
+
+
+def _modified(kernel: Kernel, how: str) -> Kernel:
+    from convcli import operations
+
+    if how in operations.MODIFIERS:
+        return operations.MODIFIERS[how][0](kernel)
+    try:
+        if how.startswith("dilate="):
+            return operations.dilate(kernel, int(how.removeprefix("dilate=")))
+        angle = float(number(how))
+    except ValueError as error:
+        if isinstance(error, KernelError):
+            raise
+        words = [*operations.MODIFIERS, "dilate=N"]
+        hint = near(how, words) or f"; expected an angle in degrees or one of {', '.join(words)}"
+        raise KernelError(f"@{how}: unknown{hint}") from None
+    return operations.turn(kernel, angle)
+
+
+def _leaf(node: Named | File | Rows, text: str = "") -> Kernel:
+    if isinstance(node, Named):
+        return _named(node.name, dict(node.parameters))
+    if isinstance(node, File):
+        return _member(Path(node.path), node.member)
+    from convcli.inline import inline
+
+    return inline(node.text, text, node.column)
+
+
+def _named(name: str, parameters: Mapping[str, str]) -> Kernel:
+    own = None if parameters else _users_own(name)
+    if own:
+        return own
+    fixed = (folders.built_in() / f"{name}.yaml").is_file()
+    if fixed and not parameters:
+        return _preset(name)
+    from convcli.families import ALIASES, FAMILIES
+
+    family = FAMILIES.get(ALIASES.get(name, name))
+    if family:
+        return family.kernel(parameters)
+    if fixed:
+        given = ",".join(f"{key}={value}" for key, value in parameters.items())
+        raise KernelError(f"{name} is a fixed grid and takes no parameters, but {given!r} was given")
+    hint = near(name, [*preset_names(), *FAMILIES, *ALIASES, *user_kernels().kernels])
+    raise KernelError(f"unknown kernel {name!r}{hint or '; `convcli kernels list` shows the names'}")
+
+
+def _users_own(name: str) -> Kernel | None:
+    """The user's kernel of that name. A faulty file is no reason to stop, unless the name is its own."""
+    if not folders.users():
+        return None
+    found = user_kernels()
+    for path, fault in found.faults.items():
+        if path.stem == name:
+            raise fault
+    return found.kernels.get(name)
+
+
+def _member(path: Path, wanted: str | None) -> Kernel:
+    from convcli.kernel_files import load_file
+
     kernels = load_file(path)
+    names = [kernel.name for kernel in kernels]
     if wanted is None:
         if len(kernels) == 1:
             return kernels[0]
-        names = ", ".join(kernel.name for kernel in kernels)
-        raise KernelError(f"{path} holds several kernels ({names}); choose one, as in {path}#{kernels[0].name}")
-    for kernel in kernels:
-        if kernel.name == wanted:
-            return kernel
-    held = [kernel.name for kernel in kernels]
-    near = get_close_matches(wanted, held, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"it holds {', '.join(held)}"
-    raise KernelError(f"{path} holds no kernel {wanted!r}; {hint}")
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ConvcliError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise ConvcliError(f"{path} is a folder; a kernel file is expected") from None
-    except UnicodeDecodeError:
-        raise KernelError(f"{path}: not a text file in UTF-8") from None
+        raise KernelError(f"{path} holds several kernels ({', '.join(names)}); choose one, as in {path}#{names[0]}")
+    if wanted in names:
+        return kernels[names.index(wanted)]
+    hint = near(wanted, names) or f"; it holds {', '.join(names)}"
+    raise KernelError(f"{path} holds no kernel {wanted!r}{hint}")
 
 
 @cache
-def _preset(path: Path) -> Kernel:
-    return replace(load_file(path)[0], origin=BUILT_IN)
+def _preset(name: str) -> Kernel:
+    from convcli.kernel_files import load_file
+
+    return replace(load_file(folders.built_in() / f"{name}.yaml")[0], origin=BUILT_IN)
 
 
-@cache
-def _folder() -> Path:
-    """`kernels/` inside the package, as a wheel has it, else beside the package, as a checkout has it."""
-    package = Path(__file__).resolve().parent
-    for folder in (package / "kernels", package.parent / "kernels"):
-        if folder.is_dir():
-            return folder
-    raise ConvcliError(f"the folder kernels/ is missing beside {package}; install convcli again")
+def _group_order(kernel: Kernel) -> tuple[int, str]:
+    first = kernel.tags[0] if kernel.tags else "other"
+    return (_GROUPS.index(first) if first in _GROUPS else len(_GROUPS)), first

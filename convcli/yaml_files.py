@@ -25,6 +25,9 @@ _PLAIN_TAGS = frozenset(
 )
 _KEYS = ("name", "description", "weights", "divisor", "bias", "range", "source", "tags")
 _DUMP: dict[str, Any] = {"allow_unicode": True, "width": 10**9}
+_COMPUTED = (
+    "origin", "size", "parameters", "depth", "sum", "rank", "separable", "flip_changes", "response",
+)  # fmt: skip
 _MOST_WEIGHTS = 512 * 512
 
 
@@ -34,7 +37,20 @@ def parse_yaml(text: str, file: str, stem: str = "") -> list[Kernel]:
     file: what messages call the text. stem: the name of a single kernel that has none of its own.
     Raises KernelError naming file, line, column, key, and what was expected.
     """
-    reader = _Reader(file)
+    return _parsed(text, _Reader(file), stem)
+
+
+def parse_json(text: str, file: str, stem: str = "") -> list[Kernel]:
+    """The kernels of a text that is known to be JSON: the same keys as in YAML, or a bare grid of rows.
+
+    What `kernels show --json` says beside a kernel's own keys is passed over.
+    """
+    reader = _Reader(file, passed_over=_COMPUTED, bare_grid=True)
+    return _parsed(text.replace("\t", " "), reader, stem)
+
+
+def _parsed(text: str, reader: _Reader, stem: str) -> list[Kernel]:
+    file = reader.file
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -85,11 +101,18 @@ class _Grids:
     fractions: bool = False
 
 
+def _quotients(grids: _Grids, divisor: Fraction) -> tuple[list[float], float]:
+    """Weights and divisor as they are written; with fractions among them, as whole numbers where that is possible."""
+    if grids.fractions:
+        return integral(grids.flat, divisor)
+    return [float(w) for w in grids.flat], float(divisor)
+
+
 class _Reader:
     """Turns nodes into kernels; every complaint carries file, line and column."""
 
-    def __init__(self, file: str) -> None:
-        self.file = file
+    def __init__(self, file: str, passed_over: tuple[str, ...] = (), bare_grid: bool = False) -> None:
+        self.file, self.passed_over, self.bare_grid = file, passed_over, bare_grid
 
     def fail(self, place: Any, message: str) -> NoReturn:
         mark = getattr(place, "start_mark", place)
@@ -97,6 +120,8 @@ class _Reader:
         raise KernelError(f"{self.file}{where}: {message}")
 
     def kernels(self, root: Node, stem: str) -> list[Kernel]:
+        if self.bare_grid and isinstance(root, SequenceNode):
+            return [self.bare(root, stem)]
         keys = self.mapping(root, "a mapping with `weights:` or `kernels:`", (*_KEYS, "kernels"))
         if "kernels" not in keys:
             return [self.kernel(root, stem)]
@@ -115,16 +140,18 @@ class _Reader:
             self.fail(keys["kernels"][1], "kernels: an empty list; at least one kernel is expected")
         return list(found.values())
 
+    def bare(self, root: Node, stem: str) -> Kernel:
+        grids = self.weights(root)
+        weights, over = _quotients(grids, Fraction(1))
+        return Kernel(np.array(weights).reshape(grids.shape), divisor=over, name=stem, origin=self.file)
+
     def kernel(self, node: Node, stem: str) -> Kernel:
         keys = self.mapping(node, "a mapping with `weights:`", _KEYS)
         if "weights" not in keys:
             self.fail(node, "weights: missing; rows of numbers are expected, as in `- [1, 2, 1]`")
         grids = self.weights(keys["weights"][1])
         divisor = self.divisor(keys["divisor"][1], grids) if "divisor" in keys else Fraction(1)
-        if grids.fractions:
-            weights, over = integral(grids.flat, divisor)
-        else:
-            weights, over = [float(w) for w in grids.flat], float(divisor)
+        weights, over = _quotients(grids, divisor)
         texts = {key: self.text(keys[key][1], key) for key in ("name", "description", "source") if key in keys}
         return Kernel(
             np.array(weights).reshape(grids.shape),
@@ -145,6 +172,8 @@ class _Reader:
         keys: dict[str, tuple[Node, Node]] = {}
         for key_node, value in node.value:
             key = self.text(key_node, "key")
+            if key in self.passed_over:
+                continue
             if key not in known:
                 near = get_close_matches(key, known, 1)
                 hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
@@ -178,7 +207,7 @@ class _Reader:
 
     def text(self, node: Node, key: str) -> str:
         value = self.scalar(node, key, "text")
-        if not value.strip():
+        if not value.strip() and not self.bare_grid:
             self.fail(node, f"{key}: text is expected, but none is there")
         return value.strip()
 

@@ -16,7 +16,7 @@ from convcli.errors import KernelError
 from convcli.kernel import Kernel
 from convcli.rationals import number
 
-LARGEST_SIZE = 2047
+LARGEST_SIZE = 1023
 
 Array = NDArray[np.float64]
 
@@ -59,7 +59,7 @@ class Family:
             hint = f"did you mean {near[0]!r}?" if near else f"it takes {takes}"
             raise KernelError(f"{self.name} has no parameter {key!r}; {hint}")
         kind = str(self.parameters[key].annotation)
-        if kind == "str":
+        if kind.startswith("str"):
             return text
         try:
             value = number(text)
@@ -73,46 +73,23 @@ class Family:
 
 
 FAMILIES: dict[str, Family] = {}
+# Another word for a family -> its name.
+ALIASES: dict[str, str] = {}
 
 
-def family(*, source: str, range: str = "clip", tags: tuple[str, ...]) -> Callable[[Callable[..., Kernel]], Any]:
+def family(
+    *, source: str, range: str = "clip", tags: tuple[str, ...], aliases: tuple[str, ...] = ()
+) -> Callable[[Callable[..., Kernel]], Any]:
     """Register a function as the family of its name; the first line of its docstring is the description."""
 
     def register(make: Callable[..., Kernel]) -> Callable[..., Kernel]:
         name = make.__name__.replace("_", "-")
         description = (make.__doc__ or "").splitlines()[0]
         FAMILIES[name] = Family(name, make, description, source, range, tags)
+        ALIASES.update(dict.fromkeys(aliases, name))
         return make
 
     return register
-
-
-@family(source="Normal distribution; sampled, cut off at 3 sigma, renormalised", tags=("blur", "smooth"))
-def gaussian(sigma: float = 1.0, size: int | None = None) -> Kernel:
-    """Blurs softly, the same in all directions; sigma is the spread in pixels."""
-    taps = bell(sigma, _size("gaussian", size, sigma))
-    return Kernel(np.outer(taps, taps))
-
-
-@family(source="Moving average", tags=("blur", "smooth"))
-def box(size: int = 3) -> Kernel:
-    """Blurs: every pixel becomes the mean of a square around it."""
-    n = checked_size("box", size)
-    return Kernel(np.ones((n, n)), divisor=n * n)
-
-
-def bell(sigma: float, size: int) -> Array:
-    """A sampled normal distribution of `size` taps that sum to 1."""
-    x = np.arange(size) - (size - 1) / 2
-    taps = np.exp(-(x**2) / (2 * sigma**2))
-    return np.asarray(taps / taps.sum())
-
-
-def _size(name: str, size: int | None, sigma: float) -> int:
-    """The size asked for, or three sigma to each side."""
-    if not sigma > 0:
-        raise KernelError(f"{name}: sigma must be greater than 0, not {sigma:g}")
-    return checked_size(name, 2 * ceil(3 * sigma) + 1 if size is None else size)
 
 
 def checked_size(name: str, size: int, least: int = 1) -> int:
@@ -120,3 +97,29 @@ def checked_size(name: str, size: int, least: int = 1) -> int:
     if not least <= size <= LARGEST_SIZE:
         raise KernelError(f"{name}: size must be {least} to {LARGEST_SIZE}, not {size}")
     return size
+
+
+def sigma_size(name: str, size: int | None, sigma: float) -> int:
+    """The size asked for, or one that reaches three sigma to each side."""
+    checked_positive(name, "sigma", sigma)
+    return checked_size(name, 2 * ceil(min(3 * sigma, 1e9)) + 1 if size is None else size)
+
+
+def checked_radius(name: str, radius: float, least: float = 0) -> float:
+    """The radius, if a kernel of this radius can be had."""
+    if not least <= radius <= LARGEST_SIZE // 2:
+        raise KernelError(f"{name}: radius must be {least:g} to {LARGEST_SIZE // 2}, not {radius:g}")
+    return radius
+
+
+def checked_positive(name: str, key: str, value: float) -> float:
+    """The value, if it is greater than zero."""
+    if not value > 0:
+        raise KernelError(f"{name}: {key} must be greater than 0, not {value:g}")
+    return value
+
+
+def offsets(height: int, width: int) -> tuple[Array, Array]:
+    """How far each weight lies below and to the right of the centre, each of shape (height, width)."""
+    y, x = np.mgrid[:height, :width]
+    return y - (height - 1) / 2, x - (width - 1) / 2

@@ -1,0 +1,61 @@
+"""Lines, waves and textures."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from convcli.errors import KernelError
+from convcli.families.registry import checked_positive, family, offsets, sigma_size
+from convcli.kernel import Kernel
+from convcli.turning import turned
+
+_LAWS = {
+    "L3": (1, 2, 1), "E3": (-1, 0, 1), "S3": (-1, 2, -1),
+    "L5": (1, 4, 6, 4, 1), "E5": (-1, -2, 0, 2, 1), "S5": (-1, 0, 2, 0, -1), "W5": (-1, 2, 0, -2, 1),
+    "R5": (1, -4, 6, -4, 1),
+}  # fmt: skip
+
+
+@family(source="Line masks, as in Gonzalez & Woods, Digital Image Processing", range="abs", tags=("line",))
+def line(angle: float = 0.0) -> Kernel:
+    """Responds to bright lines one pixel wide: 0 horizontal, 45 falling to the right, 90 vertical."""
+    return Kernel(turned(np.array([[-1.0, -1, -1], [2, 2, 2], [-1, -1, -1]]), angle))
+
+
+@family(source="Gabor (1946); Daugman (1985)", range="offset", tags=("line", "texture"))
+def gabor(
+    wavelength: float = 8.0, theta: float = 0.0, sigma: float = 4.0, gamma: float = 0.5, phase: float = 0.0,
+    size: int | None = None,
+) -> Kernel:  # fmt: skip
+    """A wave under a Gaussian: texture of one wavelength and direction theta; absolute weights sum to 1."""
+    checked_positive("gabor", "wavelength", wavelength)
+    checked_positive("gabor", "gamma", gamma)
+    n = sigma_size("gabor", size, sigma)
+    y, x = offsets(n, n)
+    turn = np.deg2rad(theta)
+    along, across = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
+    wave = np.cos(2 * np.pi * along / wavelength + np.deg2rad(phase))
+    weights = np.exp(-(along**2 + gamma**2 * across**2) / (2 * sigma**2)) * wave
+    largest = np.abs(weights).sum()
+    if not largest > 1e-9:
+        raise KernelError("gabor: all weights are zero with this phase and size")
+    return Kernel(weights / largest)
+
+
+@family(source="Laws (1980)", range="abs", tags=("texture",))
+def laws(pair: str = "E5L5") -> Kernel:
+    """Texture energy: two of L5 E5 S5 W5 R5 (level, edge, spot, wave, ripple), down and across; or L3 E3 S3."""
+    parts = re.fullmatch(r"([LESWR][35])([LESWR][35])", pair.upper())
+    if not parts or parts[1] not in _LAWS or parts[2] not in _LAWS:
+        raise KernelError(f"laws: pair must be two of {', '.join(_LAWS)}, as in E5L5, not {pair!r}")
+    down, across = (np.array(_LAWS[part], float) for part in parts.groups())
+    return Kernel(np.outer(down, across), range="clip" if pair.upper() in ("L3L3", "L5L5") else "abs",
+                  divisor=float(abs(down).sum() * abs(across).sum()))  # fmt: skip
+
+
+@family(source="Relief by directional difference", range="offset", tags=("relief",))
+def emboss(angle: float = 45.0) -> Kernel:
+    """Relief lit from one side: 0 from the left, 45 from the upper left; flat areas become mid-gray."""
+    return Kernel(turned(np.array([[1.0, 0, -1], [1, 0, -1], [1, 0, -1]]), angle))

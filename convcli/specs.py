@@ -1,0 +1,286 @@
+"""The grammar of a SPEC: names, files and rows, modified by `@` and combined by ` + `, ` - `, ` * ` and ` / `.
+
+    spec    = rows | sum
+    sum     = product { (" + " | " - ") product }
+    product = factor { " * " factor | " / " number }
+    factor  = ["-"] atom { "@" how }
+    atom    = "(" sum ")" | "[" rows "]" | number | file ["#" name] | name [":" key "=" value { "," key "=" value }]
+    how     = angle | "flip" | "transpose" | "sum" | "zero" | "l1" | "l2" | "dilate=" number
+
+`*` composes: the kernel that does first the left and then the right; beside a number it scales.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from fractions import Fraction
+from typing import NoReturn
+
+from convcli.errors import KernelError
+from convcli.rationals import number
+
+_NAMED = re.compile(r"([A-Za-z][\w-]*)(?::(.*))?", re.DOTALL)
+_FILE = re.compile(r"([^#]*\.[A-Za-z]\w*)(?:#(.*))?", re.DOTALL)
+_WORD = re.compile(r"[^\s()\[\]@]+")
+_OPERATOR = re.compile(r"(?<=\s)[-+*/](?=\s)")
+_DEEPEST = 30
+
+
+@dataclass(frozen=True)
+class Named:
+    """A kernel by its name, with parameters as they were written."""
+
+    name: str
+    parameters: tuple[tuple[str, str], ...] = ()
+    column: int = field(default=0, compare=False)
+
+    def __str__(self) -> str:
+        values = ",".join(f"{key}={value}" for key, value in self.parameters)
+        return f"{self.name}:{values}" if values else self.name
+
+
+@dataclass(frozen=True)
+class File:
+    """A kernel from a file, by its name there where the file holds several."""
+
+    path: str
+    member: str | None = None
+
+    def __str__(self) -> str:
+        return self.path if self.member is None else f"{self.path}#{self.member}"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Weights written out."""
+
+    text: str
+    column: int = field(default=0, compare=False)
+
+    def __str__(self) -> str:
+        return f"[{self.text}]"
+
+
+@dataclass(frozen=True)
+class Number:
+    """A factor or divisor."""
+
+    value: Fraction
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+@dataclass(frozen=True)
+class Modified:
+    """A kernel turned by an angle, or changed by a word."""
+
+    of: Node
+    how: str
+    column: int = field(default=0, compare=False)
+
+    def __str__(self) -> str:
+        return f"{_bracketed(self.of, (Pair, Negated))}@{self.how}"
+
+
+@dataclass(frozen=True)
+class Negated:
+    """A kernel with the signs turned round."""
+
+    of: Node
+
+    def __str__(self) -> str:
+        return f"-{_bracketed(self.of, (Pair, Negated))}"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two operands of `+`, `-`, `*` or `/`."""
+
+    left: Node
+    sign: str
+    right: Node
+    column: int = field(default=0, compare=False)
+
+    def __str__(self) -> str:
+        loose = self.sign in "+-"
+        left = str(self.left)
+        if isinstance(self.left, Pair) and not loose and self.left.sign in "+-":
+            left = f"({left})"
+        right = str(self.right)
+        if isinstance(self.right, Pair) and not (loose and self.right.sign in "*/"):
+            right = f"({right})"
+        return f"{left} {self.sign} {right}"
+
+
+Node = Named | File | Rows | Number | Modified | Negated | Pair
+
+
+def parse(text: str, is_file: Callable[[str], bool] = lambda path: False) -> Node:
+    """The tree of a SPEC. Raises KernelError with the column of what was not understood.
+
+    is_file: tells whether the text as a whole is a file that exists, whatever signs its name holds.
+    """
+    if not text.strip():
+        raise KernelError("the kernel spec is empty; give a name such as sobel-x, a file, or rows of weights")
+    whole = _FILE.fullmatch(text)
+    if whole and is_file(whole[1]):
+        return File(whole[1], whole[2])
+    if _is_rows(text):
+        return Rows(text)
+    return _Parser(text).spec()
+
+
+def column_error(text: str, column: int, message: str) -> KernelError:
+    """An error that points into a spec; columns count from 1."""
+    return KernelError(f"{text!r}, column {column}: {message}")
+
+
+def _is_rows(text: str) -> bool:
+    """Whether the whole text is rows of weights: it holds `;`, or begins with a number that no operator follows."""
+    if "[" in text or "(" in text:
+        return False
+    if ";" in text:
+        return True
+    return bool(re.match(r"\s*[-+]?[\d.,]", text)) and not (
+        re.search(r"\s[-+*]\s|[@#]|\.[A-Za-z]|[A-Za-z]\w*\.[A-Za-z]", text)
+    )
+
+
+class _Parser:
+    """Recursive descent over the text; `at` is where it stands."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.at, self.depth = text, 0, 0
+
+    def fail(self, message: str, at: int | None = None) -> NoReturn:
+        raise column_error(self.text, (self.at if at is None else at) + 1, message)
+
+    def spec(self) -> Node:
+        node = self.sum()
+        if self.at < len(self.text):
+            self.fail(f"{self.text[self.at]!r} was not expected here; operators are +, -, * and /, set off by spaces")
+        return node
+
+    def sum(self) -> Node:
+        node = self.product()
+        while sign := self.operator("+-"):
+            at = self.at - 1
+            node = Pair(node, sign, self.product(), at + 1)
+        return node
+
+    def product(self) -> Node:
+        node = self.factor()
+        while sign := self.operator("*/"):
+            at = self.at - 1
+            right = self.factor()
+            if sign == "/" and not isinstance(right, Number):
+                self.fail("after ` / ` a number is expected", at)
+            node = Pair(node, sign, right, at + 1)
+        return node
+
+    def operator(self, signs: str) -> str:
+        """The operator that comes next, if it is one of these."""
+        self.spaces()
+        match = _OPERATOR.match(self.text, self.at)
+        if not match or match[0] not in signs:
+            return ""
+        self.at += 1
+        return match[0]
+
+    def factor(self) -> Node:
+        self.spaces()
+        if self.text.startswith("-", self.at) and not re.match(r"-[\d.]", self.text[self.at :]):
+            self.at += 1
+            return Negated(self.modified())
+        return self.modified()
+
+    def modified(self) -> Node:
+        node = self.atom()
+        while self.text.startswith("@", self.at):
+            at = self.at + 1
+            self.at += 1
+            word = _WORD.match(self.text, self.at)
+            if not word:
+                self.fail("after @ an angle or a word is expected, as in @45 or @flip")
+            self.at = word.end()
+            node = Modified(node, word[0], at + 1)
+        return node
+
+    def atom(self) -> Node:
+        self.spaces()
+        start = self.text[self.at : self.at + 1]
+        if start == "(":
+            return self.bracketed()
+        if start == "[":
+            return self.rows()
+        word = _WORD.match(self.text, self.at)
+        if not word:
+            found = f"not {start!r}" if start else "but the spec ends here"
+            self.fail(f"a kernel is expected, {found}")
+        at, self.at = self.at, word.end()
+        return self.leaf(word[0], at)
+
+    def leaf(self, word: str, at: int) -> Node:
+        named = _NAMED.fullmatch(word)
+        if named:
+            return Named(named[1], self.parameters(named[1], named[2], at + len(named[1]) + 1), at + 1)
+        file = _FILE.fullmatch(word)
+        if file:
+            return File(file[1], file[2])
+        try:
+            return Number(number(word))
+        except ValueError:
+            self.fail(f"{word!r} is neither a kernel's name, nor a file, nor a number", at)
+
+    def parameters(self, name: str, text: str | None, at: int) -> tuple[tuple[str, str], ...]:
+        if text is None:
+            return ()
+        values: dict[str, str] = {}
+        for part in text.split(","):
+            key, equals, value = (word.strip() for word in part.partition("="))
+            if not key or not equals or not value:
+                self.fail(f"{name}: {part!r} is not of the form key=value", at)
+            if key in values:
+                self.fail(f"{name}: {key} is given twice", at)
+            values[key] = value
+            at += len(part) + 1
+        return tuple(values.items())
+
+    def bracketed(self) -> Node:
+        start = self.at
+        self.at += 1
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            self.fail(f"more than {_DEEPEST} brackets within one another")
+        node = self.sum()
+        if not self.text.startswith(")", self.at):
+            self.fail("this bracket is not closed", start)
+        self.at += 1
+        self.depth -= 1
+        return node
+
+    def rows(self) -> Node:
+        end = self.text.find("]", self.at)
+        if end < 0:
+            self.fail("this bracket is not closed")
+        rows = Rows(self.text[self.at + 1 : end], self.at + 1)
+        self.at = end + 1
+        return rows
+
+    def spaces(self) -> None:
+        while self.at < len(self.text) and self.text[self.at].isspace():
+            self.at += 1
+
+
+def near(word: str, words: list[str]) -> str:
+    """`; did you mean ...?` with the nearest of the words, or nothing."""
+    found = get_close_matches(word, words, 3, 0.5)
+    return f"; did you mean {' or '.join(found)}?" if found else ""
+
+
+def _bracketed(node: Node, kinds: tuple[type, ...]) -> str:
+    return f"({node})" if isinstance(node, kinds) else str(node)
