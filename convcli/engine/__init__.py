@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convcli.engine.bands import Field, run
+from convcli.engine.plan import Job, choose
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
-from convcli.tone import Tone, full_scale
-
-_NUMPY_MODES: dict[str, Any] = {"replicate": "edge", "reflect": "reflect", "symmetric": "symmetric", "circular": "wrap"}
+from convcli.tone import Tone
 
 
 @dataclass(frozen=True)
 class Convolved:
-    """A feature map (H, W) or (H, W, C), and how many of its samples saturated; counts are 0 unless asked for."""
+    """A feature map (H, W) or (H, W, C), and how many of its samples saturated."""
 
     pixels: NDArray[Any]
     below: int = 0
@@ -42,40 +42,17 @@ def convolve(
     image: uint8, uint16 or float32, (H, W) or (H, W, C); not modified.
     depth: sum over the channels, one map (H, W) comes out; else every channel by itself.
     tone: how responses become pixels of the picture's dtype; None gives the float32 responses themselves.
-    count: also count the samples that saturate below and above.
     threads: how many; None is what the machine or CONVCLI_THREADS offers. The result does not depend on it.
     """
-    a = image[:, :, None] if image.ndim == 2 else image
-    pads = geometry.pads(a.shape[:2], kernel.size)
-    rows, columns = geometry.output(a.shape[:2], kernel.size)
-    unit = full_scale(image.dtype) / 255
-    wide = [*pads, (0, 0)]
-    if geometry.padding_mode in ("zeros", "constant"):
-        value = geometry.padding_value * unit if geometry.padding_mode == "constant" else 0
-        padded = np.pad(a.astype(np.float64), wide, constant_values=value)
-    else:
-        padded = np.pad(a.astype(np.float64), wide, mode=_NUMPY_MODES[geometry.padding_mode])
-    weights = np.broadcast_to(kernel.weights, (a.shape[2], *kernel.size))
-    (sy, sx), (dy, dx) = geometry.stride, geometry.dilation
-    r = np.zeros((rows, columns, a.shape[2]))
-    for i in range(kernel.size[0]):
-        for j in range(kernel.size[1]):
-            part = padded[i * dy : i * dy + (rows - 1) * sy + 1 : sy, j * dx : j * dx + (columns - 1) * sx + 1 : sx]
-            r += part * weights[:, i, j]
-    if depth:
-        r = r.sum(axis=2)
-    elif image.ndim == 2:
-        r = r[:, :, 0]
-    r = r / kernel.divisor + kernel.bias * unit
-    if tone is None:
-        return Convolved(r.astype(np.float32))
-    r = (np.abs(r) if tone.absolute else r) + tone.offset
-    if image.dtype.kind == "f":
-        return Convolved(r.astype(image.dtype))
-    r = np.rint(r)
-    top = full_scale(image.dtype)
-    below, above = (int((r < 0).sum()), int((r > top).sum())) if count else (0, 0)
-    return Convolved(r.clip(0, top).astype(image.dtype), below, above)
+    size = (*image.shape[:2], image.shape[2] if image.ndim == 3 else 1)
+    job = Job.of(kernel, geometry, image.dtype, size, depth, tone)
+    output = geometry.output(size[:2], kernel.size)
+    field = Field.of(size, job, geometry.pads(size[:2], kernel.size), output, depth)
+    source = np.ascontiguousarray(image)
+    shape = output if depth or image.ndim == 2 else (*output, size[2])
+    target = np.empty(shape, np.float32 if tone is None else image.dtype)
+    below, above = run(choose(job), job, field, source.reshape(-1), target.reshape(-1), threads)
+    return Convolved(target, below, above)
 
 
 def conv2d(

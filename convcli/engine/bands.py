@@ -1,0 +1,332 @@
+"""Runs a plan: index maps for the borders, working memory for a loop, and bands of rows on threads.
+
+Nothing of a result depends on how many bands there are: every output row is computed by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.engine import machine
+from convcli.engine.plan import Job, Plan
+from convcli.errors import RecipeError
+from convcli.geometry import Pads
+
+_TILE = 3072  # samples of a row that `sweep` and `block` work on at a time; with a ring of rows they stay in L2
+_RING = 192 * 1024  # bytes of a ring beyond which tiles get narrower
+_SMALL = 200_000  # samples below which a second thread costs more than it brings
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Field:
+    """The picture and the map as flat rows: what every loop needs to know of sizes.
+
+    A row of the picture is `pitch` samples. Positions are the places of the kernel along a padded row before stride,
+    `n` samples of them, of which every `step`-th group of `channels` samples is kept.
+    """
+
+    rowmap: Array
+    colmap: Array
+    samples: int  # in a pixel of the picture
+    pitch: int
+    left: int
+    n: int
+    kept: int
+    rows: int
+    step: int
+    channels: int
+
+    @classmethod
+    def of(cls, size: tuple[int, int, int], job: Job, pads: Pads, output: tuple[int, int], depth: bool) -> Field:
+        """For a picture (H, W, C) and a map (rows, columns)."""
+        height, width, channels = size
+        mode = job.geometry.padding_mode
+        rows, columns = output
+        across = index_map(width, *pads[1], mode)
+        colmap = np.where(across[:, None] < 0, -1, across[:, None] * channels + np.arange(channels)).ravel()
+        stride = job.geometry.stride[1]
+        span = (columns - 1) * stride
+        return cls(
+            rowmap=index_map(height, *pads[0], mode),
+            colmap=colmap.astype(np.intp),
+            samples=channels,
+            pitch=width * channels,
+            left=pads[1][0] * channels,
+            n=span * channels + 1 if depth else (span + 1) * channels,
+            kept=columns if depth else columns * channels,
+            rows=rows,
+            step=stride * channels if depth else stride,
+            channels=1 if depth else channels,
+        )
+
+
+def index_map(size: int, before: int, after: int, mode: str) -> NDArray[np.intp]:
+    """For each index of a padded axis its place in the picture, or -1 where a constant stands.
+
+    >>> index_map(4, 2, 2, "reflect").tolist()
+    [2, 1, 0, 1, 2, 3, 2, 1]
+    """
+    i = np.arange(-before, size + after)
+    if mode == "replicate":
+        return i.clip(0, size - 1)
+    if mode == "circular":
+        return i % size
+    if mode == "symmetric":
+        j = i % (2 * size)
+        return np.minimum(j, 2 * size - 1 - j)
+    if mode == "reflect":
+        period = max(2 * size - 2, 1)
+        j = i % period
+        return np.minimum(j, period - j) if size > 1 else np.zeros_like(i)
+    return np.where((i >= 0) & (i < size), i, -1)
+
+
+def thread_count(threads: int | None = None) -> int:
+    """How many threads to use: as asked for, else CONVCLI_THREADS, else the processors this process may use."""
+    if threads is None:
+        given = os.environ.get("CONVCLI_THREADS", "").strip()
+        if not given:
+            return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        if not given.isdigit() or given == "0":
+            raise RecipeError(f"CONVCLI_THREADS must be a whole number of at least 1, not {given!r}")
+        threads = int(given)
+    if threads < 1:
+        raise RecipeError(f"threads must be at least 1, not {threads}")
+    return threads
+
+
+def run(plan: Plan, job: Job, field: Field, src: Array, dst: Array, threads: int | None) -> tuple[int, int]:
+    """Fill dst, flat, from src, flat; the counts of samples that saturated below and above."""
+    name, args = _LOOPS[plan.route](plan, job, field, src, dst)
+    bands = min(thread_count(threads), field.rows)
+    if dst.size < _SMALL:
+        bands = 1
+    edges = [field.rows * i // bands for i in range(bands + 1)]
+    work = [args(*edge) for edge in zip(edges, edges[1:], strict=False)]
+    call = machine.prepare(name, *work[0])
+    helpers = [threading.Thread(target=call, args=w) for w in work[1:]]
+    for helper in helpers:
+        helper.start()
+    call(*work[0])
+    for helper in helpers:
+        helper.join()
+    counts = sum(w[-1] for w in work)
+    return int(counts[0]), int(counts[1])
+
+
+Arguments = Callable[[int, int], tuple[Any, ...]]
+
+
+def _taps(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
+    assert plan.integers is not None
+    w = plan.integers.weights
+    i, j = np.nonzero(w)
+    dy, dx = _offsets(i, j, job, field)
+    count, lane = len(i), plan.lane
+    lo, hi = _reached(field, int(dx.min()), int(dx.max()))
+
+    def args(y0: int, y1: int) -> tuple[Any, ...]:
+        return (
+            dst, src, field.rowmap, field.colmap, dy, dx, w[i, j].astype(lane), field.pitch, field.n, field.kept,
+            lo, hi, field.left, *_finish16(plan, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
+            np.empty(count, np.uintp), np.empty(count, lane), np.empty(count, np.intp),
+            np.empty(field.n, np.float32), np.zeros(2, np.int64),
+        )  # fmt: skip
+
+    return f"taps:{count}", args
+
+
+def _separable(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
+    assert plan.across is not None and plan.down is not None
+    j, i = np.flatnonzero(plan.across[0]), np.flatnonzero(plan.down[0])
+    dy, dx = _offsets(i, j, job, field)
+    hw, vw = plan.across[0][j].astype(plan.lane), plan.down[0][i].astype(plan.lane)
+    lo, hi = _reached(field, int(dx.min()), int(dx.max()))
+    slots, width = int(dy.max()) + 1, _aligned(field.n)
+
+    def args(y0: int, y1: int) -> tuple[Any, ...]:
+        return (
+            dst, src, field.rowmap, field.colmap, dx, hw, dy, vw, field.pitch, field.n, field.kept,
+            lo, hi, field.left, *_finish16(plan, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
+            np.empty(slots * width, plan.lane), width, np.full(slots, -1, np.intp),
+            np.empty(len(j), np.uintp), np.empty(len(i), np.uintp), np.empty(field.n, np.float32),
+            np.zeros(2, np.int64),
+        )  # fmt: skip
+
+    return f"separable:{len(j)}:{len(i)}", args
+
+
+def _box(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
+    assert plan.integers is not None
+    down, across = plan.integers.weights.shape
+    total = np.uint16 if 255 * down * across <= 65535 else np.uint32
+    width, line = _aligned(field.n), field.n + (across - 1) * field.channels
+
+    def args(y0: int, y1: int) -> tuple[Any, ...]:
+        return (
+            dst, src, field.rowmap, field.colmap, field.left, field.pitch, total(job.value), down, across, _init(plan),
+            field.n, field.kept, *_finish(plan, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
+            np.empty((down + 1) * width, total), width, np.empty(line, total),
+            np.empty(2 * line, total), np.empty(field.n, total), np.empty(field.n, plan.lane), np.zeros(2, np.int64),
+        )  # fmt: skip
+
+    return f"box:{_finisher(dst)}", args
+
+
+def _sweep(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
+    lane = plan.lane
+    if plan.across is not None and plan.down is not None:
+        terms = len(plan.across)
+        columns = np.arange(plan.across.shape[1])
+        _, dx = _offsets(columns, columns, job, field)
+        ho = np.tile(_grouped(dx, plan.across[0])[0], terms)
+        hw = np.concatenate([_grouped(dx, part)[1] for part in plan.across]).astype(lane)
+        index = np.tile(np.arange(plan.down.shape[1]), terms)
+        weights, term = plan.down.ravel(), np.repeat(np.arange(terms), plan.down.shape[1])
+        place, reach = np.zeros_like(index), int(dx.max())
+    else:
+        grid = _grid(plan, job)
+        depth, index, column = np.nonzero(grid)
+        weights = grid[depth, index, column]
+        if not len(weights):
+            depth = index = column = np.zeros(1, np.intp)
+            weights = np.zeros(1)
+        _, place = _offsets(column, column, job, field)
+        place = place + depth
+        terms, term, reach = 0, np.zeros_like(index), int(place.max())
+        ho, hw = np.zeros(0, np.uintp), np.zeros(0, lane)
+    used, vi = np.unique(index, return_inverse=True)
+    rows, _ = _offsets(used, used, job, field)
+    span = int(rows.max()) + 1
+    period = span if span <= 4 * len(rows) + 64 else 0
+    slots = period or len(rows)
+    tile, halo = _tile(field, slots * max(terms, 1) * lane.itemsize, reach)
+    part = _aligned(tile) if terms else _aligned(tile + halo)
+    vi, vw = _grouped(vi, weights)
+    vx = _grouped(place + term * part, weights)[0]
+    src_value = lane.type(job.value)
+
+    def args(y0: int, y1: int) -> tuple[Any, ...]:
+        return (
+            dst, src, field.rowmap, field.colmap, field.left, field.pitch, src_value, terms, ho, hw, rows,
+            vi.astype(np.intp), vx.astype(np.intp), vw.astype(lane), _init(plan), field.n, field.kept, tile, halo,
+            *_finish(plan, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
+            np.empty(slots * part * max(terms, 1), lane), part * max(terms, 1), period,
+            np.full(slots, -1, np.intp), np.empty(tile + halo if terms else 0, lane), np.empty(tile, lane),
+            np.empty(len(vw), np.uintp), np.zeros(2, np.int64),
+        )  # fmt: skip
+
+    return f"sweep:{_finisher(dst)}", args
+
+
+def _block(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
+    grid = _grid(plan, job)[0]
+    kh, kw = grid.shape
+    passes = -(-kh // 8)
+    rows = -(-kh // passes)
+    down = rows * passes
+    w = np.zeros((kw, down), np.float32)
+    w[:, :kh] = grid.T
+    apart = job.geometry.dilation[1] * field.channels
+    slots = down + 3
+    tile, halo = _tile(field, slots * 4, (kw - 1) * apart)
+    width = _aligned(tile + halo)
+
+    def args(y0: int, y1: int) -> tuple[Any, ...]:
+        return (
+            dst, src, field.rowmap, field.colmap, field.left, field.pitch, np.float32(job.value), w.ravel(), down,
+            apart, _init(plan), field.n, field.kept, tile, halo, *_finish(plan, job), field.step, field.channels, y0, y1,
+            np.empty(slots * width, np.float32), width, np.full(slots, -1, np.intp),
+            np.empty(4 * tile, np.float32), np.empty(11, np.uintp), np.zeros(2, np.int64),
+        )  # fmt: skip
+
+    return f"block:{rows}:{_finisher(dst)}", args
+
+
+_LOOPS = {"taps": _taps, "separable": _separable, "box": _box, "sweep": _sweep, "block": _block}
+
+
+def _offsets(i: Array, j: Array, job: Job, field: Field) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and flat columns of weights in the padded picture."""
+    dy, dx = job.geometry.dilation
+    return (i * dy).astype(np.intp), (j * dx * field.samples).astype(np.intp)
+
+
+def _reached(field: Field, first: int, last: int) -> tuple[int, int]:
+    """The positions lo..hi at which taps from `first` to `last` samples on all lie in the picture."""
+    lo = min(max(field.left - first, 0), field.n)
+    return lo, max(lo, min(field.left + field.pitch - last, field.n))
+
+
+def _tile(field: Field, bytes_a_sample: int, halo: int) -> tuple[int, int]:
+    """Samples of a row to work on at a time, a whole number of kept groups, and the halo they need."""
+    unit = field.step * field.channels
+    room = max(512, min(_TILE, _RING // max(bytes_a_sample, 1)))
+    return min(max(room // unit, 1) * unit, -(-field.n // unit) * unit), halo
+
+
+def _aligned(samples: int) -> int:
+    return (samples + 31) // 32 * 32
+
+
+def _grouped(offsets: Array, weights: Array) -> tuple[Array, Array]:
+    """Taps filled up to whole groups of eight by weights of zero."""
+    spare = -len(weights) % 8
+    more = np.repeat(offsets[:1], spare)
+    return np.concatenate([offsets, more]).astype(np.uintp), np.concatenate([weights, np.zeros(spare, weights.dtype)])
+
+
+def _grid(plan: Plan, job: Job) -> Array:
+    """The weights (C, KH, KW) that the sums use: integers before the division, else divided already."""
+    grid: Array = plan.integers.weights if plan.integers is not None else job.weights / job.divisor
+    return grid if grid.ndim == 3 else grid[None]
+
+
+def _finisher(dst: Array) -> str:
+    return "floats" if dst.dtype.kind == "f" else "levels"
+
+
+def _finish16(plan: Plan, job: Job) -> tuple[Any, ...]:
+    """value, init, magnitude, half, shift, scale, divisor, top for the 16-bit loops."""
+    assert plan.integers is not None
+    lane, d = plan.lane.type, plan.integers.divisor
+    shift = d.bit_length() - 1 if d & (d - 1) == 0 else -1 if d % 2 else -2
+    half = (1 << shift >> 1) - 1 if shift > 0 else d // 2 if shift < 0 else 0
+    magnitude = -1 if job.absolute and plan.lane == np.int16 else 1
+    return (
+        lane(job.value), lane(plan.integers.constant), lane(magnitude), np.uint16(half), shift,
+        *_division(d, plan.lane), np.float32(255),
+    )  # fmt: skip
+
+
+def _division(d: int, lane: Any) -> tuple[Any, Any]:
+    """scale and divisor: a reciprocal, or the divisor itself where a reciprocal could spoil a tie (even, not 2^n)."""
+    real = np.float64 if lane == np.float64 else np.float32
+    if d % 2 and real is np.float32 or d & (d - 1) == 0:
+        return real(1 / d), real(0)
+    return real(1), real(d)
+
+
+def _init(plan: Plan) -> Any:
+    """What the sums start from: the integer constant, so that the division is of the whole."""
+    return plan.lane.type(plan.integers.constant if plan.integers is not None else 0)
+
+
+def _finish(plan: Plan, job: Job) -> tuple[Any, ...]:
+    """scale, divisor, shift, magnitude, top for the float loops."""
+    real = plan.lane.type
+    scale, divisor, shift = real(1), real(0), job.shift
+    if plan.integers is not None:
+        scale, divisor = _division(plan.integers.divisor, plan.lane)
+        shift = 0.0
+    top = 65535 if job.dtype == np.uint16 else 255
+    return scale, divisor, real(shift), real(-1 if job.absolute else 1), real(top)

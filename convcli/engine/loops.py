@@ -1,0 +1,559 @@
+"""Every inner loop of the engine, and the only module that knows Numba.
+
+All loops work on flat arrays. A row of a picture (W, C) is W*C samples, so the channels of a pixel lie side by side
+and the neighbour to the right is C samples on. Borders are index maps: `rowmap` and `colmap` give, for a row or a flat
+column of the padded picture, its place in the picture, or -1 where the padding constant stands. No padded picture
+exists anywhere.
+
+How the loops are written, and why:
+- Offsets are unsigned (`uintp`): a signed index may be negative, and its wrap-around test keeps LLVM from vectorising.
+- A group of taps is a tuple of known length, so that `dot` unrolls and its weights stay in registers. Functions that
+  need such a length are built for it: `taps(6)` is the loop for six taps.
+- 16-bit lanes hold twice as many samples as float lanes; every expression is cast back to 16 bits, since integers
+  are otherwise promoted to 64.
+- Only `contract` of fast-math is on: it allows FMA and keeps NaN and infinity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+jit = njit(nogil=True, error_model="numpy", fastmath={"contract"})
+entry = njit(nogil=True, error_model="numpy", fastmath={"contract"}, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+Loop = Callable[..., Any]
+
+RUN = 16384  # samples in one run of a 16-bit loop: its 16-bit counters cannot overflow
+GROUP = 8  # taps in one pass over a row where there are too many for one pass
+SCALED, UNFINISHED = -1, -2  # in the place of a shift: an odd divisor; one that needs a true division
+BLOCK = 4  # output rows that share each load in `block`
+
+
+# ---------------------------------------------------------------- groups of taps
+
+
+@jit
+def _take1(a, i):
+    return (a[i],)
+
+
+@jit
+def _take2(a, i):
+    return (a[i], a[i + 1])
+
+
+@jit
+def _take3(a, i):
+    return (a[i], a[i + 1], a[i + 2])
+
+
+@jit
+def _take4(a, i):
+    return (a[i], a[i + 1], a[i + 2], a[i + 3])
+
+
+@jit
+def _take5(a, i):
+    return (a[i], a[i + 1], a[i + 2], a[i + 3], a[i + 4])
+
+
+@jit
+def _take6(a, i):
+    return (a[i], a[i + 1], a[i + 2], a[i + 3], a[i + 4], a[i + 5])
+
+
+@jit
+def _take7(a, i):
+    return (a[i], a[i + 1], a[i + 2], a[i + 3], a[i + 4], a[i + 5], a[i + 6])
+
+
+@jit
+def _take8(a, i):
+    return (a[i], a[i + 1], a[i + 2], a[i + 3], a[i + 4], a[i + 5], a[i + 6], a[i + 7])
+
+
+@jit
+def _take9(a, i):
+    return (a[i], a[i + 1], a[i + 2], a[i + 3], a[i + 4], a[i + 5], a[i + 6], a[i + 7], a[i + 8])
+
+
+@jit
+def _take10(a, i):
+    return (a[i], a[i + 1], a[i + 2], a[i + 3], a[i + 4], a[i + 5], a[i + 6], a[i + 7], a[i + 8], a[i + 9])
+
+
+@jit
+def _take11(a, i):
+    return (a[i], a[i + 1], a[i + 2], a[i + 3], a[i + 4], a[i + 5], a[i + 6], a[i + 7], a[i + 8], a[i + 9], a[i + 10])
+
+
+_TAKE = (None, _take1, _take2, _take3, _take4, _take5, _take6, _take7, _take8, _take9, _take10, _take11)
+
+
+@jit
+def _dot(src, offsets, weights, x):
+    """sum over t of weights[t] * src[offsets[t] + x]"""
+    total = weights[0] * src[offsets[0] + x]
+    for t in range(1, len(offsets)):
+        total += weights[t] * src[offsets[t] + x]
+    return total
+
+
+# ---------------------------------------------------------------- one row in, one row out
+
+
+@jit
+def _load(row, src, base, start, colmap, inside, width, value):
+    """row[i] = src[base + colmap[start + i]], or `value` where the map is -1.
+
+    Columns inside..inside+width of the map are the picture itself, in one piece.
+    """
+    n = row.size
+    a = min(max(inside - start, 0), n)
+    b = max(min(inside + width - start, n), a)
+    for i in range(a):
+        c = colmap[start + i]
+        row[i] = src[base + c] if c >= 0 else value
+    here, there = row[a:b], src[base + start + a - inside : base + start + b - inside]
+    for i in range(here.size):
+        here[i] = there[i]
+    for i in range(b, n):
+        c = colmap[start + i]
+        row[i] = src[base + c] if c >= 0 else value
+
+
+@jit
+def _accumulate(acc, src, base, offsets, weights, first, last):
+    """acc[x] += sum over taps first..last of weights[t] * src[base + offsets[t] + x]; whole groups of GROUP."""
+    n = np.uintp(acc.size)
+    for g in range(first, last, GROUP):
+        o, w = _take8(offsets, g), _take8(weights, g)
+        for x in range(n):
+            acc[x] = acc[x] + _dot(src, o, w, base + x)
+
+
+@jit
+def _pick(row, n, step, channels):
+    """Keep every step-th pixel of a row, in place."""
+    if step > 1:
+        for i in range(n // channels):
+            for c in range(channels):
+                row[i * channels + c] = row[i * step * channels + c]
+
+
+@jit
+def _half_even(v, half, shift):
+    """v / 2^shift, rounded half to even, in 16 bits; half is 2^(shift-1) - 1."""
+    odd = np.uint16(np.uint16(v >> np.uint16(shift & 15)) & np.uint16(1))
+    return np.uint16(np.uint16(v + half + odd) >> np.uint16(shift & 15))
+
+
+@jit
+def _levels(out, acc, n, scale, divisor, shift, magnitude, top, counts):
+    """out = saturate(round half to even(acc * scale + shift)); counts what saturates below and above.
+
+    `magnitude` is 1, or -1 for |...|. Where divisor is not 0 it divides in the place of `scale`: for the divisors whose
+    reciprocal would spoil a tie. Adding and taking away 1.5 * 2^23 (2^52 in double) rounds half to even, since the sum
+    has no bits left for a fraction.
+    """
+    real = type(scale)
+    magic = real(12582912.0) if acc.itemsize < 8 else real(6755399441055744.0)
+    least, most, zero = real(-1), real(top + 1), real(0)
+    below, above = np.int32(0), np.int32(0)
+    factor = scale
+    if divisor != 0:
+        factor = real(1)
+        for x in range(n):
+            acc[x] = acc[x] / divisor
+    for x in range(n):
+        v = acc[x] * factor + shift
+        v = max(v, v * magnitude)
+        v = (min(max(v, least), most) + magic) - magic
+        below = np.int32(below + np.int32(v < zero))
+        above = np.int32(above + np.int32(v > top))
+        out[x] = np.int32(min(max(v, zero), top))
+    counts[0] += below
+    counts[1] += above
+
+
+@jit
+def _floats(out, acc, n, scale, divisor, shift, magnitude, top, counts):
+    """out = acc * scale + shift (or acc / divisor + shift), or its magnitude; nothing saturates."""
+    factor = scale
+    if divisor != 0:
+        factor = type(scale)(1)
+        for x in range(n):
+            acc[x] = acc[x] / divisor
+    for x in range(n):
+        acc[x] = acc[x] * factor + shift
+    if magnitude < 0:
+        for x in range(n):
+            out[x] = abs(acc[x])
+    else:
+        for x in range(n):
+            out[x] = acc[x]
+
+
+_FINISH = {"levels": _levels, "floats": _floats}
+
+
+# ---------------------------------------------------------------- 16-bit integers
+
+
+def _row16(take: Loop) -> Loop:
+    """The last pass of the 16-bit routes over one run of a row, for as many taps as `take` takes."""
+
+    @jit
+    def unit(out, src, n, at, wt, init, magnitude, counts):
+        """out[x] = saturate(init + sum over t of wt[t] * src[at[t] + x])"""
+        o, w, lane = take(at, 0), take(wt, 0), type(init)
+        below, above = np.uint16(0), np.uint16(0)
+        for x in range(n):
+            v = lane(init + _dot(src, o, w, x))
+            v = max(v, lane(v * magnitude))
+            below = np.uint16(below + np.uint16(v < 0))
+            above = np.uint16(above + np.uint16(v > 255))
+            out[x] = np.uint8(min(max(v, lane(0)), lane(255)))
+        counts[0] += below
+        counts[1] += above
+
+    @jit
+    def shifted(out, src, n, at, wt, init, magnitude, half, shift, counts):
+        """The same over 2^shift, rounded half to even."""
+        o, w, lane = take(at, 0), take(wt, 0), type(init)
+        below, above, margin = np.uint16(0), np.uint16(0), lane(half + 1)
+        for x in range(n):
+            v = lane(init + _dot(src, o, w, x))
+            v = max(v, lane(v * magnitude))
+            below = np.uint16(below + np.uint16(lane(v + margin) < 0))
+            q = _half_even(np.uint16(max(v, lane(0))), half, shift)
+            above = np.uint16(above + np.uint16(q > np.uint16(255)))
+            out[x] = np.uint8(min(q, np.uint16(255)))
+        counts[0] += below
+        counts[1] += above
+
+    @jit
+    def scaled(out, src, n, at, wt, init, magnitude, half, scale, counts):
+        """The same over an odd divisor, 2*half + 1: no ties, so that a half may be added and the rest cut off."""
+        o, w, lane = take(at, 0), take(wt, 0), type(init)
+        below, above, margin = np.uint16(0), np.uint16(0), lane(half)
+        for x in range(n):
+            v = lane(init + _dot(src, o, w, x))
+            v = max(v, lane(v * magnitude))
+            below = np.uint16(below + np.uint16(lane(v + margin) < 0))
+            q = np.uint16(np.int32(np.float32(max(v, lane(0))) * scale + np.float32(0.5)))
+            above = np.uint16(above + np.uint16(q > np.uint16(255)))
+            out[x] = np.uint8(min(q, np.uint16(255)))
+        counts[0] += below
+        counts[1] += above
+
+    @jit
+    def unfinished(acc, src, n, at, wt, init):
+        """The plain sums, in float, for `_levels` to finish."""
+        o, w, lane = take(at, 0), take(wt, 0), type(init)
+        for x in range(n):
+            acc[x] = np.float32(lane(init + _dot(src, o, w, x)))
+
+    @jit
+    def row(out, acc, src, start, end, at, wt, init, magnitude, half, shift, scale, step, counts):
+        """Positions start..end of a row; at[t] is where tap t reads for position `start`."""
+        if shift == UNFINISHED or step > 1:
+            unfinished(acc[start:end], src, np.uintp(end - start), at, wt, init)
+            return
+        for x in range(start, end, RUN):
+            n = np.uintp(min(RUN, end - x))
+            if shift == 0:
+                unit(out[x : x + n], src, n, at, wt, init, magnitude, counts)
+            elif shift == SCALED:
+                scaled(out[x : x + n], src, n, at, wt, init, magnitude, half, scale, counts)
+            else:
+                shifted(out[x : x + n], src, n, at, wt, init, magnitude, half, np.uint16(shift), counts)
+            for t in range(at.size):
+                at[t] += n
+
+    return row
+
+
+def taps(count: int) -> Loop:
+    """The loop for 8-bit pictures and `count` integer taps whose sums fit 16 bits; reads the picture directly."""
+    row = _row16(_TAKE[count])
+
+    @entry
+    def taps(
+        dst, src, rowmap, colmap, dy, dx, w, pitch, n, kept, lo, hi, left, value, init, magnitude, half, shift,
+        scale, divisor, top, stride, step, channels, y0, y1, at, wt, base, acc, counts,
+    ):  # fmt: skip
+        """dst[y, p] = level(init + sum over t of w[t] * src[y*stride + dy[t], p + dx[t] - left])"""
+        whole = shift == UNFINISHED or step > 1
+        for y in range(y0, y1):
+            constant = init
+            for t in range(w.size):
+                r = rowmap[y * stride + dy[t]]
+                wt[t] = w[t] if r >= 0 else 0
+                base[t] = max(r, 0) * pitch
+                if r < 0:
+                    constant = type(init)(constant + w[t] * value)
+            for e in range(lo + n - hi):
+                p = e if e < lo else e - lo + hi
+                v = constant
+                for t in range(w.size):
+                    c = colmap[p + dx[t]]
+                    v = type(init)(v + wt[t] * (src[base[t] + c] if c >= 0 else value))
+                acc[p] = v
+            for t in range(w.size):
+                at[t] = np.uintp(base[t] + lo + dx[t] - left)
+            out = dst[y * kept : y * kept + kept]
+            row(out, acc, src, lo, hi, at, wt, constant, magnitude, half, shift, scale, step, counts)
+            if whole:
+                _pick(acc, n, step, channels)
+                _levels(out, acc, kept, scale, divisor, np.float32(0), np.float32(magnitude), top, counts)
+            else:
+                _levels(out, acc, lo, scale, divisor, np.float32(0), np.float32(magnitude), top, counts)
+                _levels(out[hi:], acc[hi:], n - hi, scale, divisor, np.float32(0), np.float32(magnitude), top, counts)
+
+    return taps
+
+
+def separable(across: int, down: int) -> Loop:
+    """The loop for 8-bit pictures and integer kernels of rank 1 whose sums fit 16 bits.
+
+    Each picture row is filtered across once, as it enters a ring of rows; the ring is filtered down.
+    """
+    row = _row16(_TAKE[down])
+    take = _TAKE[across]
+
+    @jit
+    def filter_across(q, src, n, at, w):
+        """q[x] = sum over t of w[t] * src[at[t] + x]"""
+        o, u = take(at, 0), take(w, 0)
+        for x in range(n):
+            q[x] = _dot(src, o, u, x)
+
+    @entry
+    def separable(
+        dst, src, rowmap, colmap, dx, hw, dy, vw, pitch, n, kept, lo, hi, left, value, init, magnitude, half, shift,
+        scale, divisor, top, stride, step, channels, y0, y1, ring, width, held, ho, vo, acc, counts,
+    ):  # fmt: skip
+        """dst[y, p] = level(init + sum over i of vw[i] * sum over j of hw[j] * src[y*stride + dy[i], p + dx[j] - left])"""
+        total = type(init)(0)
+        for j in range(hw.size):
+            total = type(init)(total + hw[j] * value)
+        for y in range(y0, y1):
+            for i in range(vw.size):
+                r = y * stride + dy[i]
+                slot = r % held.size
+                vo[i] = np.uintp(slot * width)
+                if held[slot] == r:
+                    continue
+                held[slot] = r
+                q = ring[slot * width : slot * width + n]
+                s = rowmap[r]
+                if s < 0:
+                    q[:] = total
+                    continue
+                for e in range(lo + n - hi):
+                    p = e if e < lo else e - lo + hi
+                    v = type(init)(0)
+                    for j in range(hw.size):
+                        c = colmap[p + dx[j]]
+                        v = type(init)(v + hw[j] * (src[s * pitch + c] if c >= 0 else value))
+                    q[p] = v
+                for j in range(hw.size):
+                    ho[j] = np.uintp(s * pitch + lo + dx[j] - left)
+                filter_across(q[lo:hi], src, np.uintp(hi - lo), ho, hw)
+            out = dst[y * kept : y * kept + kept]
+            row(out, acc, ring, 0, n, vo, vw, init, magnitude, half, shift, scale, step, counts)
+            if shift == UNFINISHED or step > 1:
+                _pick(acc, n, step, channels)
+                _levels(out, acc, kept, scale, divisor, np.float32(0), np.float32(magnitude), top, counts)
+
+    return separable
+
+
+# ---------------------------------------------------------------- floats, of any size
+
+
+def sweep(finish: str) -> Loop:
+    """The loop for any taps in float lanes: sparse, dilated, strided, or a sum of separable kernels.
+
+    Rows enter a ring as floats. Where `terms` is 0 they enter as they are, and the taps span rows and columns; else
+    they are filtered across for each term as they enter, and the taps run down each term's rows of the ring.
+    """
+    finished = _FINISH[finish]
+
+    @entry
+    def sweep(
+        dst, src, rowmap, colmap, inside, pitch, value, terms, ho, hw, rows, vi, vx, vw, init, n, kept, tile, halo, scale,
+        divisor, shift, magnitude, top, stride, step, channels, y0, y1, ring, width, period, held, line, acc, at, counts,
+    ):  # fmt: skip
+        """dst[y, p] = finish(init + sum over t of vw[t] * ring[y*stride + rows[vi[t]], p + vx[t]])
+
+        Row r stays in slot r % period of the ring, or, where period is 0, each of `rows` has a slot of its own.
+        """
+        for x0 in range(0, n, tile):
+            m = min(tile, n - x0)
+            held[:] = -1
+            for y in range(y0, y1):
+                for i in range(rows.size):
+                    r = y * stride + rows[i]
+                    slot = r % period if period > 0 else i
+                    if held[slot] == r:
+                        continue
+                    held[slot] = r
+                    s = rowmap[r]
+                    q = ring[slot * width : (slot + 1) * width]
+                    entering = q[: m + halo] if terms == 0 else line[: m + halo]
+                    if s < 0:
+                        entering[:] = value
+                    else:
+                        _load(entering, src, s * pitch, x0, colmap, inside, pitch, value)
+                    if terms > 0:
+                        q[:] = 0
+                        across, part = hw.size // terms, width // terms
+                        for k in range(terms):
+                            _accumulate(
+                                q[k * part : k * part + m], line, np.uintp(0), ho, hw, k * across, (k + 1) * across
+                            )
+                for t in range(vw.size):
+                    i = vi[t]
+                    slot = (y * stride + rows[i]) % period if period > 0 else i
+                    at[t] = np.uintp(slot * width + vx[t])
+                a = acc[:m]
+                a[:] = init
+                _accumulate(a, ring, np.uintp(0), at, vw, 0, vw.size)
+                _pick(a, m, step, channels)
+                end = (m // channels + step - 1) // step * channels
+                begin = y * kept + x0 // step
+                finished(dst[begin : begin + end], a, end, scale, divisor, shift, magnitude, top, counts)
+
+    return sweep
+
+
+def block(rows: int, finish: str) -> Loop:
+    """The loop for dense kernels in float lanes at a vertical stride and dilation of 1.
+
+    BLOCK output rows are computed together, `rows` kernel rows of one kernel column in a pass, so that each sample
+    loaded serves up to BLOCK sums.
+    """
+    finished = _FINISH[finish]
+    take, take_rows = _TAKE[rows], _TAKE[rows + BLOCK - 1]
+
+    @jit
+    def add(a, b, c, d, src, o, w, n):
+        """a[x] += sum over i of w[i] * src[o[i] + x]; b, c, d likewise one, two and three rows below"""
+        for x in range(n):
+            p, q, r, s = a[x], b[x], c[x], d[x]
+            for i in range(len(w)):
+                p += w[i] * src[o[i] + x]
+                q += w[i] * src[o[i + 1] + x]
+                r += w[i] * src[o[i + 2] + x]
+                s += w[i] * src[o[i + 3] + x]
+            a[x], b[x], c[x], d[x] = p, q, r, s
+
+    @entry
+    def block(
+        dst, src, rowmap, colmap, inside, pitch, value, w, down, apart, init, n, kept, tile, halo, scale, divisor, shift,
+        magnitude, top, step, channels, y0, y1, ring, width, held, acc, at, counts,
+    ):  # fmt: skip
+        """dst[y, p] = finish(init + sum over j, i of w[j*down + i] * ring[y + i, p + j*apart])"""
+        columns = w.size // down
+        for x0 in range(0, n, tile):
+            m = min(tile, n - x0)
+            held[:] = -1
+            for y in range(y0, y1, BLOCK):
+                for i in range(down + BLOCK - 1):
+                    slot = (y + i) % held.size
+                    if held[slot] == y + i:
+                        continue
+                    held[slot] = y + i
+                    s = rowmap[y + i] if y + i < rowmap.size else -1
+                    q = ring[slot * width : slot * width + m + halo]
+                    if s < 0:
+                        q[:] = value
+                    else:
+                        _load(q, src, s * pitch, x0, colmap, inside, pitch, value)
+                acc[:] = init
+                a, b = acc[:m], acc[tile : tile + m]
+                c, d = acc[2 * tile : 2 * tile + m], acc[3 * tile : 3 * tile + m]
+                for j in range(columns):
+                    for i in range(0, down, rows):
+                        for k in range(rows + BLOCK - 1):
+                            at[k] = np.uintp((y + i + k) % held.size * width + j * apart)
+                        add(a, b, c, d, ring, take_rows(at, 0), take(w, j * down + i), np.uintp(m))
+                for k in range(min(BLOCK, y1 - y)):
+                    done = acc[k * tile : k * tile + m]
+                    _pick(done, m, step, channels)
+                    end = (m // channels + step - 1) // step * channels
+                    begin = (y + k) * kept + x0 // step
+                    finished(dst[begin : begin + end], done, end, scale, divisor, shift, magnitude, top, counts)
+
+    return block
+
+
+def box(finish: str) -> Loop:
+    """The loop for boxes: the sum over a window at a cost that does not grow with it (across: with its logarithm)."""
+    finished = _FINISH[finish]
+
+    @jit
+    def double(out, a, line, apart, odd):
+        """out[x] = a[x] + a[x + apart], and the next sample of the line where the window is odd"""
+        n, near, far = np.uintp(out.size), np.uintp(apart), np.uintp(2 * apart)
+        if odd:
+            for x in range(n):
+                out[x] = a[x] + a[near + x] + line[far + x]
+        else:
+            for x in range(n):
+                out[x] = a[x] + a[near + x]
+
+    @jit
+    def widen(row, line, spare, across, apart):
+        """row[x] = sum over j < across of line[x + j*apart]: windows double, from the top bit of `across` down."""
+        size, bit, a, half = 1, -1, line, spare.size // 2
+        while across >> (bit + 2) > 0:
+            bit += 1
+        if bit < 0:
+            row[:] = line[: row.size]
+        while bit >= 0:
+            odd = across >> bit & 1
+            length = row.size + (across - 2 * size - odd) * apart
+            out = row if bit == 0 else spare[bit % 2 * half : bit % 2 * half + length]
+            double(out, a, line, size * apart, odd)
+            a, size, bit = out, 2 * size + odd, bit - 1
+
+    @entry
+    def box(
+        dst, src, rowmap, colmap, inside, pitch, value, down, across, init, n, kept, scale, divisor, shift, magnitude, top,
+        stride, step, channels, y0, y1, ring, width, line, spare, total, acc, counts,
+    ):  # fmt: skip
+        """dst[y, p] = finish(init + sum of the `down` rows and `across` columns of the window at y*stride, p)"""
+        total[:] = 0
+        first = y0 * stride
+        for r in range(first, (y1 - 1) * stride + down):
+            q = ring[r % (down + 1) * width : r % (down + 1) * width + n]
+            s = rowmap[r]
+            if s < 0:
+                q[:] = across * value
+            else:
+                _load(line, src, s * pitch, 0, colmap, inside, pitch, value)
+                widen(q, line, spare, across, channels)
+            if r - first >= down:
+                gone = (r - down) % (down + 1) * width
+                out = ring[gone : gone + n]
+                for x in range(n):
+                    total[x] = total[x] + q[x] - out[x]
+            else:
+                for x in range(n):
+                    total[x] = total[x] + q[x]
+            y = (r - down + 1) // stride
+            if r - first < down - 1 or y * stride != r - down + 1:
+                continue
+            for x in range(n):
+                acc[x] = total[x] + init
+            _pick(acc, n, step, channels)
+            finished(dst[y * kept : y * kept + kept], acc, kept, scale, divisor, shift, magnitude, top, counts)
+
+    return box

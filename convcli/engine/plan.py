@@ -1,0 +1,224 @@
+"""Which route suits a kernel, a dtype and a geometry: decided from these alone, before any pixel is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gcd
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.geometry import Geometry
+from convcli.kernel import Kernel
+from convcli.tone import Tone, full_scale
+
+# The longest group of taps whose loop is built to measure; longer ones go by the group.
+_LONGEST = 9
+
+# Multiply-adds up to which float responses are summed in double: small pictures are where the greatest response, to
+# which the error is compared, may be next to nothing.
+_SMALL = 4_000_000
+
+# What a tap costs in nanoseconds a sample, measured on one core of a Zen 4 (12 MP RGB, float32): a row of `block`
+# shares its loads among four output rows, `sweep` does not; the FFT costs its columns, whatever the rows.
+_BLOCK_TAP, _SWEEP_TAP, _FFT_COLUMN, _FFT_FIXED = 0.026, 0.05, 0.12, 1.5
+
+
+@dataclass(frozen=True)
+class Integers:
+    """Integer weights over an integer divisor, with an integer added to the sum: (sum + constant) / divisor."""
+
+    weights: NDArray[np.int64]
+    divisor: int
+    constant: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that the choice of a route depends on."""
+
+    weights: NDArray[np.float64]  # (KH, KW), or (C, KH, KW) to be summed over the channels
+    divisor: float
+    shift: float  # bias and offset, in units of the picture
+    value: float  # the padding constant, in units of the picture
+    dtype: np.dtype[Any]
+    raw: bool  # float responses come out, nothing is rounded
+    absolute: bool
+    geometry: Geometry
+    work: int  # multiply-adds of the definition
+
+    @classmethod
+    def of(
+        cls,
+        kernel: Kernel,
+        geometry: Geometry,
+        dtype: Any,
+        size: tuple[int, int, int],
+        depth: bool,
+        tone: Tone | None,
+    ) -> Job:
+        """From what `convolve` is given; a flat kernel is spread over the depth where the channels are summed.
+
+        size: (H, W, C) of the picture. Raises GeometryError where the kernel does not fit.
+        """
+        rows, columns = geometry.output(size[:2], kernel.size)
+        dtype = np.dtype(dtype)
+        unit = full_scale(dtype) / 255
+        weights = kernel.weights
+        if depth and weights.ndim == 2:
+            weights = np.broadcast_to(weights, (size[2], *weights.shape))
+        value = geometry.padding_value * unit if geometry.padding_mode == "constant" else 0.0
+        shift = kernel.bias * unit + (tone.offset if tone else 0.0)
+        absolute = tone is not None and tone.absolute
+        work = rows * columns * (1 if depth else size[2]) * weights.size
+        return cls(weights, kernel.divisor, shift, value, dtype, tone is None, absolute, geometry, work)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A route and what its loop needs to know of the kernel.
+
+    route: taps, separable, box (16-bit integers); sweep, block, fft (floats).
+    lane: the dtype of the sums. across, down: the factors of a separable kernel, one row a term.
+    """
+
+    route: str
+    why: str
+    lane: np.dtype[Any]
+    integers: Integers | None = None
+    across: NDArray[Any] | None = None
+    down: NDArray[Any] | None = None
+
+
+def choose(job: Job) -> Plan:
+    """The cheapest route that keeps the contract: exact for integer weights on integer pictures, else in float32."""
+    integers = _integers(job)
+    if integers is not None:
+        lane = _lane16(job, integers)
+        plan = _plan16(job, integers, lane) if lane is not None else None
+        return plan or _plan_float(job, integers)
+    return _plan_float(job, None)
+
+
+def _integers(job: Job) -> Integers | None:
+    """Integer weights, divisor and constant that mean the same, if pictures are integers and there are such."""
+    if job.dtype.kind == "f" or not float(job.value).is_integer():
+        return None
+    for scale in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024):
+        weights, divisor = job.weights * scale, job.divisor * scale
+        constant = job.shift * divisor
+        if not (divisor.is_integer() and constant.is_integer() and np.abs(weights).max() < 2**31):
+            continue
+        whole = weights.astype(np.int64)
+        if (whole == weights).all():
+            common = gcd(int(np.gcd.reduce(whole, axis=None)), int(divisor), int(constant))
+            common = -common if divisor < 0 else common
+            return Integers(whole // common, int(divisor) // common, int(constant) // common)
+    return None
+
+
+def _span(job: Job, integers: Integers) -> tuple[int, int]:
+    """The least and the greatest sum that can occur, before the division."""
+    w, top = integers.weights, int(full_scale(job.dtype))
+    low, high = min(0, int(job.value)), max(top, int(job.value))
+    positive, negative = int(w[w > 0].sum()), int(w[w < 0].sum())
+    return positive * low + negative * high + integers.constant, positive * high + negative * low + integers.constant
+
+
+def _lane16(job: Job, integers: Integers) -> np.dtype[Any] | None:
+    """uint16 or int16, where every sum fits with room for rounding; None where it does not."""
+    if job.dtype != np.uint8 or job.raw or not 0 <= job.value <= 255 or integers.divisor >= 16384:
+        return None
+    (low, high), room = _span(job, integers), integers.divisor // 2 + 1
+    if low >= 0 and high + room <= 65535:
+        return np.dtype(np.uint16)
+    if low - room > -32768 and high + room <= 32767:
+        return np.dtype(np.int16)
+    return None
+
+
+def _plan16(job: Job, integers: Integers, lane: np.dtype[Any]) -> Plan | None:
+    w = integers.weights
+    if w.ndim == 3:
+        return None
+    count = int(np.count_nonzero(w))
+    if _is_box(job, integers) and w.size >= 25:
+        return Plan("box", "a box: running sums", np.dtype(np.float32), integers)
+    factors = _integer_factors(w)
+    if factors is not None:
+        across, down = factors
+        taps = int(np.count_nonzero(across)), int(np.count_nonzero(down))
+        span = job.geometry.dilation[0] * (w.shape[0] - 1) + 1
+        if max(taps) <= _LONGEST and sum(taps) < count - 2 and span <= 256:
+            return Plan("separable", "rank 1, sums fit 16 bits", lane, integers, across[None], down[None])
+    if 0 < count <= _LONGEST:
+        return Plan("taps", f"{count} integer taps, sums fit 16 bits", lane, integers)
+    return None
+
+
+def _is_box(job: Job, integers: Integers) -> bool:
+    w = integers.weights
+    plain = job.geometry.dilation == (1, 1) and 0 <= job.value <= full_scale(job.dtype)
+    return plain and w.ndim == 2 and bool((w == 1).all())
+
+
+def _integer_factors(w: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """A row and a column of integers whose outer product is the grid, if there are: a row over its gcd."""
+    rows = np.flatnonzero(w.any(axis=1))
+    if w.ndim != 2 or rows.size == 0:
+        return None
+    across = w[rows[0]] // np.gcd.reduce(w[rows[0]])
+    pivot = np.flatnonzero(across)[0]
+    down = w[:, pivot] // across[pivot]
+    return (across, down) if (np.outer(down, across) == w).all() else None
+
+
+def _plan_float(job: Job, integers: Integers | None) -> Plan:
+    exact = integers is not None
+    small = job.work <= _SMALL and (job.raw or job.dtype.kind == "f")
+    lane = np.dtype(np.float64 if small else np.float32)
+    if integers is not None:
+        low, high = _span(job, integers)
+        w = integers.weights
+        room = max(abs(low), abs(high), int(full_scale(job.dtype)) * int(np.abs(w).sum()))
+        if room >= 2**24 or integers.divisor > (16384 if job.dtype == np.uint8 else 64):
+            lane = np.dtype(np.float64)
+        if job.dtype == np.uint8 and _is_box(job, integers) and w.size >= 25 and room < 2**24:
+            return Plan("box", "a box: running sums", lane, integers)
+    weights: NDArray[Any] = integers.weights if integers is not None else job.weights / job.divisor
+    flat = weights if weights.ndim == 2 else np.moveaxis(weights, 0, 2).reshape(weights.shape[1], -1)
+    count = int(np.count_nonzero(flat))
+    kh, kw = flat.shape
+    plain = job.geometry.stride[0] == 1 and job.geometry.dilation[0] == 1
+    costs = {"sweep": _SWEEP_TAP * max(8, count)}
+    if plain and lane == np.float32 and flat.size > 1 and weights.ndim == 2:
+        costs["block"] = _BLOCK_TAP * kh * kw + 0.1
+    factors = None
+    if weights.ndim == 2 and min(kh, kw) > 1:
+        factors = _integer_terms(weights) if exact else _float_terms(weights, 1e-13 if small else 1e-7)
+        if factors is not None:
+            costs["terms"] = _SWEEP_TAP * len(factors[0]) * (kh + kw)
+    best = min(costs, key=lambda name: costs[name])
+    if best == "terms" and factors is not None:
+        rank = len(factors[0])
+        return Plan("sweep", "separable" if rank == 1 else f"rank {rank}", lane, integers, *factors)
+    return Plan(best, "dense" if best == "block" else f"{count} taps", lane, integers)
+
+
+def _integer_terms(w: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    factors = _integer_factors(w)
+    return None if factors is None else (factors[0][None], factors[1][None])
+
+
+def _float_terms(w: NDArray[Any], tolerance: float) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Terms (R, KW) and (R, KH) whose outer products sum to the grid, by the singular value decomposition.
+
+    Singular values below `tolerance` of the greatest are left out: a hundredth of what the contract allows.
+    """
+    u, s, v = np.linalg.svd(w)
+    if s[0] == 0:
+        return None
+    rank = int((s > tolerance * s[0]).sum())
+    root = np.sqrt(s[:rank])
+    return v[:rank] * root[:, None], u[:, :rank].T * root[:, None]
