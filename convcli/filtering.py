@@ -195,7 +195,7 @@ def filter_frame(frame: Frame, recipe: Recipe, handling: Handling, count: _Count
         return _weighted(frame, recipe, handling, count, threads)
     if handling.linear and frame.pixels.dtype.kind != "f":
         return replace(frame, pixels=_linear(frame, recipe, count, threads), alpha=alpha)
-    done = run(frame.pixels, recipe, count=True, threads=threads)
+    done = run(frame.pixels, recipe, threads=threads)
     count.add(done)
     return replace(frame, pixels=done.pixels, alpha=alpha)
 

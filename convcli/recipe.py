@@ -64,7 +64,7 @@ class Filtered:
     above: int = 0
 
 
-def run(image: NDArray[Any], recipe: Recipe, *, count: bool = False, threads: int | None = None) -> Filtered:
+def run(image: NDArray[Any], recipe: Recipe, *, threads: int | None = None) -> Filtered:
     """The recipe applied to an array (H, W) or (H, W, C) of uint8, uint16 or float32.
 
     Raises RecipeError where the picture's channels do not match, GeometryError where a kernel does not fit.
@@ -80,7 +80,7 @@ def run(image: NDArray[Any], recipe: Recipe, *, count: bool = False, threads: in
             image = luma(image)
         _check_depth(image, kernel, depth)
         tone = None if range_ in ("raw", "normalize") else tone_of(range_, image.dtype)
-        done = engine.convolve(image, kernel, recipe.geometry, depth=depth, tone=tone, count=count, threads=threads)
+        done = engine.convolve(image, kernel, recipe.geometry, depth=depth, tone=tone, threads=threads)
         samples, below, above = samples + done.pixels.size, below + done.below, above + done.above
         image = normalize(done.pixels, image.dtype) if range_ == "normalize" else done.pixels
     return Filtered(image, range_, samples, below, above)

@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,7 @@ def run(plan: Plan, job: Job, field: Field, src: Array, dst: Array, threads: int
     if dst.size < _SMALL:
         bands = 1
     edges = [field.rows * i // bands for i in range(bands + 1)]
-    work = [args(*edge) for edge in zip(edges, edges[1:], strict=False)]
+    work = [args(*edge) for edge in pairwise(edges)]
     call = machine.prepare(name, *work[0])
     helpers = [threading.Thread(target=call, args=w) for w in work[1:]]
     for helper in helpers:
@@ -244,8 +245,8 @@ def _block(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[
     def args(y0: int, y1: int) -> tuple[Any, ...]:
         return (
             dst, src, field.rowmap, field.colmap, field.left, field.pitch, np.float32(job.value), w.ravel(), down,
-            apart, _init(plan), field.n, field.kept, tile, halo, *_finish(plan, job), field.step, field.channels, y0, y1,
-            np.empty(slots * width, np.float32), width, np.full(slots, -1, np.intp),
+            apart, _init(plan), field.n, field.kept, tile, halo, *_finish(plan, job), field.step, field.channels,
+            y0, y1, np.empty(slots * width, np.float32), width, np.full(slots, -1, np.intp),
             np.empty(4 * tile, np.float32), np.empty(11, np.uintp), np.zeros(2, np.int64),
         )  # fmt: skip
 
@@ -311,7 +312,7 @@ def _finish16(plan: Plan, job: Job) -> tuple[Any, ...]:
 def _division(d: int, lane: Any) -> tuple[Any, Any]:
     """scale and divisor: a reciprocal, or the divisor itself where a reciprocal could spoil a tie (even, not 2^n)."""
     real = np.float64 if lane == np.float64 else np.float32
-    if d % 2 and real is np.float32 or d & (d - 1) == 0:
+    if (d % 2 and real is np.float32) or d & (d - 1) == 0:
         return real(1 / d), real(0)
     return real(1), real(d)
 
@@ -327,6 +328,6 @@ def _finish(plan: Plan, job: Job) -> tuple[Any, ...]:
     scale, divisor, shift = real(1), real(0), job.shift
     if plan.integers is not None:
         scale, divisor = _division(plan.integers.divisor, plan.lane)
-        shift = 0.0
+        shift = job.shift if job.dtype.kind == "f" else 0.0
     top = 65535 if job.dtype == np.uint16 else 255
     return scale, divisor, real(shift), real(-1 if job.absolute else 1), real(top)

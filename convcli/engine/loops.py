@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-jit = njit(nogil=True, error_model="numpy", fastmath={"contract"})
-entry = njit(nogil=True, error_model="numpy", fastmath={"contract"}, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_HOW: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+jit = njit(**_HOW)
+entry = njit(**_HOW, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 Loop = Callable[..., Any]
 
@@ -91,7 +92,20 @@ def _take11(a, i):
     return (a[i], a[i + 1], a[i + 2], a[i + 3], a[i + 4], a[i + 5], a[i + 6], a[i + 7], a[i + 8], a[i + 9], a[i + 10])
 
 
-_TAKE = (None, _take1, _take2, _take3, _take4, _take5, _take6, _take7, _take8, _take9, _take10, _take11)
+_TAKE: tuple[Any, ...] = (
+    None,
+    _take1,
+    _take2,
+    _take3,
+    _take4,
+    _take5,
+    _take6,
+    _take7,
+    _take8,
+    _take9,
+    _take10,
+    _take11,
+)
 
 
 @jit
@@ -140,7 +154,7 @@ def _accumulate(acc, src, base, offsets, weights, first, last):
 def _pick(row, n, step, channels):
     """Keep every step-th pixel of a row, in place."""
     if step > 1:
-        for i in range(n // channels):
+        for i in range((n // channels + step - 1) // step):
             for c in range(channels):
                 row[i * channels + c] = row[i * step * channels + c]
 
@@ -338,7 +352,7 @@ def separable(across: int, down: int) -> Loop:
         dst, src, rowmap, colmap, dx, hw, dy, vw, pitch, n, kept, lo, hi, left, value, init, magnitude, half, shift,
         scale, divisor, top, stride, step, channels, y0, y1, ring, width, held, ho, vo, acc, counts,
     ):  # fmt: skip
-        """dst[y, p] = level(init + sum over i of vw[i] * sum over j of hw[j] * src[y*stride + dy[i], p + dx[j] - left])"""
+        """dst[y, p] = level(init + sum over i, j of vw[i] * hw[j] * src[y*stride + dy[i], p + dx[j] - left])"""
         total = type(init)(0)
         for j in range(hw.size):
             total = type(init)(total + hw[j] * value)
@@ -387,8 +401,9 @@ def sweep(finish: str) -> Loop:
 
     @entry
     def sweep(
-        dst, src, rowmap, colmap, inside, pitch, value, terms, ho, hw, rows, vi, vx, vw, init, n, kept, tile, halo, scale,
-        divisor, shift, magnitude, top, stride, step, channels, y0, y1, ring, width, period, held, line, acc, at, counts,
+        dst, src, rowmap, colmap, inside, pitch, value, terms, ho, hw, rows, vi, vx, vw, init, n, kept, tile, halo,
+        scale, divisor, shift, magnitude, top, stride, step, channels, y0, y1, ring, width, period, held, line,
+        acc, at, counts,
     ):  # fmt: skip
         """dst[y, p] = finish(init + sum over t of vw[t] * ring[y*stride + rows[vi[t]], p + vx[t]])
 
@@ -456,8 +471,8 @@ def block(rows: int, finish: str) -> Loop:
 
     @entry
     def block(
-        dst, src, rowmap, colmap, inside, pitch, value, w, down, apart, init, n, kept, tile, halo, scale, divisor, shift,
-        magnitude, top, step, channels, y0, y1, ring, width, held, acc, at, counts,
+        dst, src, rowmap, colmap, inside, pitch, value, w, down, apart, init, n, kept, tile, halo, scale, divisor,
+        shift, magnitude, top, step, channels, y0, y1, ring, width, held, acc, at, counts,
     ):  # fmt: skip
         """dst[y, p] = finish(init + sum over j, i of w[j*down + i] * ring[y + i, p + j*apart])"""
         columns = w.size // down
@@ -526,8 +541,8 @@ def box(finish: str) -> Loop:
 
     @entry
     def box(
-        dst, src, rowmap, colmap, inside, pitch, value, down, across, init, n, kept, scale, divisor, shift, magnitude, top,
-        stride, step, channels, y0, y1, ring, width, line, spare, total, acc, counts,
+        dst, src, rowmap, colmap, inside, pitch, value, down, across, init, n, kept, scale, divisor, shift, magnitude,
+        top, stride, step, channels, y0, y1, ring, width, line, spare, total, acc, counts,
     ):  # fmt: skip
         """dst[y, p] = finish(init + sum of the `down` rows and `across` columns of the window at y*stride, p)"""
         total[:] = 0

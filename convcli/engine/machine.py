@@ -33,9 +33,9 @@ import numpy as np
 _UNREACHED = ("NRT_MemInfo_call_dtor", "NRT_Free", "NRT_decref", "NRT_incref")
 _LIBC = ("memset", "memcpy", "memmove")
 
-_SCALARS = {
-    "i2": ctypes.c_int16, "u2": ctypes.c_uint16, "i4": ctypes.c_int32, "u4": ctypes.c_uint32, "i8": ctypes.c_ssize_t, "u8": ctypes.c_size_t,
-    "f4": ctypes.c_float, "f8": ctypes.c_double, "u1": ctypes.c_uint8,
+_SCALARS: dict[str, Any] = {
+    "u1": ctypes.c_uint8, "u2": ctypes.c_uint16, "u4": ctypes.c_uint32, "u8": ctypes.c_size_t,
+    "i2": ctypes.c_int16, "i4": ctypes.c_int32, "i8": ctypes.c_ssize_t, "f4": ctypes.c_float, "f8": ctypes.c_double,
 }  # fmt: skip
 
 Call = Callable[..., None]
@@ -136,7 +136,8 @@ def _bind(address: int, codes: list[str]) -> Call:
     """A Python function that calls the code at the address; it holds no GIL while it runs."""
     pointer, size = ctypes.c_void_p, ctypes.c_ssize_t
     spread = [[pointer, pointer, size, size, pointer, size, size] if c.endswith("[]") else [_SCALARS[c]] for c in codes]
-    function = ctypes.CFUNCTYPE(ctypes.c_int, pointer, pointer, *(t for kinds in spread for t in kinds))(address)
+    kinds: list[Any] = [kind for argument in spread for kind in argument]
+    function = ctypes.CFUNCTYPE(ctypes.c_int, pointer, pointer, *kinds)(address)
 
     def call(*args: Any) -> None:
         flat: list[Any] = []

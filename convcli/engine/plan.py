@@ -94,20 +94,22 @@ class Plan:
 def choose(job: Job) -> Plan:
     """The cheapest route that keeps the contract: exact for integer weights on integer pictures, else in float32."""
     integers = _integers(job)
-    if integers is not None:
-        lane = _lane16(job, integers)
-        plan = _plan16(job, integers, lane) if lane is not None else None
-        return plan or _plan_float(job, integers)
-    return _plan_float(job, None)
+    lane = _lane16(job, integers) if integers is not None else None
+    plan = _plan16(integers, lane, job) if integers is not None and lane is not None else None
+    return plan or _plan_float(job, integers)
 
 
 def _integers(job: Job) -> Integers | None:
-    """Integer weights, divisor and constant that mean the same, if pictures are integers and there are such."""
-    if job.dtype.kind == "f" or not float(job.value).is_integer():
+    """Integer weights, divisor and constant that mean the same, if there are such.
+
+    On a float picture they are not exact, but what cancels cancels; the shift is then added after the division.
+    """
+    whole_picture = job.dtype.kind != "f"
+    if whole_picture and not float(job.value).is_integer():
         return None
     for scale in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024):
         weights, divisor = job.weights * scale, job.divisor * scale
-        constant = job.shift * divisor
+        constant = job.shift * divisor if whole_picture else 0.0
         if not (divisor.is_integer() and constant.is_integer() and np.abs(weights).max() < 2**31):
             continue
         whole = weights.astype(np.int64)
@@ -138,7 +140,7 @@ def _lane16(job: Job, integers: Integers) -> np.dtype[Any] | None:
     return None
 
 
-def _plan16(job: Job, integers: Integers, lane: np.dtype[Any]) -> Plan | None:
+def _plan16(integers: Integers, lane: np.dtype[Any], job: Job) -> Plan | None:
     w = integers.weights
     if w.ndim == 3:
         return None
@@ -175,10 +177,10 @@ def _integer_factors(w: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[n
 
 
 def _plan_float(job: Job, integers: Integers | None) -> Plan:
-    exact = integers is not None
+    exact = integers is not None and job.dtype.kind != "f"
     small = job.work <= _SMALL and (job.raw or job.dtype.kind == "f")
     lane = np.dtype(np.float64 if small else np.float32)
-    if integers is not None:
+    if integers is not None and exact:
         low, high = _span(job, integers)
         w = integers.weights
         room = max(abs(low), abs(high), int(full_scale(job.dtype)) * int(np.abs(w).sum()))
@@ -196,7 +198,9 @@ def _plan_float(job: Job, integers: Integers | None) -> Plan:
         costs["block"] = _BLOCK_TAP * kh * kw + 0.1
     factors = None
     if weights.ndim == 2 and min(kh, kw) > 1:
-        factors = _integer_terms(weights) if exact else _float_terms(weights, 1e-13 if small else 1e-7)
+        factors = _integer_terms(weights) if integers is not None else None
+        if factors is None and not exact:
+            factors = _float_terms(weights, 1e-13 if small else 1e-7)
         if factors is not None:
             costs["terms"] = _SWEEP_TAP * len(factors[0]) * (kh + kw)
     best = min(costs, key=lambda name: costs[name])
