@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from convcli import __version__, light
 from convcli.alpha import as_float, as_samples, sampled, usual, weighted
+from convcli.combine import default_range
 from convcli.errors import ConvcliError, ImageError, RecipeError
 from convcli.files import check_output, standard_input, standard_output, whole
 from convcli.geometry import Geometry
@@ -172,7 +173,9 @@ def _filtered(
 
 
 def steps(recipe: Recipe) -> list[Recipe]:
-    """The chain as recipes of one kernel each; "raw" is the last one's range only."""
+    """The chain as recipes of one kernel each; "raw" is the last one's range only. Combined kernels are one step."""
+    if recipe.combine:
+        return [recipe]
     chain = [replace(recipe, kernels=(kernel,)) for kernel in recipe.kernels]
     if recipe.range == "raw":
         chain[:-1] = [replace(step, range=None) for step in chain[:-1]]
@@ -180,9 +183,13 @@ def steps(recipe: Recipe) -> list[Recipe]:
 
 
 def filter_frame(frame: Frame, recipe: Recipe, handling: Handling, count: _Count, threads: int | None = None) -> Frame:
-    """One kernel on one frame."""
+    """One kernel on one frame, or several that are combined."""
     kernel, geometry = recipe.kernels[0], recipe.geometry
-    way = handling.alpha or usual(kernel)
+    way = handling.alpha or ("keep" if recipe.combine else usual(kernel))
+    if recipe.combine and way not in ("keep", "drop"):
+        raise RecipeError(f"combined responses leave alpha as it is or drop it: alpha=keep or drop, not {way!r}")
+    if recipe.combine == "angle" and handling.linear:
+        raise RecipeError("combine=angle makes hues, which have no linear light; leave out --linear")
     if recipe.channels == "gray" and frame.colors == 4:
         raise RecipeError("channels=gray is for RGB pictures, not for CMYK")
     if frame.alpha is None or way == "drop":
@@ -241,6 +248,8 @@ def _weighted(frame: Frame, recipe: Recipe, handling: Handling, count: _Count, t
 def _settled(responses: NDArray[np.float32], recipe: Recipe, dtype: Any, count: _Count, linear: bool) -> NDArray[Any]:
     """Responses with white at 1.0 as pixels of dtype."""
     range_ = recipe.range or recipe.kernels[0].range or "clip"
+    if recipe.combine:
+        range_ = recipe.range or default_range(recipe.combine, recipe.kernels)
     if range_ == "raw":
         count.add(Filtered(responses, range_))
         return responses
@@ -289,7 +298,7 @@ def described(recipe: Recipe) -> str:
         value = getattr(geometry, name)
         if value != getattr(plain, name):
             words.append(f"{name} {','.join(map(str, value)) if isinstance(value, tuple) else value}")
-    words += [f"{name} {value}" for name in ("channels", "range") if (value := getattr(recipe, name))]
+    words += [f"{name} {value}" for name in ("combine", "channels", "range") if (value := getattr(recipe, name))]
     return ", ".join(words)
 
 

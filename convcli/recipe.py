@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli import engine
+from convcli import combine, engine
 from convcli.errors import RecipeError
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
@@ -22,7 +22,8 @@ from convcli.words import CHANNELS
 class Recipe:
     """What to do to a picture, checked.
 
-    kernels: applied in order, each to the pixels that the one before it gave.
+    kernels: applied in order, each to the pixels that the one before it gave; or, with `combine`, all to the same
+        pixels, and their responses combined: "magnitude", "max", "sum", "mean" or "angle".
     channels: "each", "sum" (depth), "gray" (luma first), or None: sum for a kernel of depth 3, else each.
     range: "clip", "abs", "normalize", "offset", "raw" (float32 responses), or None: the kernel's own, else clip.
     """
@@ -31,6 +32,7 @@ class Recipe:
     geometry: Geometry = field(default_factory=Geometry)
     channels: str | None = None
     range: str | None = None
+    combine: str | None = None
 
     def __post_init__(self) -> None:
         if not self.kernels:
@@ -42,9 +44,17 @@ class Recipe:
         deep = next((k for k in self.kernels if k.depth > 1), None)
         if deep and self.channels not in (None, "sum"):
             raise RecipeError(f"{deep.label} has depth {deep.depth}: it needs channels=sum, not {self.channels!r}")
+        if self.combine is not None:
+            combine.checked(self.combine, self.kernels, self.channels)
 
     def output(self, size: tuple[int, int]) -> tuple[int, int]:
         """Height and width of what the whole chain makes of a picture of (height, width)."""
+        if self.combine:
+            sizes = {self.geometry.output(size, kernel.size) for kernel in self.kernels}
+            if len(sizes) > 1:
+                told = " and ".join(f"{width}x{height}" for height, width in sorted(sizes))
+                raise RecipeError(f"the kernels give maps of different size ({told}); padding=same keeps them equal")
+            return sizes.pop()
         for kernel in self.kernels:
             size = self.geometry.output(size, kernel.size)
         return size
@@ -69,6 +79,8 @@ def run(image: NDArray[Any], recipe: Recipe, *, threads: int | None = None) -> F
 
     Raises RecipeError where the picture's channels do not match, GeometryError where a kernel does not fit.
     """
+    if recipe.combine:
+        return _combined(image, recipe, threads)
     last = len(recipe.kernels) - 1
     samples = below = above = 0
     for step, kernel in enumerate(recipe.kernels):
@@ -84,6 +96,25 @@ def run(image: NDArray[Any], recipe: Recipe, *, threads: int | None = None) -> F
         samples, below, above = samples + done.pixels.size, below + done.below, above + done.above
         image = normalize(done.pixels, image.dtype) if range_ == "normalize" else done.pixels
     return Filtered(image, range_, samples, below, above)
+
+
+def _combined(image: NDArray[Any], recipe: Recipe, threads: int | None) -> Filtered:
+    """All kernels on the same pixels, their responses combined, and those brought to pixels."""
+    how = str(recipe.combine)
+    depth = recipe.channels == "sum" or recipe.kernels[0].depth > 1
+    if recipe.channels == "gray" or (how == "angle" and not depth):
+        image = luma(image)
+    _check_depth(image, recipe.kernels[0], depth)
+    recipe.output((image.shape[0], image.shape[1]))
+    dtype, range_ = image.dtype, recipe.range or combine.default_range(how, recipe.kernels)
+    responses = combine.combined(image, recipe.kernels, recipe.geometry, how, depth, threads)
+    if range_ == "raw":
+        return Filtered(responses.astype(np.float32), range_, responses.size)
+    if how == "angle":
+        strength = combine.combined(image, recipe.kernels, recipe.geometry, "magnitude", depth, threads)
+        return Filtered(combine.hues(responses, strength, dtype), "clip", responses.size)
+    pixels, below, above = combine.to_pixels(responses, range_, dtype)
+    return Filtered(pixels, range_, pixels.size, below, above)
 
 
 def luma(image: NDArray[Any]) -> NDArray[Any]:

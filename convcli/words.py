@@ -16,3 +16,6 @@ RANGES = ("clip", "abs", "normalize", "offset")
 CHANNELS = ("each", "sum", "gray")
 ALPHA = ("keep", "weight", "filter", "drop")
 COMPRESSION = ("none", "fast", "max")
+
+# How the responses of several kernels to the same picture become one.
+COMBINE = ("magnitude", "max", "sum", "mean", "angle")

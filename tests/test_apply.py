@@ -215,7 +215,7 @@ class TestOverwriting:
         (["-k", "identity", "photo.png", "out.xyz"], 2, [".xyz", ".png"]),
         (["-k", "identity", "photo.png", "out"], 2, ["no suffix", "--format"]),
         (["-k", "identity", "photo.png", "out.png", "--format", "psd"], 2, [".psd"]),
-        (["-k", "sobel", "photo.png", "out.png"], 2, ["sobel", "sobel-x"]),
+        (["-k", "sobell-x", "photo.png", "out.png"], 2, ["sobell-x", "sobel-x"]),
         (["-k", "1 2; 3", "photo.png", "out.png"], 2, ["row"]),
         (["-k", "1 a", "photo.png", "out.png"], 2, ["a"]),
         (["-k", "1 nan", "photo.png", "out.png"], 2, ["nan"]),

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from convcli.cli.options import (
+    combine_opt,
     force_opt,
     format_opt,
     handling_from,
@@ -20,6 +21,7 @@ from convcli.cli.options import (
 
 @click.command()
 @recipe_options
+@combine_opt
 @picture_options
 @format_opt
 @force_opt

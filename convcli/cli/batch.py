@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convcli.cli.options import (
+    combine_opt,
     force_opt,
     format_opt,
     handling_from,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @recipe_options
+@combine_opt
 @picture_options
 @click.option("-r", "--recursive", is_flag=True, help="Look into folders of the folder too.")
 @click.option(

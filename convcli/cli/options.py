@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from convcli.words import ALPHA, CHANNELS, COMPRESSION, PADDING_MODES, RANGES, SYNONYMS
+from convcli.words import ALPHA, CHANNELS, COMBINE, COMPRESSION, PADDING_MODES, RANGES, SYNONYMS
 
 
 class Numbers(click.ParamType[Any]):
@@ -92,6 +92,11 @@ range_opt = click.option(
     help="Responses to pixels. clip: saturate; abs: magnitude; normalize: stretch min..max; "
     "offset: zero becomes mid-gray. [default: the kernel's own, else clip]",
 )  # fmt: skip
+combine_opt = click.option(
+    "--combine", type=click.Choice(COMBINE),
+    help="Several kernels on the same picture, not one after the other: magnitude (root of the squares), max, sum, "
+    "mean; angle shows the direction of two gradients as a hue.",
+)  # fmt: skip
 force_opt = click.option("-f", "--force", is_flag=True, help="Overwrite an output that exists.")
 format_opt = click.option(
     "--format", "format_", metavar="EXT", help="Format to write (png, jpg, tiff, npy ...) instead of the suffix's."
@@ -142,17 +147,21 @@ def recipe_from(
     divisor: float | None,
     bias: float | None,
     range_: str | None,
+    combine: str | None = None,
 ) -> Any:
     """The Recipe that the options ask for."""
     from convcli.geometry import Geometry
-    from convcli.presets import load_kernel
+    from convcli.presets import hides_built_in, load_kernel
     from convcli.recipe import Recipe, override
 
     if padding_value is not None and padding_mode == "zeros":
         padding_mode = "constant"
     geometry = Geometry.of(stride, padding, padding_mode, padding_value or 0.0, dilation)
     chosen = tuple(override(load_kernel(spec), divisor, bias, flip) for spec in kernels)
-    return Recipe(chosen, geometry, channels, range_)
+    for spec, kernel in zip(kernels, chosen, strict=True):
+        if hides_built_in(kernel):
+            click.echo(f"Note: {spec} is your own kernel in {kernel.origin}; it hides the built-in one.", err=True)
+    return Recipe(chosen, geometry, channels, range_, combine)
 
 
 def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,112 @@
+"""Several kernels on the same picture, and one result: magnitude, max, sum, mean, or the angle as a hue."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli import engine
+from convcli.errors import RecipeError
+from convcli.geometry import Geometry
+from convcli.kernel import Kernel
+from convcli.tone import full_scale, normalize, tone_of
+from convcli.words import COMBINE
+
+Array = NDArray[np.float64]
+
+
+def checked(how: str, kernels: tuple[Kernel, ...], channels: str | None) -> None:
+    """Raises RecipeError where these kernels cannot be combined so."""
+    if how not in COMBINE:
+        raise RecipeError(f"combine must be one of {', '.join(COMBINE)}, not {how!r}")
+    if len(kernels) < 2:
+        raise RecipeError(f"combine={how} needs at least two kernels, as in -k sobel-x -k sobel-y")
+    if how == "angle" and len(kernels) != 2:
+        raise RecipeError(f"combine=angle needs two kernels, one across and one down, not {len(kernels)}")
+    if len({kernel.depth for kernel in kernels}) > 1:
+        raise RecipeError("kernels of depth 1 and of depth 3 cannot be combined")
+    if how == "angle" and channels == "each":
+        raise RecipeError("combine=angle makes one map of hues: it takes channels=gray or channels=sum, not each")
+
+
+def default_range(how: str, kernels: tuple[Kernel, ...]) -> str:
+    """The range that all kernels have as their own, for a sum or mean; else clip, for the rest is hardly negative."""
+    ranges = {kernel.range or "clip" for kernel in kernels}
+    return ranges.pop() if how in ("sum", "mean") and len(ranges) == 1 else "clip"
+
+
+def combined(
+    image: NDArray[Any], kernels: tuple[Kernel, ...], geometry: Geometry, how: str, depth: bool, threads: int | None
+) -> Array:
+    """The responses r_i of the kernels to the same pixels, combined; float64, (H', W') or (H', W', C).
+
+    magnitude: sqrt(sum of r_i^2), from the exact sums where weights and pixels are whole. max: the greatest r_i.
+    sum, mean: theirs. angle: degrees from 0 to 360 of (r_1 to the right, r_2 down), clockwise on the screen.
+    """
+    plain, divisor = _over_one_divisor(kernels)
+    total: Array | None = None
+    if how == "angle":
+        across, down = (_responses(image, kernel, geometry, depth, threads) for kernel in plain)
+        return np.asarray(np.rad2deg(np.arctan2(down, across)) % 360)
+    for kernel in plain:
+        r = _responses(image, kernel, geometry, depth, threads)
+        if how == "magnitude":
+            r *= r
+        if total is None:
+            total = r
+        elif how == "max":
+            np.maximum(total, r, out=total)
+        else:
+            total += r
+    assert total is not None
+    if how == "magnitude":
+        np.sqrt(total, out=total)
+    if how == "mean":
+        divisor *= len(kernels)
+    if divisor != 1:
+        total /= divisor
+    return total
+
+
+def hues(angles: Array, strength: Array, dtype: Any) -> NDArray[Any]:
+    """Directions in degrees (H, W) as colours (H, W, 3): 0 (to the right) red, 120 green, 240 blue.
+
+    strength: magnitudes on the dtype's own scale; zero is black, full scale and more the pure colour.
+    """
+    top = full_scale(dtype)
+    value = np.clip(strength, 0, top)
+    places = np.stack([5.0 + angles / 60, 3.0 + angles / 60, 1.0 + angles / 60], axis=-1) % 6
+    share = np.clip(np.minimum(places, 4 - places), 0, 1)
+    colors = value[..., None] * (1 - share)
+    if np.dtype(dtype).kind != "f":
+        np.rint(colors, out=colors)
+    return np.asarray(colors, dtype)
+
+
+def to_pixels(responses: Array, range_: str, dtype: Any) -> tuple[NDArray[Any], int, int]:
+    """Responses on the dtype's own scale as its pixels, and how many saturated below and above."""
+    if range_ == "normalize":
+        return normalize(responses.astype(np.float32), dtype), 0, 0
+    tone = tone_of(range_, dtype)
+    values = (np.abs(responses) if tone.absolute else responses) + tone.offset
+    if np.dtype(dtype).kind == "f":
+        return values.astype(dtype), 0, 0
+    np.rint(values, out=values)
+    top = full_scale(dtype)
+    below, above = int((values < 0).sum()), int((values > top).sum())
+    return values.clip(0, top).astype(dtype), below, above
+
+
+def _responses(image: NDArray[Any], kernel: Kernel, geometry: Geometry, depth: bool, threads: int | None) -> Array:
+    return engine.convolve(image, kernel, geometry, depth=depth, threads=threads).pixels.astype(np.float64)
+
+
+def _over_one_divisor(kernels: tuple[Kernel, ...]) -> tuple[tuple[Kernel, ...], float]:
+    """The kernels without their positive divisor where they share one and have no bias: whole weights stay whole."""
+    divisor = kernels[0].divisor
+    if divisor > 0 and all(kernel.divisor == divisor and not kernel.bias for kernel in kernels):
+        return tuple(replace(kernel, divisor=1.0) for kernel in kernels), divisor
+    return kernels, 1.0
