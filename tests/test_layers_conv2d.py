@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +15,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import convcli
+from convcli.engine import planes_bands
 from convcli.errors import GeometryError, RecipeError
+
+torch.set_num_threads(1)  # its pool would wait for cores that the tests beside have
 
 _TORCH_MODES = {"zeros": "constant", "replicate": "replicate", "reflect": "reflect", "circular": "circular"}
 
@@ -92,6 +99,44 @@ def test_an_empty_batch_gives_an_empty_batch(x: Any, w: Any) -> None:
 def test_padding_in_pytorchs_own_forms(x: Any, w: Any, padding: Any) -> None:
     theirs = torch.nn.functional.conv2d(torch.from_numpy(x[None]), torch.from_numpy(w), padding=padding).numpy()
     agree(convcli.conv2d(x[None], w, padding=padding), theirs)
+
+
+@pytest.mark.parametrize("vectors", [(8, 3), (4, 4)])
+def test_processors_with_shorter_vectors(monkeypatch: pytest.MonkeyPatch, vectors: tuple[int, int]) -> None:
+    """The loop as a processor with AVX2, or with neither, would run it: the same chains, so the same bits."""
+    random = np.random.default_rng(12)
+    x, w = random.normal(size=(2, 4, 9, 61)).astype(np.float32), random.normal(size=(14, 2, 3, 3)).astype(np.float32)
+    wide = convcli.conv2d(x, w, groups=2, padding=1, stride=(1, 2))
+    monkeypatch.setattr(planes_bands, "_vectors", lambda itemsize: vectors)
+    assert np.array_equal(convcli.conv2d(x, w, groups=2, padding=1, stride=(1, 2)), wide)
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_the_result_does_not_depend_on_threads_or_bands(monkeypatch: pytest.MonkeyPatch, groups: int) -> None:
+    random = np.random.default_rng(13)
+    x = random.normal(size=(2, 4, 37, 61)).astype(np.float32)
+    w = random.normal(size=(8, 4 // groups, 3, 5)).astype(np.float32)
+    monkeypatch.setenv("CONVCLI_THREADS", "1")
+    one = convcli.conv2d(x, w, groups=groups, padding=2, stride=(2, 1), padding_mode="reflect")
+    monkeypatch.setattr(planes_bands, "_SMALL", 0)
+    for threads, cache in (("2", 384 * 1024), ("5", 384 * 1024), ("3", 1)):
+        monkeypatch.setenv("CONVCLI_THREADS", threads)
+        monkeypatch.setattr(planes_bands, "_CACHE", cache)
+        assert np.array_equal(
+            convcli.conv2d(x, w, groups=groups, padding=2, stride=(2, 1), padding_mode="reflect"), one
+        )
+
+
+def test_without_a_compiler_the_numbers_are_the_same(tmp_path: Path) -> None:
+    code = (
+        "import numpy as np, sys, convcli; r = np.random.default_rng(0)\n"
+        "x, w = r.normal(size=(4, 6, 40)), r.normal(size=(10, 2, 3, 3))\n"
+        "np.save(sys.argv[1], convcli.conv2d(x, w, np.arange(10.0), stride=(1, 2), padding=1, groups=2))"
+    )
+    for name, off in (("compiled", "0"), ("plain", "1")):
+        environment = {**os.environ, "NUMBA_DISABLE_JIT": off}
+        subprocess.run([sys.executable, "-c", code, tmp_path / name], env=environment, check=True, timeout=120)
+    assert np.allclose(np.load(tmp_path / "compiled.npy"), np.load(tmp_path / "plain.npy"), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("multiplier", [1, 2, 3])

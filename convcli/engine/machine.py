@@ -74,11 +74,19 @@ def _obtain(name: str, codes: str) -> Call:
 
 
 def _find_loop(name: str) -> Call:
-    from convcli.engine import loops
+    from importlib import import_module
 
     factory, *options = name.split(":")
+    loops = import_module("convcli.engine.planes_loops" if factory == "planes" else "convcli.engine.loops")
     loop: Call = getattr(loops, factory)(*(int(o) if o.isdigit() else o for o in options))
     return loop
+
+
+@cache
+def vector_bytes() -> int:
+    """How long the processor's vectors are: 64, 32 or 16 bytes."""
+    features = _llvm().get_host_cpu_features()
+    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
 
 
 # ---------------------------------------------------------------- compiling
@@ -171,7 +179,7 @@ def _maker() -> bytes:
     """What decides the machine code besides the loop's name and types: source, versions, processor."""
     from importlib.metadata import version
 
-    source = Path(__file__).with_name("loops.py").read_bytes()
+    source = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("loops.py", "planes_loops.py"))
     llvm = _llvm()
     features = llvm.get_host_cpu_features().flatten()
     words = (sys.version, version("numba"), version("llvmlite"), llvm.get_process_triple(), llvm.get_host_cpu_name())

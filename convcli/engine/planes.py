@@ -13,7 +13,6 @@ from convcli.errors import GeometryError, RecipeError
 from convcli.geometry import Geometry, Pads, whole
 
 _NUMPY_MODES: dict[str, Any] = {"replicate": "edge", "reflect": "reflect", "symmetric": "symmetric", "circular": "wrap"}
-_BLOCK = 4 << 20  # values of the matrix of patches that are made at a time
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,7 @@ class Planes:
 
     x: (N, C, H, W); weight: (O, C/groups, KH, KW); bias: (O,); all of one dtype, float32 or float64.
     rows, columns: for every row and column of the padded planes the one of x that it shows, -1 for zero.
+    inside: how many columns of padding come first, and how many of x follow.
     output: height and width of a feature map.
     """
 
@@ -33,6 +33,7 @@ class Planes:
     dilation: tuple[int, int]
     rows: NDArray[np.intp]
     columns: NDArray[np.intp]
+    inside: tuple[int, int]
     output: tuple[int, int]
 
 
@@ -45,7 +46,9 @@ def conv2d(
         raise RecipeError(f"x must be float32 or float64, not {planes.dtype}; convert it with astype")
     batch = planes if planes.ndim == 4 else planes[None]
     job = _plan(batch, weight, bias, Geometry.of(stride, 0, padding_mode, 0, dilation), padding, groups)
-    out = _run(job)
+    from convcli.engine.planes_bands import run
+
+    out = run(job)
     return out if planes.ndim == 4 else out[0]
 
 
@@ -60,7 +63,9 @@ def _plan(x: NDArray[Any], weight: Any, bias: Any, geometry: Geometry, padding: 
     fixed = Geometry(geometry.stride, (*pads[0], *pads[1]), geometry.padding_mode, 0, geometry.dilation)
     rows, columns = (border_map(n, pad, geometry.padding_mode) for n, pad in zip(size, pads, strict=True))
     output = fixed.output(size, kernel)
-    return Planes(x, w, _bias(bias, w), groups, fixed.stride, fixed.dilation, rows, columns, output)
+    return Planes(
+        x, w, _bias(bias, w), groups, fixed.stride, fixed.dilation, rows, columns, (pads[1][0], size[1]), output
+    )
 
 
 def check_channels(channels: int, shape: tuple[int, ...], groups: int) -> None:
@@ -117,31 +122,3 @@ def _bias(bias: Any, weight: NDArray[Any]) -> NDArray[Any]:
     if array.shape != weight.shape[:1]:
         raise RecipeError(f"bias must hold one number for each of the {weight.shape[0]} filters, not {array.shape[0]}")
     return array.astype(weight.dtype, copy=False)
-
-
-def _run(job: Planes) -> NDArray[Any]:
-    """Every patch as a column of a matrix, some rows of the map at a time, and the filters times that matrix."""
-    filters, depth, kh, kw = job.weight.shape
-    matrix = job.weight.reshape(job.groups, filters // job.groups, depth * kh * kw)
-    rows, columns = job.output
-    (sy, sx), (dy, dx) = job.stride, job.dilation
-    out = np.empty((job.x.shape[0], filters, rows, columns), job.x.dtype)
-    step = max(1, _BLOCK // (job.groups * depth * kh * kw * columns))
-    for image, maps in zip(job.x, out, strict=True):
-        for top in range(0, rows, step):
-            count = min(step, rows - top)
-            band = _padded(image, job.rows[top * sy : (top + count - 1) * sy + (kh - 1) * dy + 1], job.columns)
-            shape = (job.groups, depth, kh, kw, count, columns)
-            a, b, c = band.strides
-            strides = (a * depth, a, b * dy, c * dx, b * sy, c * sx)
-            patches = np.lib.stride_tricks.as_strided(band, shape, strides).reshape(job.groups, depth * kh * kw, -1)
-            maps[:, top : top + count] = (matrix @ patches).reshape(filters, count, columns)
-        maps += job.bias[:, None, None]
-    return out
-
-
-def _padded(image: NDArray[Any], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[Any]:
-    band = image[:, rows][:, :, columns]
-    band[:, rows < 0] = 0
-    band[:, :, columns < 0] = 0
-    return np.ascontiguousarray(band)
