@@ -3,13 +3,16 @@
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
-from convcli import load_kernel
+from convcli import folders, load_kernel
 from convcli.cli import main
 from convcli.presets import catalogue
 from convcli.yaml_files import parse_yaml
@@ -86,14 +89,14 @@ def test_an_unknown_kernel_suggests_the_nearest():
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("args", [["--help"], ["list", "--help"], ["show", "--help"]])
-def test_help_has_an_example_that_runs(args):
+@pytest.mark.parametrize("args", [["--help"], ["list", "--help"], ["show", "--help"], ["check", "--help"]])
+def test_help_has_an_example_that_runs(args, tmp_path, monkeypatch):
+    (tmp_path / "kernels").symlink_to(folders.built_in())
+    monkeypatch.chdir(tmp_path)
     done = run(*args)
     assert done.exit_code == 0
     examples = [line.strip() for line in done.stdout.splitlines() if line.strip().startswith("convcli ")]
     assert examples
-    import shlex
-
     for example in examples:
         ran = CliRunner().invoke(main, shlex.split(example)[1:])
         assert ran.exit_code == 0, ran.output
@@ -128,3 +131,148 @@ def test_a_terminal_gets_colours_and_no_color_takes_them_away():
     assert "48;" not in plain
     assert "38;" not in plain
     assert " -1   0   1 " in plain
+
+
+def test_emit_prints_the_text():
+    done = run("show", "sobel-x", "--emit", "scipy")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("import numpy")
+    done = run("show", "sobel-x", "--emit", "gimp")
+    assert done.exit_code == 2
+    assert "--emit knows torch" in done.stderr
+
+
+def test_one_way_to_show_at_a_time():
+    done = run("show", "sobel-x", "--json", "--emit", "scipy")
+    assert done.exit_code == 2
+    assert "choose one" in done.stderr
+
+
+NORMS = {
+    "sum": lambda w: w.sum(),
+    "l1": lambda w: abs(w).sum(),
+    "l2": lambda w: (w**2).sum(),
+    "zero": lambda w: 1 + w.sum(),
+}
+
+
+@pytest.mark.parametrize("word", sorted(NORMS))
+def test_normalize(word):
+    entry = json.loads(run("show", "1 2; 3 -4.5", "--normalize", word, "--json").stdout)
+    assert NORMS[word](np.array(entry["weights"]) / entry["divisor"]) == pytest.approx(1)
+
+
+def test_a_picture_becomes_a_preset_file(tmp_path):
+    Image.fromarray(np.array([[1, 2], [3, 10]], np.uint8)).save(tmp_path / "psf.png")
+    text = run("show", str(tmp_path / "psf.png"), "--yaml").stdout
+    kernel = parse_yaml(text, "psf.yaml")[0]
+    assert (kernel.name, kernel.weights.tolist(), kernel.divisor) == ("psf", [[1, 2], [3, 10]], 16)
+
+
+@pytest.mark.parametrize("spec", ["sobel-x", "depth-luma", "gaussian:sigma=9", "shift:dx=40"])
+def test_a_kernel_is_drawn_beside_its_frequencies(spec, tmp_path):
+    file = tmp_path / "k.png"
+    assert run("show", spec, "--image", str(file)).exit_code == 0
+    with Image.open(file) as picture:
+        assert picture.mode == "RGB"
+        assert picture.width > 500
+    done = run("show", spec, "--image", str(file))
+    assert done.exit_code == 1
+    assert "exists; --force overwrites it" in done.stderr
+    assert run("show", spec, "--image", str(file), "--force").exit_code == 0
+
+
+@pytest.mark.parametrize(("name", "code"), [("k.xyz", 2), ("folder", 2), ("k.npy", 2), ("no/such/k.png", 1)])
+def test_an_image_that_cannot_be_written_is_told(name, code, tmp_path):
+    done = run("show", "sobel-x", "--image", str(tmp_path / name))
+    assert done.exit_code == code
+    assert "Error: " in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_frequency_response_is_that_of_a_long_fft():
+    from convcli.portrait import frequency_response
+
+    weights = np.random.default_rng(3).normal(size=(3, 4))
+    ours = frequency_response(weights, 65)
+    theirs = abs(np.fft.fftshift(np.fft.fft2(weights, (64, 64))))
+    np.testing.assert_allclose(ours[:64, :64], theirs, atol=1e-9)
+    assert ours[32, 32] == pytest.approx(abs(weights.sum()))
+
+
+def check(tmp_path, text, name="k.yaml"):
+    (tmp_path / name).write_text(text)
+    return run("check", str(tmp_path / name))
+
+
+def test_check_tells_the_facts_of_each_kernel(tmp_path):
+    done = check(
+        tmp_path, "kernels: [{name: a, weights: [[1, 2, 1]], divisor: 4}, {name: b, weights: [[1, 0, -1]], range: abs}]"
+    )
+    assert done.exit_code == 0
+    assert done.stdout.splitlines() == [
+        f"{tmp_path}/k.yaml: a: 3x1, sum 1, separable, the same when flipped, response 0 to 255",
+        f"{tmp_path}/k.yaml: b: 3x1, sum 0, separable, changes its sign when flipped, response -255 to 255",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("weights: [[1, 0, -1]]", "`clip` loses the negative half of the responses; `range: abs` or `range: offset`"),
+        ("weights: [[-1, -2, -1]]", "no response is above zero"),
+        ("weights: [[1, 1, 1]]", "it brightens by 3; `divisor: sum` keeps the brightness"),
+        ("weights: [[1, 1, 1]]\ndivisor: 4", "it darkens to 0.75; `divisor: sum` keeps the brightness"),
+        ("weights: [[1, 1]]\ndivisor: 2", "a side with an even number of weights has no centre"),
+        ("weights: [[0, 0]]", "all weights are zero"),
+        ("name: sobel-x\nweights: [[1]]", "it hides the built-in kernel of that name"),
+        ("name: mine\nrange: abs\nweights: [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]", "it is the built-in sobel"),
+    ],
+)
+def test_check_notes_what_may_be_meant_otherwise(tmp_path, text, note):
+    done = check(tmp_path, text)
+    assert done.exit_code == 0
+    assert f"note: {note}" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["sobel-x", "gaussian-5", "emboss", "sharpen"])
+def test_check_has_nothing_to_note_on_a_good_built_in(name):
+    done = run("check", str(folders.built_in() / f"{name}.yaml"))
+    assert done.exit_code == 0
+    assert "note" not in done.stdout
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_check_goes_on_after_a_fault_and_exits_with_2(tmp_path):
+    (tmp_path / "bad.yaml").write_text("weights:\n  - [1, 2]\n  - [1]\n")
+    (tmp_path / "good.csv").write_text("0,1,0\n")
+    done = run("check", str(tmp_path / "bad.yaml"), str(tmp_path / "good.csv"), str(tmp_path / "gone.yaml"))
+    assert done.exit_code == 2
+    assert f"{tmp_path}/bad.yaml:3:5: weights: row 2 has 1 values, expected 2 as in row 1" in done.stderr
+    assert f"{tmp_path}/gone.yaml: no such file" in done.stderr
+    assert f"{tmp_path}/good.csv: good: 3x1" in done.stdout
+    assert run("check", str(tmp_path / "gone.yaml")).exit_code == 1
+
+
+def test_list_tells_of_the_users_own_kernels_and_of_faulty_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CONVCLI_KERNELS", str(tmp_path))
+    (tmp_path / "mine.yaml").write_text("description: My own.\nweights: [[1]]")
+    (tmp_path / "sobel-x.yaml").write_text("weights: [[1]]")
+    (tmp_path / "broken.yaml").write_text("weights: [[x]]")
+    done = run("list")
+    assert done.exit_code == 0
+    assert f"My own. ({tmp_path}/mine.yaml)" in " ".join(done.stdout.split())
+    assert f"Note: your sobel-x in {tmp_path}/sobel-x.yaml hides the built-in one." in done.stderr
+    assert f"Note: left out: {tmp_path}/broken.yaml:1:12: " in done.stderr
+    entries = {entry["name"]: entry["origin"] for entry in json.loads(run("list", "--json").stdout)}
+    assert entries["mine"] == str(tmp_path / "mine.yaml")
+    assert entries["sobel-y"] == "built-in"
+
+
+def test_there_are_sixty_kernels_and_a_group_fits_on_a_screen():
+    groups = {}
+    for kernel in catalogue():
+        groups.setdefault(kernel.tags[0], []).append(kernel)
+    assert sum(map(len, groups.values())) >= 60
+    assert max(map(len, groups.values())) <= 40

@@ -16,7 +16,8 @@ from convcli.errors import ConvcliError
 _COMMANDS = {
     "apply": "Filter one picture.",
     "batch": "Filter every picture of a folder.",
-    "kernels": "List and show the built-in kernels.",
+    "compare": "Draw one picture under several kernels, padding modes or strides.",
+    "kernels": "List, show and check kernels.",
     "layer": "Run a convolutional layer, or a stack of them: feature maps out.",
     "size": "Show the size of the feature map, with the formula.",
     "explain": "Show how a pixel of the feature map comes about.",

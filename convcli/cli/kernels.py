@@ -1,4 +1,4 @@
-"""`convcli kernels`: list the kernels and show what one is made of."""
+"""`convcli kernels`: list the kernels, show what one is made of, check files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convcli.cli.options import force_opt
 from convcli.cli.terminal import console
 
 if TYPE_CHECKING:
@@ -20,12 +21,13 @@ _WIDEST_GRID = 21
 
 @click.group()
 def kernels() -> None:
-    """List the kernels, or show what one is made of.
+    """List the kernels, show what one is made of, or check files of your own.
 
     \b
     Examples:
       convcli kernels list
       convcli kernels show sobel-x
+      convcli kernels check kernels/sobel-x.yaml
     """
 
 
@@ -38,9 +40,11 @@ def list_(as_json: bool) -> None:
     Example:
       convcli kernels list
     """
-    from convcli.presets import catalogue
+    from convcli.presets import catalogue, hides_built_in, user_kernels
 
     entries = catalogue()
+    for fault in user_kernels().faults.values():
+        click.echo(f"Note: left out: {fault}", err=True)
     if as_json:
         _print_json([_entry(kernel) for kernel in entries])
         return
@@ -50,6 +54,8 @@ def list_(as_json: bool) -> None:
         groups.setdefault(kernel.tags[0] if kernel.tags else "other", []).append(kernel)
     for group, members in groups.items():
         screen.print(_table(group, members, screen.is_terminal))
+    for kernel in filter(hides_built_in, entries):
+        click.echo(f"Note: your {kernel.name} in {kernel.origin} hides the built-in one.", err=True)
     screen.print("`convcli kernels show NAME` shows the weights.")
 
 
@@ -57,7 +63,19 @@ def list_(as_json: bool) -> None:
 @click.argument("spec")
 @click.option("--json", "form", flag_value="json", help="One object, for machines.")
 @click.option("--yaml", "form", flag_value="yaml", help="A kernel file, ready to be saved and changed.")
-def show(spec: str, form: str | None) -> None:
+@click.option(
+    "--emit", "tool", metavar="TOOL",
+    help="The equal call in torch, numpy, opencv, scipy, imagemagick or vips.",
+)  # fmt: skip
+@click.option("--image", "picture", metavar="FILE", help="Draw the weights and their frequency response.")
+@click.option(
+    "--normalize", type=click.Choice(("sum", "zero", "l1", "l2")),
+    help="Scale the weights: to sum 1, to mean zero, to magnitudes or squares that sum to 1. The same as SPEC@sum ...",
+)  # fmt: skip
+@force_opt
+def show(
+    spec: str, form: str | None, tool: str | None, picture: str | None, normalize: str | None, force: bool
+) -> None:
     """Show the weights of the kernel SPEC, and what can be told of it by looking.
 
     \b
@@ -65,12 +83,26 @@ def show(spec: str, form: str | None) -> None:
       convcli kernels show sobel-x
       convcli kernels show "gaussian:sigma=1.5,size=5"
       convcli kernels show "1 2 1; 2 4 2; 1 2 1 / 16" --yaml
+      convcli kernels show sobel-x --emit opencv
+      convcli kernels show "gabor:theta=45" --image gabor.png
     """
     from convcli.anatomy import anatomy
     from convcli.presets import load_kernel
 
+    if sum(map(bool, (form, tool, picture))) > 1:
+        raise click.UsageError("--json, --yaml, --emit and --image are four ways to show a kernel; choose one")
     kernel = load_kernel(spec)
-    if form == "json":
+    if normalize:
+        from convcli.operations import MODIFIERS
+
+        kernel = MODIFIERS[normalize][0](kernel)
+    if tool:
+        from convcli.emit import emit
+
+        click.echo(emit(kernel, tool), nl=False)
+    elif picture:
+        _save_portrait(kernel, picture, force)
+    elif form == "json":
         _print_json(_full_entry(kernel, anatomy(kernel)))
     elif form == "yaml":
         from convcli.yaml_files import to_yaml
@@ -78,6 +110,49 @@ def show(spec: str, form: str | None) -> None:
         click.echo(to_yaml(kernel), nl=False)
     else:
         _draw(kernel, anatomy(kernel))
+
+
+@kernels.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+def check(files: tuple[str, ...]) -> None:
+    """Check kernel files: faults with their place, facts of what is well, and notes on what may be meant otherwise.
+
+    The exit code is 2 where a file is faulty, 1 where one cannot be read.
+
+    \b
+    Example:
+      convcli kernels check kernels/sobel-x.yaml
+    """
+    from pathlib import Path
+
+    from convcli.errors import ConvcliError
+    from convcli.lint import check as checked
+
+    code = 0
+    for file in files:
+        try:
+            for line in checked(Path(file)):
+                click.echo(line)
+        except ConvcliError as error:
+            told = str(error) if file in str(error) else f"{file}: {error}"
+            click.echo(f"Error: {told}", err=True)
+            code = max(code, error.exit_code)
+        except OSError as error:
+            click.echo(f"Error: {file}: {error.strerror}", err=True)
+            code = max(code, 1)
+    if code:
+        raise SystemExit(code)
+
+
+def _save_portrait(kernel: Kernel, file: str, force: bool) -> None:
+    from convcli.errors import RecipeError
+    from convcli.layers.output import Output
+    from convcli.portrait import portrait
+
+    output = Output.of(file, None, force)
+    if output.kind != "sheet":
+        raise RecipeError(f"--image needs a picture, as in {file.rstrip('/')}.png")
+    output.write_picture(portrait(kernel))
 
 
 def _print_json(value: Any) -> None:
@@ -131,9 +206,10 @@ def _whole(value: Any) -> Any:
 def _parameters(kernel: Kernel) -> dict[str, Any]:
     """The parameters of the kernel's family with their defaults; empty for a fixed grid."""
     from convcli.families import FAMILIES
+    from convcli.presets import BUILT_IN
 
     family = FAMILIES.get(kernel.name.partition(":")[0])
-    if family is None or kernel.origin != "built-in":
+    if family is None or kernel.origin != BUILT_IN:
         return {}
     return {name: parameter.default for name, parameter in family.parameters.items()}
 
@@ -142,6 +218,8 @@ def _table(group: str, members: list[Kernel], boxed: bool) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
+
+    from convcli.presets import BUILT_IN
 
     table = Table(title=group, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD if boxed else None)
     table.add_column("Kernel", no_wrap=True, style="cyan")
@@ -152,6 +230,8 @@ def _table(group: str, members: list[Kernel], boxed: bool) -> Table:
         height, width = kernel.size
         parameters = ", ".join(_parameters(kernel))
         words = Text(kernel.description).append(f" [{parameters}]" if parameters else "", "dim")
+        if kernel.origin != BUILT_IN:
+            words.append(f"{' ' if kernel.description else ''}({kernel.origin})", "dim")
         table.add_row(Text(kernel.name), f"{height}x{width}", kernel.range or "clip", words)
     return table
 

@@ -1,0 +1,102 @@
+"""A picture under several kernels, padding modes or strides, side by side on one labelled sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.geometry import extent
+from convcli.recipe import Recipe, run
+from convcli.sheet import contact_sheet
+from convcli.tone import full_scale
+from convcli.words import PADDING_MODES
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_MARK = (255, 0, 160)  # a colour that no photograph has
+_CORNER = 8  # how many kernel radii of the corner are shown where padding is compared
+_LEAST_CORNER = 24
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What stands under a tile, and the recipe that makes it."""
+
+    label: str
+    recipe: Recipe
+
+
+def padding_modes(recipe: Recipe) -> list[Candidate]:
+    """The recipe under every padding mode."""
+    return [
+        Candidate(mode, replace(recipe, geometry=replace(recipe.geometry, padding_mode=mode))) for mode in PADDING_MODES
+    ]
+
+
+def sheet(picture: NDArray[Any], candidates: Sequence[Candidate], columns: int | None, tile: int) -> Image.Image:
+    """The picture and what each recipe makes of it, with the size of each map below it.
+
+    picture: uint8, uint16 or float32, (H, W) or (H, W, 3).
+    """
+    tiles, labels = [shown(picture)], [f"input, {_size(picture)}"]
+    for candidate in candidates:
+        pixels = run(picture, candidate.recipe).pixels
+        tiles.append(shown(pixels))
+        labels.append(
+            f"{candidate.label}, {_size(pixels)}" if pixels.shape[:2] != picture.shape[:2] else candidate.label
+        )
+    return contact_sheet(tiles, labels, columns, tile=tile)
+
+
+def padding_sheet(
+    picture: NDArray[Any], candidates: Sequence[Candidate], columns: int | None, tile: int
+) -> Image.Image:
+    """The upper left corner under each padding mode, magnified; pixels that differ from the first mode's are marked."""
+    maps = [run(picture, candidate.recipe).pixels for candidate in candidates]
+    corner = _corner(candidates[0].recipe)
+    tiles, labels = [shown(picture)[:corner, :corner]], ["input, upper left corner"]
+    for candidate, pixels in zip(candidates, maps, strict=True):
+        differs = pixels != maps[0]
+        differs = differs.any(axis=2) if differs.ndim == 3 else differs
+        tiles.append(_marked(shown(pixels), differs)[:corner, :corner])
+        count = int(differs.sum())
+        told = "" if candidate is candidates[0] else f", {count} {'pixel differs' if count == 1 else 'pixels differ'}"
+        labels.append(candidate.label + told)
+    return contact_sheet([_magnified(t, tile) for t in tiles], labels, columns, tile=tile)
+
+
+def shown(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Pixels of any depth as 8-bit RGB, (H, W, 3)."""
+    if pixels.dtype != np.uint8:
+        scaled = pixels.astype(np.float64) * (255 / full_scale(pixels.dtype))
+        pixels = np.rint(scaled.clip(0, 255)).astype(np.uint8)
+    gray = pixels.ndim == 2 or pixels.shape[2] == 1
+    rgb: NDArray[np.uint8] = np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, axis=2) if gray else pixels
+    return rgb
+
+
+def _corner(recipe: Recipe) -> int:
+    kernel, dilation = recipe.kernels[0], recipe.geometry.dilation
+    reach = max(extent(k, d) for k, d in zip(kernel.size, dilation, strict=True))
+    return max(_LEAST_CORNER, _CORNER * (reach // 2))
+
+
+def _marked(pixels: NDArray[np.uint8], differs: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Half of each marked pixel's colour gives way to the mark."""
+    done = pixels.copy()
+    done[differs] = (pixels[differs].astype(np.uint16) + np.array(_MARK, np.uint16)) // 2
+    return done
+
+
+def _magnified(pixels: NDArray[np.uint8], tile: int) -> NDArray[np.uint8]:
+    factor = max(1, tile // max(pixels.shape[:2]))
+    return pixels.repeat(factor, 0).repeat(factor, 1)
+
+
+def _size(pixels: NDArray[Any]) -> str:
+    return f"{pixels.shape[1]}x{pixels.shape[0]}"
