@@ -5,6 +5,7 @@ PNG and PPM are read here. TIFF goes through tifffile (and imagecodecs for its c
 
 from __future__ import annotations
 
+import logging
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -113,12 +114,29 @@ def write_ppm(stream: BinaryIO, pixels: Array) -> None:
     stream.write(pixels.astype(">u2").tobytes())
 
 
-def read_tiff(stream: BinaryIO, name: str) -> list[tuple[Frame, int]]:
-    """Every page of a TIFF through tifffile, each with its orientation."""
-    tifffile = _tifffile(f"{name} has more than 8 bits a channel")
-    stream.seek(0)
-    with tifffile.TiffFile(stream) as tiff:
-        return [(_page(page, name), int(getattr(page.tags.get(_ORIENTATION), "value", 1))) for page in tiff.pages]
+class TiffPages:
+    """The pages of a TIFF through tifffile, decoded one at a time. sizes: height and width of each, as stored."""
+
+    def __init__(self, stream: BinaryIO, name: str, why: str) -> None:
+        tifffile = _tifffile(f"{name} {why}")
+        stream.seek(0)
+        self.name = name
+        self._pages: list[Any] = []
+        offsets: set[int] = set()
+        for page in tifffile.TiffFile(stream).pages:
+            if page.offset in offsets:
+                raise ImageError(f"{name} is damaged: its pages form a circle")
+            offsets.add(page.offset)
+            self._pages.append(page)
+        if not self._pages:
+            raise ImageError(f"{name} is damaged: it has no pages")
+        self.sizes = [(int(page.imagelength), int(page.imagewidth)) for page in self._pages]
+
+    def frame(self, index: int) -> tuple[Frame, int]:
+        """A page, and the orientation it is to be turned by."""
+        page = self._pages[index]
+        tag = page.tags.get(_ORIENTATION)
+        return _page(page, self.name), int(tag.value) if tag else 1
 
 
 def _page(page: Any, name: str) -> Frame:
@@ -163,6 +181,7 @@ def _tifffile(why: str) -> Any:
         raise ImageError(
             f"{why}, which needs the extra `deep`: {INSTALL}; --reduce-depth accepts 8 bits instead"
         ) from None
+    logging.getLogger("tifffile").disabled = True  # what is wrong with a file, we say ourselves
     return tifffile
 
 
@@ -171,12 +190,3 @@ def installed() -> bool:
     from importlib.util import find_spec
 
     return find_spec("tifffile") is not None
-
-
-def tiff_size(stream: BinaryIO, name: str) -> tuple[int, int]:
-    """Height and width of a TIFF that Pillow does not know, as they are stored."""
-    tifffile = _tifffile(f"{name} is not a TIFF of 8-bit or gray samples")
-    stream.seek(0)
-    with tifffile.TiffFile(stream) as tiff:
-        page = tiff.pages[0]
-        return int(page.imagelength), int(page.imagewidth)

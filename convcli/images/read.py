@@ -61,7 +61,7 @@ class Reading:
         self.name = "standard input" if isinstance(source, bytes) else shown(source)
         self.reduced = False
         self.metadata = Metadata()
-        self._pages: list[Frame] = []
+        self._pages: deep.TiffPages | None = None
         self._image: ImageFile.ImageFile | None = None
         self._max_pixels, self._reduce = max_pixels, reduce_depth
         self._stream = _opened(source, self.name)
@@ -98,19 +98,23 @@ class Reading:
         """What Pillow does not know may still be a TIFF with float colour."""
         if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise UnidentifiedImageError
-        height, width = deep.tiff_size(self._stream, self.name)
-        self._check(width, height)
-        self._turn, self._deep, self.bytes = 1, True, height * width * 24
-        self._read_pages()
-        self.size = self._pages[0].size
-        self.origin = Origin("TIFF", self._pages[0].described, len(self._pages))
+        self._open_pages("is not a TIFF of 8-bit or gray samples")
+        assert self._pages is not None
+        first, turn = self._pages.frame(0)
+        self._turn, self._deep = 1, True
+        self.size = _upright(first, turn).size
+        self.bytes = self.size[0] * self.size[1] * 24
+        self.origin = Origin("TIFF", first.described, len(self._pages.sizes))
 
-    def _read_pages(self) -> None:
-        self._pages = [_upright(page, turn) for page, turn in deep.read_tiff(self._stream, self.name)]
+    def _open_pages(self, why: str) -> None:
+        self._pages = deep.TiffPages(self._stream, self.name, why)
+        for height, width in self._pages.sizes:
+            self._check(width, height)
 
     def _open_deep(self, image: ImageFile.ImageFile) -> None:
         if image.format == "TIFF" and not (self._reduce and not deep.installed()):
-            self._read_pages()
+            self._open_pages("has more than 8 bits a channel")
+            self._turn = 1
             self.metadata = metadata_of(image)
         elif not deep.readable(image):
             if not self._reduce:
@@ -153,7 +157,7 @@ class Reading:
 
     def _decoded(self, index: int) -> Frame:
         if self._pages:
-            return self._pages[index]
+            return _upright(*self._pages.frame(index))
         image = self._image
         assert image is not None
         if self._deep:
