@@ -193,7 +193,7 @@ def test_a_still_frame(tmp_path):
         (["--animate", "out.gif", "--crop", "0,0,40,40"], 2, "would have 1600 frames"),
         (["--animate", "out.gif", "--crop", "1,2,3"], 2, "has 3 numbers, expected X,Y,W,H"),
         (["--animate", "none/out.gif"], 1, "does not exist"),
-        (["--crop", "0,0,5,5"], 2, "--crop is for --animate FILE"),
+        (["--crop", "0,0,5,5"], 2, "--crop is for --animate FILE and --html FILE"),
         (["--frame", "5"], 2, "--frame is for --animate FILE"),
     ],
 )

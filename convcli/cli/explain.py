@@ -29,8 +29,9 @@ class Exactly(Numbers):
 @click.option(
     "--animate", metavar="FILE", help="Write the kernel sliding over a crop, as .gif, .webp or .apng, instead."
 )
+@click.option("--html", metavar="FILE", help="Write a page to play with instead: every pixel, every weight.")
 @click.option(
-    "--crop", type=Exactly("X,Y,W,H", (4,), 0), help="What is animated. [default: around the strongest response]"
+    "--crop", type=Exactly("X,Y,W,H", (4,), 0), help="The part to animate, or to put on the page. [default: around the strongest response; all]"
 )
 @click.option(
     "--speed", type=click.FloatRange(0.1, 50), default=2, show_default=True, metavar="N", help="Positions a second."
@@ -39,7 +40,7 @@ class Exactly(Numbers):
 @force_opt
 @click.argument("source", metavar="INPUT")
 def explain(
-    source: str, at: tuple[int, int] | None, as_json: bool, animate: str | None, crop: Any, speed: float,
+    source: str, at: tuple[int, int] | None, as_json: bool, animate: str | None, html: str | None, crop: Any, speed: float,
     frame: int | None, force: bool, **recipe_words: Any,
 ) -> None:  # fmt: skip
     """Show how a pixel of the feature map comes about, on the picture INPUT.
@@ -52,11 +53,18 @@ def explain(
       convcli explain -k sharpen --at 120,40 samples/scene.png
       convcli explain -k sobel-x --channels gray samples/scene.png
       convcli explain -k sobel-x --animate sobel.gif samples/scene.png
+      convcli explain -k sobel-x --html sobel.html samples/scene.png
     """
-    if animate is None and (crop or frame):
-        raise click.UsageError(f"--{'crop' if crop else 'frame'} is for --animate FILE")
+    if html is not None and animate is not None:
+        raise click.UsageError("--html and --animate write different files; give one of them")
+    if html is None and animate is None and crop:
+        raise click.UsageError("--crop is for --animate FILE and --html FILE")
+    if animate is None and frame:
+        raise click.UsageError("--frame is for --animate FILE")
     recipe = recipe_from(**recipe_words)
-    if animate is not None:
+    if html is not None:
+        _page(source, html, recipe, crop, force)
+    elif animate is not None:
         _animate(source, animate, recipe, crop, speed, frame, force)
     else:
         _tell(source, recipe, at, as_json)
@@ -95,6 +103,17 @@ def _animate(source: str, output: str, recipe: Any, crop: Any, speed: float, fra
         write_animation(stream, figure, Path(output).suffix, speed, frame)
     what = f"frame {frame} of {figure.frames}" if frame else f"{figure.frames} frames"
     click.echo(f"{shown(output)}: {what}, {figure.width}x{figure.height}; {figure.title}", err=True)
+
+
+def _page(source: str, output: str, recipe: Any, crop: Any, force: bool) -> None:
+    from convcli.explain.page import page
+    from convcli.files import check_output, shown, whole
+
+    check_output(output, force)
+    text = page(_pixels(source), recipe, "input.png" if source == "-" else source, crop).encode()
+    with whole(output, force) as stream:
+        stream.write(text)
+    click.echo(f"{shown(output)}: {len(text) / 1e6:.1f} MB; open it in a browser", err=True)
 
 
 def _pixels(source: str) -> Any:

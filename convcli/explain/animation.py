@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from convcli.errors import GeometryError, RecipeError
 from convcli.explain.figure import INK, KERNEL, PADDING, PAPER, Cell, Colour, Figure
-from convcli.explain.pixel import stage_of, strongest
+from convcli.explain.pixel import Crop, check_crop, stage_of, strongest
 from convcli.geometry import extent
 from convcli.kernel import Kernel
 from convcli.recipe import Recipe, luma
@@ -23,8 +23,6 @@ STILL = (".png", ".gif", ".webp")
 MOST_FRAMES = 400
 _HOLD = 2.5  # seconds that the finished map stays
 
-Crop = tuple[int, int, int, int]
-
 
 def figure_of(image: NDArray[Any], recipe: Recipe, crop: Crop | None = None) -> Figure:
     """The figure of the recipe's last kernel over a crop (x, y, width, height) of an array.
@@ -36,7 +34,8 @@ def figure_of(image: NDArray[Any], recipe: Recipe, crop: Crop | None = None) -> 
     if not deep and image.ndim == 3:
         image = luma(image)
     stage = stage_of(image, recipe)
-    x, y, width, height = _checked(crop, stage.planes.shape) if crop else _around(stage, recipe)
+    x, y, width, height = crop or _around(stage, recipe)
+    check_crop((x, y, width, height), stage.planes.shape)
     part = stage.planes[y : y + height, x : x + width]
     last = Recipe((stage.kernel,), recipe.geometry, "sum" if deep else "each", stage.range)
     try:
@@ -173,12 +172,3 @@ def _around(stage: Any, recipe: Recipe) -> Crop:
     (top, height), (left, width) = spans
     return left, top, width, height
 
-
-def _checked(crop: Crop, shape: tuple[int, ...]) -> Crop:
-    x, y, width, height = crop
-    if width < 1 or height < 1 or x + width > shape[1] or y + height > shape[0]:
-        raise GeometryError(
-            f"crop {x},{y},{width},{height} is not inside the picture of {shape[1]}x{shape[0]}; "
-            "it is X,Y,WIDTH,HEIGHT from the upper left corner"
-        )
-    return crop

@@ -18,6 +18,7 @@ from convcli.tone import full_scale, tone_of
 
 Size = tuple[int, int]
 Values = NDArray[np.float64]
+Crop = tuple[int, int, int, int]  # x, y, width, height
 _FEW = 9  # so many products fit on a line
 
 
@@ -259,6 +260,16 @@ def bordered(
     values[constant] = geometry.padding_value * full_scale(planes.dtype) / 255 if mode == "constant" else 0.0
     inside = np.array([0 <= i < height for i in rows])[:, None] & np.array([0 <= j < width for j in columns])
     return values, ~inside
+
+
+def check_crop(crop: Crop, shape: tuple[int, ...]) -> None:
+    """Raise GeometryError where a crop is empty or leaves a picture of that shape."""
+    x, y, width, height = crop
+    if width < 1 or height < 1 or x + width > shape[1] or y + height > shape[0]:
+        raise GeometryError(
+            f"crop {x},{y},{width},{height} is not inside the picture of {shape[1]}x{shape[0]}; "
+            "it is X,Y,WIDTH,HEIGHT from the upper left corner"
+        )
 
 
 def _checked(at: tuple[int, int], shape: tuple[int, ...]) -> tuple[int, int]:

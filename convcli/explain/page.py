@@ -1,0 +1,124 @@
+"""One self-contained page on which a convolution can be touched: the picture, the map, the kernel and every number."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from importlib.resources import files
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.errors import RecipeError
+from convcli.explain.pixel import Crop, check_crop, explain_pixel
+from convcli.kernel import Kernel
+from convcli.recipe import Recipe
+from convcli.tone import full_scale
+
+MOST_PIXELS = 1 << 20
+_LARGEST_PRESET = 15
+
+
+def page(image: NDArray[Any], recipe: Recipe, name: str, crop: Crop | None = None) -> str:
+    """The page for an array (H, W) or (H, W, 3) and a recipe of one kernel; more than 8 bits are shown as 8.
+
+    Raises RecipeError for a chain, for CMYK and for a picture too large, GeometryError for a crop outside of it.
+    """
+    if len(recipe.kernels) > 1:
+        raise RecipeError("the page shows one kernel; give a single -k")
+    if image.ndim == 3 and image.shape[2] == 4:
+        raise RecipeError("the page shows gray and RGB pictures, not CMYK")
+    part = as_bytes(_cropped(image, crop))
+    first = explain_pixel(part, recipe)
+    kernel = recipe.kernels[0]
+    deep = kernel.depth > 1
+    data = {
+        "picture": _data_url(part),
+        "channels": 1 if part.ndim == 2 else 3,
+        "input": name,
+        "at": {"x": first.x, "y": first.y},
+        "preset": kernel.name if kernel in _presets() else None,
+        "presets": [_words(k) for k in _presets()],
+        "recipe": {
+            **_words(kernel),
+            "range": first.range,
+            "channels": "sum" if deep else recipe.channels or "each",
+            "stride": recipe.geometry.stride,
+            "dilation": recipe.geometry.dilation,
+            "padding": recipe.geometry.padding,
+            "mode": recipe.geometry.padding_mode,
+            "value": recipe.geometry.padding_value,
+        },
+    }
+    return _filled(f"convcli: {kernel.name or 'a kernel'} on {Path(name).name}", data)
+
+
+def as_bytes(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Pixels of any depth as 8 bits."""
+    if image.dtype == np.uint8:
+        return image
+    shares = image.astype(np.float64) * (255 / full_scale(image.dtype))
+    return np.rint(np.nan_to_num(shares)).clip(0, 255).astype(np.uint8)
+
+
+def _cropped(image: NDArray[Any], crop: Crop | None) -> NDArray[Any]:
+    x, y, wide, high = crop or (0, 0, image.shape[1], image.shape[0])
+    check_crop((x, y, wide, high), image.shape)
+    if wide * high > MOST_PIXELS:
+        times = int(np.ceil(np.sqrt(wide * high / MOST_PIXELS)))
+        raise RecipeError(
+            f"{wide}x{high} is more than the {MOST_PIXELS:,} pixels that a page can hold; --crop X,Y,W,H takes a part, "
+            f"or reduce the picture first: convcli apply -k box:size={times} --stride {times} --padding valid"
+        )
+    return image[y : y + high, x : x + wide]
+
+
+def _presets() -> list[Kernel]:
+    from convcli.presets import catalogue
+
+    return [kernel for kernel in catalogue() if max(kernel.size) <= _LARGEST_PRESET]
+
+
+def _words(kernel: Kernel) -> dict[str, Any]:
+    planes = kernel.weights.reshape(-1, *kernel.size)
+    return {
+        "name": kernel.name,
+        "weights": [[[_whole(w) for w in row] for row in plane] for plane in planes.tolist()],
+        "divisor": _whole(kernel.divisor),
+        "bias": _whole(kernel.bias),
+        "range": kernel.range or "clip",
+    }
+
+
+def _whole(value: float) -> float:
+    return int(value) if value.is_integer() else value
+
+
+def _data_url(image: NDArray[np.uint8]) -> str:
+    from PIL import Image
+
+    buffer = BytesIO()
+    Image.fromarray(np.ascontiguousarray(image)).save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _filled(title: str, data: dict[str, Any]) -> str:
+    folder = files("convcli.explain") / "web"
+    parts = {
+        "title": html.escape(title),
+        "css": _read(folder / "page.css"),
+        "arithmetic": _read(folder / "arithmetic.js"),
+        "script": _read(folder / "page.js"),
+        "data": json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"),
+    }
+    text = _read(folder / "page.html")
+    head, *rest = text.split("{{")
+    return head + "".join(parts[name] + after for name, after in (piece.split("}}", 1) for piece in rest))
+
+
+def _read(file: Any) -> str:
+    return str(file.read_text(encoding="utf-8"))
