@@ -31,7 +31,9 @@ class Exactly(Numbers):
 )
 @click.option("--html", metavar="FILE", help="Write a page to play with instead: every pixel, every weight.")
 @click.option(
-    "--crop", type=Exactly("X,Y,W,H", (4,), 0), help="The part to animate, or to put on the page. [default: around the strongest response; all]"
+    "--crop",
+    type=Exactly("X,Y,W,H", (4,), 0),
+    help="The part to animate, or to put on the page. [default: around the strongest response; all]",
 )
 @click.option(
     "--speed", type=click.FloatRange(0.1, 50), default=2, show_default=True, metavar="N", help="Positions a second."
@@ -40,8 +42,8 @@ class Exactly(Numbers):
 @force_opt
 @click.argument("source", metavar="INPUT")
 def explain(
-    source: str, at: tuple[int, int] | None, as_json: bool, animate: str | None, html: str | None, crop: Any, speed: float,
-    frame: int | None, force: bool, **recipe_words: Any,
+    source: str, at: tuple[int, int] | None, as_json: bool, animate: str | None, html: str | None, crop: Any,
+    speed: float, frame: int | None, force: bool, **recipe_words: Any,
 ) -> None:  # fmt: skip
     """Show how a pixel of the feature map comes about, on the picture INPUT.
 

@@ -171,4 +171,3 @@ def _around(stage: Any, recipe: Recipe) -> Crop:
         spans.append((int(np.clip(middle - side // 2, 0, stage.planes.shape[axis] - side)), side))
     (top, height), (left, width) = spans
     return left, top, width, height
-

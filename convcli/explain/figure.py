@@ -177,7 +177,7 @@ class Figure:
         rows, _, planes = self.padded[0].shape
         left = self._plane_corner(planes - 1)[1] + rows * self.cell
         right = self._map_corner[1] + len(self.stage.raw) * self.cell
-        return max(left, right)
+        return float(max(left, right))
 
     @property
     def text_top(self) -> float:

@@ -101,8 +101,8 @@ function paint() {
 // Zoom: whole screen pixels from 1x on, so that a pixel is a square.
 function scale() {
   if (zoom > 0) return zoom;
-  const view = $("picture-view");
-  const most = Math.min((view.clientWidth - 2) / image.width, (view.clientHeight - 2) / image.height);
+  const wide = $("picture-view").parentElement.clientWidth - 4, high = Math.min(0.56 * innerHeight, 544) - 4;
+  const most = Math.min(wide / image.width, high / image.height);
   return most >= 1 ? Math.min(Math.floor(most), 32) : most;
 }
 
@@ -127,14 +127,16 @@ function place() {
 function point(x, y) {
   if (!result) return;
   at = { x: Math.min(Math.max(x, 0), result.width - 1), y: Math.min(Math.max(y, 0), result.height - 1) };
-  $("where").textContent = `${at.x},${at.y}`;
   place();
   const { windows } = look(source, recipe, at.x, at.y);
-  const names = NAMES[source.channels] ?? windows.map((_, c) => `channel ${c}`);
-  const columns = recipe.weights[0][0].length;
-  $("windows").replaceChildren(...windows.map((w, c) => drawWindow(source === image ? names[c] : "luma", w, columns)));
-  const groups = summed(source, recipe) ? [["sum", windows]] : windows.map((w, c) => [names[c], [w]]);
-  $("steps").replaceChildren(...groups.map(([name, group]) => told(name, group)));
+  const known = source === image ? NAMES[source.channels] : ["luma"];
+  const columns = recipe.weights[0][0].length, one = summed(source, recipe);
+  const boxes = windows.map((w, c) => drawWindow(known[c], w, columns));
+  const told = one ? [tell("sum", windows)] : windows.map((w, c) => tell(known[c], [w]));
+  if (!one) boxes.forEach((box, c) => box.lastChild.append(told[c]));
+  $("windows").replaceChildren(...boxes);
+  $("steps").replaceChildren(...(one ? told : []));
+  $("where").textContent = `Pixel ${at.x},${at.y}: ${told.map((t) => `${t.dataset.channel} ${t.dataset.pixel}`).join(", ")}`;
 }
 
 function drawWindow(name, w, columns) {
@@ -167,7 +169,8 @@ function grid(caption, values, columns, style) {
     for (let j = 0; j < columns; j++) {
       const cell = row.insertCell(), value = values[k + j];
       const [name, level] = style(value, k + j);
-      cell.textContent = plain(value);
+      cell.textContent = Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)));
+      cell.title = plain(value);
       cell.className = name;
       if (level !== undefined) {
         cell.style.background = `rgb(${level},${level},${level})`;
@@ -178,7 +181,7 @@ function grid(caption, values, columns, style) {
   return table;
 }
 
-function told(name, group) {
+function tell(name, group) {
   const total = group.reduce((sum, w) => sum + w.total, 0);
   const r = total / recipe.divisor + recipe.bias, lines = [];
   const terms = group.length > 1 ? group.map((w) => w.total)
@@ -199,6 +202,7 @@ function told(name, group) {
   if (rounded !== m) lines.push(`round ${plain(m)} half to even = ${plain(rounded)}`);
   if (pixel !== rounded) lines.push(`saturate ${plain(rounded)} to 0..255 = ${pixel}`);
   const box = document.createElement("div");
+  box.className = "told";
   box.dataset.channel = name;
   box.dataset.response = String(r);
   box.dataset.pixel = String(pixel);
@@ -352,8 +356,15 @@ function keys(event) {
 }
 
 function follow() {
-  $("cell").scrollIntoView({ block: "nearest", inline: "nearest" });
-  $("window").scrollIntoView({ block: "nearest", inline: "nearest" });
+  // Scroll both views so that what is marked is in sight.
+  for (const [view, mark] of [["map-view", "cell"], ["picture-view", "window"]]) {
+    const v = $(view), m = $(mark);
+    const hidden = m.offsetLeft < v.scrollLeft || m.offsetLeft + m.offsetWidth > v.scrollLeft + v.clientWidth ||
+      m.offsetTop < v.scrollTop || m.offsetTop + m.offsetHeight > v.scrollTop + v.clientHeight;
+    if (hidden) {
+      v.scrollTo(m.offsetLeft + (m.offsetWidth - v.clientWidth) / 2, m.offsetTop + (m.offsetHeight - v.clientHeight) / 2);
+    }
+  }
 }
 
 function reshape(rows, columns) {
@@ -385,13 +396,9 @@ function commandLine() {
   const preset = data.presets.find((p) => p.name === presetName);
   const rows = recipe.weights[0].map((row) => row.map(String).join(" ")).join("; ");
   const deep = recipe.weights.length > 1;
-  const single = recipe.weights[0].length === 1 ? ";" : "";
-  const spec = preset ? preset.name : deep ? "my-kernel.yaml" : `"${rows}${single}"`;
+  const spec = preset ? preset.name : deep ? "my-kernel.yaml" : `"${rows}${recipe.divisor === 1 ? "" : ` / ${recipe.divisor}`}"`;
   const words = ["convcli apply", `-k ${spec}`];
-  if (!preset && !deep) {
-    if (recipe.divisor !== 1) words.push(`--divisor ${recipe.divisor}`);
-    if (recipe.bias !== 0) words.push(`--bias ${recipe.bias}`);
-  }
+  if (!preset && !deep && recipe.bias !== 0) words.push(`--bias ${recipe.bias}`);
   const both = ([y, x]) => (y === x ? y : `${y},${x}`);
   if (both(recipe.stride) !== 1) words.push(`--stride ${both(recipe.stride)}`);
   if (both(recipe.dilation) !== 1) words.push(`--dilation ${both(recipe.dilation)}`);
