@@ -58,7 +58,7 @@ def sources():
         "tga": _saved(rgb, "TGA", rle=True), "jp2": _saved(rgb, "JPEG2000"),
         "avif": _saved(rgb, "AVIF", exif=exif.tobytes()),
         "ico": _saved(rgba, "ICO"), "pcx": _saved(rgb, "PCX"), "sgi": _saved(rgb, "SGI"), "qoi": _saved(rgb, "QOI"),
-        "dds": _saved(rgba, "DDS"), "im": _saved(rgb, "IM"),
+        "dds": _saved(rgba, "DDS"),
     }  # fmt: skip
 
 

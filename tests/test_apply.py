@@ -259,3 +259,15 @@ def test_an_unexpected_interrupt_leaves_nothing(photo, tmp_path, monkeypatch):
     monkeypatch.setattr("convcli.images.write.write_png", interrupted)
     result = run("-k", "identity", photo, tmp_path / "out.png")
     assert result.exit_code == 130 and sorted(p.name for p in tmp_path.iterdir()) == ["photo.png"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="terminals are POSIX's")
+def test_no_picture_is_written_to_a_terminal(photo):
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "convcli", "apply", "-k", "identity", photo, "-", "--format", "png"]
+    done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, timeout=60)
+    os.close(theirs)
+    os.close(ours)
+    assert done.returncode == 2 and b"not written to a terminal" in done.stderr

@@ -16,7 +16,6 @@ HOLDS: dict[str, tuple[str, ...]] = {
     "EPS": ("L", "RGB", "CMYK"),
     "GIF": ("L", "RGB", "RGBA"),
     "ICO": ("L", "LA", "RGB", "RGBA"),
-    "IM": ("L", "LA", "RGB", "RGBA", "CMYK", "I;16", "F", "I"),
     "JPEG": ("L", "RGB", "CMYK"),
     "JPEG2000": ("L", "LA", "RGB", "RGBA", "CMYK", "I;16"),
     "MSP": ("1",),
