@@ -98,3 +98,98 @@ def writes(format_, mode):
     except Exception:
         return False
     return True
+
+
+RULED = {
+    "1": "black and white as 0 and 255", "L": "the gray", "LA": "the gray", "La": "the gray, alpha divided out",
+    "P": "the palette's colours; the gray of a gray palette; alpha where it has transparency",
+    "PA": "the palette's colours", "RGB": "the colours; alpha where one colour is transparent", "RGBA": "the colours",
+    "RGBa": "the colours, alpha divided out", "RGBX": "the colours; X is left out", "CMYK": "the four inks",
+    "YCbCr": "the colours as RGB", "LAB": "the colours as sRGB", "HSV": "the colours as RGB: hue is a circle",
+    "I": "whole numbers of 32 bits as float32, exact up to 2^24; rounded again; of PGM the 16 bits",
+    "I;16": "the 16 bits", "I;16B": "the 16 bits", "I;16L": "the 16 bits", "I;16N": "the 16 bits",
+    "F": "float32; never saturated",
+}  # fmt: skip
+
+
+def modes_seen(folder):
+    """Rows of the table of modes: what is filtered, and what comes out as PNG, TIFF and JPEG."""
+    from convcli.images.modes import frame_of, image_of
+
+    for mode in MODES:
+        frame = frame_of(picture(mode))
+        source = folder / "mode.tif"
+        image_of(frame).save(source)
+        outputs = []
+        for suffix in ("png", "tif", "jpg"):
+            output = folder / f"mode-out.{suffix}"
+            result = convcli("apply", "-k", "box", "-f", source, output)
+            with_ = ""
+            if result.exit_code:
+                with_ = "--alpha drop" if "--alpha drop" in result.stderr else "--reduce-depth"
+                if frame.colors == 4:
+                    with_ = ""
+                    outputs.append("refused")
+                    continue
+                result = convcli("apply", "-k", "box", "-f", with_.split()[0], *with_.split()[1:], source, output)
+            assert result.exit_code == 0, result.output
+            with Image.open(output) as image:
+                outputs.append(f"{image.mode} with `{with_}`" if with_ else image.mode)
+        yield f"`{mode}`", RULED[mode], frame.described, *outputs
+
+
+def formats_seen(folder):
+    """Rows of the table of formats: what the identity kernel keeps of each mode that Pillow writes to the format."""
+    from convcli.images.formats import FRAMES, LOSSLESS, QUALITY
+
+    rows = {}
+    for format_, mode in cases():
+        seen = kept(format_, mode, folder)
+        if isinstance(seen, str):
+            continue
+        before, _, difference = seen
+        rows.setdefault(format_, {})[before] = difference
+    for format_, seen in rows.items():
+        worst = max(seen.values())
+        pixels = "equal" if worst == 0 else "equal up to 256 colours" if format_ == "GIF" else "close: lossy"
+        names = " ".join(sorted(s for s, f in suffixes().items() if f == format_))
+        options = ["`--quality`"] * (format_ in QUALITY) + ["`--lossless`"] * (format_ in LOSSLESS)
+        options += ["`--compression`"] * (format_ in ("PNG", "TIFF"))
+        frames = "all" if format_ in FRAMES else "one"
+        yield format_, names, " ".join(sorted(seen)), pixels, frames, ", ".join(options) or "-"
+
+
+def metadata_seen(folder):
+    """Rows of the table of metadata: what is still there in each format, of a file that had it all."""
+    from PIL import ImageCms
+
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "Maker", 6
+    exif.get_ifd(0x8825)[1] = "N"
+    source = folder / "all.jpg"
+    Image.fromarray(smooth(3)).save(
+        source, exif=exif, icc_profile=icc, dpi=(300, 300), xmp=b"<x:xmpmeta/>", comment=b"a remark"
+    )
+    formats = ("PNG", "JPEG", "TIFF", "WEBP", "AVIF", "GIF", "JPEG2000", "BMP")
+    found = {
+        name: []
+        for name in ("orientation, in the pixels", "ICC profile", "EXIF", "resolution", "XMP", "comment", "note")
+    }
+    for format_ in formats:
+        output = folder / f"all-out{SUFFIX[format_]}"
+        assert convcli("apply", "-k", "box", "-f", source, output).exit_code == 0
+        with Image.open(output) as image:
+            image.load()
+            said, info = image.getexif(), {**image.info}
+        data = output.read_bytes()
+        found["orientation, in the pixels"].append(image.size == SIZE[::-1] and said.get(0x0112, 1) == 1)
+        found["ICC profile"].append(info.get("icc_profile") == icc)
+        found["EXIF"].append(said.get(0x010F) == "Maker")
+        found["resolution"].append(round(info.get("dpi", (0, 0))[0]) == 300)
+        found["XMP"].append(b"x:xmpmeta" in bytes(info.get("xmp", b"")))
+        found["comment"].append(b"a remark" in data)
+        found["note"].append(b"convcli 0" in data)
+    yield "", *formats
+    for name, row in found.items():
+        yield name, *("kept" if there else "-" for there in row)

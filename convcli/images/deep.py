@@ -181,7 +181,7 @@ def _tifffile(why: str) -> Any:
         raise ImageError(
             f"{why}, which needs the extra `deep`: {INSTALL}; --reduce-depth accepts 8 bits instead"
         ) from None
-    logging.getLogger("tifffile").disabled = True  # what is wrong with a file, we say ourselves
+    logging.getLogger("tifffile").disabled = True  # what matters of its messages, we say ourselves
     return tifffile
 
 

@@ -145,23 +145,30 @@ def _png_text(key: str, value: str) -> tuple[bytes, bytes]:
         return b"iTXt", name + b"\0\0\0\0\0" + value.encode()
 
 
+def has_icc(format_: str) -> bool:
+    """Whether the format has a place for an ICC profile."""
+    return format_ in ("PNG", "JPEG", "TIFF", "WEBP", "AVIF")
+
+
 def pillow_options(format_: str, metadata: Metadata, note: str | None) -> tuple[dict[str, Any], list[str]]:
     """The metadata as the keywords of Pillow's save for this format, and why something could not be kept."""
     options: dict[str, Any] = {}
     notes: list[str] = []
     comment = metadata.comment or (metadata.text.get("Comment") or "").encode() or None
-    if metadata.icc and format_ in ("JPEG", "TIFF", "WEBP", "AVIF"):
+    if metadata.icc and has_icc(format_):
         options["icc_profile"] = metadata.icc
     if metadata.dpi and format_ in ("JPEG", "TIFF", "BMP", "DIB", "PCX", "PDF"):
         options["dpi"] = metadata.dpi
-    if format_ in ("JPEG", "WEBP", "AVIF", "TIFF"):
+    if format_ in ("JPEG", "WEBP", "AVIF"):
         exif = metadata.exif
         if exif is None and note and format_ != "JPEG":
             exif = _exif_with_software(note)
         if exif:
             options["exif"] = b"Exif\0\0" + exif
-        if metadata.xmp and format_ != "TIFF":
+        if metadata.xmp:
             options["xmp"] = metadata.xmp
+    if format_ == "TIFF":
+        options["exif"] = _tiff_tags(metadata, comment, note)
     if format_ in ("JPEG", "GIF", "JPEG2000"):
         said = b"\n".join(part for part in (comment, note.encode() if note else None) if part)
         if said:
@@ -172,6 +179,20 @@ def pillow_options(format_: str, metadata: Metadata, note: str | None) -> tuple[
                 del options[key]
                 notes.append(f"{key} was dropped: JPEG holds at most {limit} bytes of it")
     return options, notes
+
+
+def _tiff_tags(metadata: Metadata, comment: bytes | None, note: str | None) -> Image.Exif:
+    """EXIF, XMP, comment and note as the tags of a TIFF."""
+    tags = Image.Exif()
+    if metadata.exif:
+        tags.load(b"Exif\0\0" + metadata.exif)
+    if metadata.xmp:
+        tags[700] = metadata.xmp
+    if comment and 270 not in tags:
+        tags[270] = comment.decode("utf-8", "replace")
+    if note:
+        tags[305] = note
+    return tags
 
 
 def _exif_with_software(note: str) -> bytes:

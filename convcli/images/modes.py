@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from convcli.errors import ImageError
+from convcli.files import shown
 from convcli.images.picture import Frame
 
 _STRIP = 1 << 20  # bytes taken from Pillow at a time
@@ -51,7 +52,7 @@ def rule_of(image: Image.Image) -> Rule:
     """The rule for this picture: its mode's, unless a palette or a transparent colour says otherwise."""
     rule = RULES.get(image.mode)
     if rule is None:
-        raise ImageError(f"pictures of mode {image.mode} can't be filtered; convert it to RGB or gray first")
+        raise ImageError(f"pictures of mode {shown(image.mode)} can't be filtered; convert it to RGB or gray first")
     clear = "transparency" in image.info
     if image.mode == "P" and image.palette is not None and _gray(image):
         return Rule("LA", 1, alpha=True) if clear else Rule("L", 1)

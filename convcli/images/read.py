@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -73,7 +74,7 @@ class Reading:
             raise
 
     def _open(self) -> None:
-        warnings.filterwarnings("ignore", module=r"PIL\.")
+        _quiet()
         Image.MAX_IMAGE_PIXELS = None  # the limit is ours: it counts, and it can be raised
         head = self._stream.read(1 << 16)
         self._stream.seek(0)
@@ -188,6 +189,14 @@ class Reading:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _quiet() -> None:
+    """What Pillow warns of and logs is about files; what matters of it, we say ourselves."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    logger = logging.getLogger("PIL")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
 
 
 def _opened(source: str | Path | bytes, name: str) -> BinaryIO:

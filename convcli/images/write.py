@@ -13,7 +13,7 @@ import numpy as np
 from convcli.errors import ConvcliError, ImageError, RecipeError
 from convcli.images import deep
 from convcli.images.formats import FRAMES, HOLDS, LOSSLESS, NPY, QUALITY, format_of
-from convcli.images.metadata import pillow_options, png_chunks, renewed
+from convcli.images.metadata import has_icc, pillow_options, png_chunks, renewed
 from convcli.images.modes import image_of
 from convcli.images.picture import Frame, Metadata, Origin
 from convcli.images.png import write_apng, write_png
@@ -95,6 +95,8 @@ class Target:
         first = next(coming)
         metadata, notes = renewed(Metadata() if self.strip else metadata, first.size, first.colors)
         note = None if self.strip else note
+        if metadata.icc and not has_icc(self.format) and not self.raw:
+            notes.append(f"the ICC profile was dropped: {self.format} has no place for it")
         if self.raw:
             np.lib.format.write_array(stream, first.pixels, allow_pickle=False)
         elif self.format == "PNG":
