@@ -177,13 +177,24 @@ def folder() -> Path:
 @cache
 def _maker() -> bytes:
     """What decides the machine code besides the loop's name and types: source, versions, processor."""
-    from importlib.metadata import version
-
     source = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("loops.py", "planes_loops.py"))
     llvm = _llvm()
     features = llvm.get_host_cpu_features().flatten()
-    words = (sys.version, version("numba"), version("llvmlite"), llvm.get_process_triple(), llvm.get_host_cpu_name())
+    words = (sys.version, _version("numba"), _version("llvmlite"), llvm.get_process_triple(), llvm.get_host_cpu_name())
     return b"\0".join((source, Path(__file__).read_bytes(), *(w.encode() for w in (*words, features))))
+
+
+def _version(package: str) -> str:
+    """The package's version, from its own file: neither is the package imported, nor the slow way to its metadata."""
+    from importlib.util import find_spec
+
+    spec = find_spec(package)
+    try:
+        return Path(spec.origin if spec and spec.origin else "").with_name("_version.py").read_text()
+    except (OSError, ValueError):
+        from importlib.metadata import version
+
+        return version(package)
 
 
 def _path(name: str, codes: str) -> Path:

@@ -78,11 +78,14 @@ def picture_pixels(path: str, gray: bool = False) -> NDArray[Any]:
     """A picture's pixels, upright, without its transparency; (H, W) for gray, else (H, W, C). "-" is standard input."""
     from convcli.files import standard_input
     from convcli.images import Reading
-    from convcli.recipe import luma
 
     with Reading(standard_input() if path == "-" else path) as reading:
         pixels = next(reading.frames()).pixels
-    return luma(pixels) if gray else pixels
+    if gray:
+        from convcli.recipe import luma
+
+        return luma(pixels)
+    return pixels
 
 
 # The input that torchvision's ImageNet models were trained on.

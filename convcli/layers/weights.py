@@ -12,7 +12,6 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, Any
-from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,6 +128,8 @@ class _Safetensors(TensorFile):
 class _Npz(TensorFile):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
+        from zipfile import ZipFile
+
         self.shapes = {}
         with ZipFile(path) as archive:
             for member in archive.namelist():
@@ -146,6 +147,8 @@ class _Npz(TensorFile):
         self.shapes[name] = shape
 
     def _read(self, name: str) -> NDArray[Any]:
+        from zipfile import ZipFile
+
         from numpy.lib.format import read_array
 
         with ZipFile(self.path) as archive, archive.open(f"{name}.npy") as stream:
