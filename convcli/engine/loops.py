@@ -23,8 +23,9 @@ import numpy as np
 from numba import njit
 
 _HOW: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
-jit = njit(**_HOW)
-entry = njit(**_HOW, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_njit: Any = njit  # Numba's own annotations know only some of its options
+jit = _njit(**_HOW)
+entry = _njit(**_HOW, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 Loop = Callable[..., Any]
 
