@@ -5,7 +5,7 @@ It computes what deep learning calls convolution: the kernel is not flipped (cro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,10 @@ def convolve(
     source = np.ascontiguousarray(image)
     shape = output if depth or image.ndim == 2 else (*output, size[2])
     target = np.empty(shape, np.float32 if tone is None else image.dtype)
-    below, above = run(choose(job), job, field, source.reshape(-1), target.reshape(-1), threads)
+    plan = choose(job)
+    if plan.route == "fft" and image.dtype.kind == "f" and not np.isfinite(source).all():
+        plan = choose(replace(job, finite=False))
+    below, above = run(plan, job, field, source.reshape(-1), target.reshape(-1), threads)
     return Convolved(target, below, above)
 
 

@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.engine import machine
-from convcli.engine.plan import Job, Plan
+from convcli.engine.plan import Job, Plan, fft_size
 from convcli.errors import RecipeError
 from convcli.geometry import Pads
 
 _TILE = 3072  # samples of a row that `sweep` and `block` work on at a time; with a ring of rows they stay in L2
 _RING = 192 * 1024  # bytes of a ring beyond which tiles get narrower
+_SPECTRA = 768 * 1024  # bytes that a tile of `fft` may take: it is gone through many times, so it has to stay in L2
 _SMALL = 200_000  # samples below which a second thread costs more than it brings
 
 Array = NDArray[Any]
@@ -108,10 +109,14 @@ def thread_count(threads: int | None = None) -> int:
 def run(plan: Plan, job: Job, field: Field, src: Array, dst: Array, threads: int | None) -> tuple[int, int]:
     """Fill dst, flat, from src, flat; the counts of samples that saturated below and above."""
     name, args = _LOOPS[plan.route](plan, job, field, src, dst)
-    bands = min(thread_count(threads), field.rows)
+    rows = field.rows
+    if plan.route == "fft":
+        kh = job.weights.shape[-2]
+        rows = -(-((rows - 1) * job.geometry.stride[0] + 1) // (2 * (fft_size(kh) - kh + 1)))
+    bands = min(thread_count(threads), rows)
     if dst.size < _SMALL:
         bands = 1
-    edges = [field.rows * i // bands for i in range(bands + 1)]
+    edges = [rows * i // bands for i in range(bands + 1)]
     work = [args(*edge) for edge in pairwise(edges)]
     call = machine.prepare(name, *work[0])
     helpers = [threading.Thread(target=call, args=w) for w in work[1:]]
@@ -253,7 +258,44 @@ def _block(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[
     return f"block:{rows}:{_finisher(dst)}", args
 
 
-_LOOPS = {"taps": _taps, "separable": _separable, "box": _box, "sweep": _sweep, "block": _block}
+def _fft(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
+    grid = _grid(plan, job)[0]
+    kh, kw = grid.shape
+    size = fft_size(kh)
+    angles = 2 * np.pi * np.arange(size) / size
+    spectrum = np.fft.fft(grid, size, axis=0).conj()[_reversed_bits(size)] / size
+    spare = -kw % 4
+    spectrum = np.pad(spectrum, ((0, 0), (0, spare)))
+    _, across = _offsets(np.arange(kw), np.arange(kw), job, field)
+    offsets = np.concatenate([across, np.repeat(across[:1], spare)])
+    unit = field.step * field.channels
+    tile = min(max(_SPECTRA // (8 * size) // unit, 1) * unit, -(-field.n // unit) * unit)
+    halo = int(across[-1])
+    width = _aligned(tile + halo) + 16
+
+    def args(y0: int, y1: int) -> tuple[Any, ...]:
+        real = np.float32
+        return (
+            dst, src, field.rowmap, field.colmap, field.left, field.pitch, real(job.value),
+            spectrum.real.astype(real).ravel(), spectrum.imag.astype(real).ravel(), offsets, size, kh,
+            np.cos(angles).astype(real), np.sin(angles).astype(real), field.n, field.kept, tile, halo,
+            _init(plan), *_finish(plan, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
+            np.empty(size * width, real), np.empty(size * width, real), width, np.empty(tile, real),
+            np.empty(tile, real), np.empty(4, np.uintp), np.zeros(2, np.int64),
+        )  # fmt: skip
+
+    return f"fft:{_finisher(dst)}", args
+
+
+def _reversed_bits(size: int) -> NDArray[np.intp]:
+    """The frequencies in the order in which the transform leaves them: by their reversed bits."""
+    order = np.zeros(1, np.intp)
+    while order.size < size:
+        order = np.concatenate([2 * order, 2 * order + 1])
+    return order
+
+
+_LOOPS = {"taps": _taps, "separable": _separable, "box": _box, "sweep": _sweep, "block": _block, "fft": _fft}
 
 
 def _offsets(i: Array, j: Array, job: Job, field: Field) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

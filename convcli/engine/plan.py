@@ -20,9 +20,10 @@ _LONGEST = 9
 # which the error is compared, may be next to nothing.
 _SMALL = 4_000_000
 
-# What a tap costs in nanoseconds a sample, measured on one core of a Zen 4 (12 MP RGB, float32): a row of `block`
-# shares its loads among four output rows, `sweep` does not; the FFT costs its columns, whatever the rows.
-_BLOCK_TAP, _SWEEP_TAP, _FFT_COLUMN, _FFT_FIXED = 0.026, 0.05, 0.12, 1.5
+# Nanoseconds a sample, measured on one core of a Zen 4 (12 MP RGB). A tap of `block` shares its loads among four rows,
+# one of `sweep` does not. The FFT costs its columns, whatever the rows; a longer transform leaves the fast cache.
+_BLOCK, _BLOCK_TAP, _SWEEP, _SWEEP_TAP = 0.7, 0.026, 0.5, 0.046
+_FFT_COLUMN, _FFT_FIXED = 0.039, {64: 2.0, 256: 3.5, 1024: 6.0}
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Job:
     absolute: bool
     geometry: Geometry
     work: int  # multiply-adds of the definition
+    finite: bool = True  # whether a Fourier transform may be used: it would spread NaN and infinity
 
     @classmethod
     def of(
@@ -192,22 +194,40 @@ def _plan_float(job: Job, integers: Integers | None) -> Plan:
     flat = weights if weights.ndim == 2 else np.moveaxis(weights, 0, 2).reshape(weights.shape[1], -1)
     count = int(np.count_nonzero(flat))
     kh, kw = flat.shape
-    plain = job.geometry.stride[0] == 1 and job.geometry.dilation[0] == 1
-    costs = {"sweep": _SWEEP_TAP * max(8, count)}
-    if plain and lane == np.float32 and flat.size > 1 and weights.ndim == 2:
-        costs["block"] = _BLOCK_TAP * kh * kw + 0.1
+    step, apart = job.geometry.stride[0], job.geometry.dilation[0]
+    costs = {"sweep": (_SWEEP + _SWEEP_TAP * max(8, count)) / step}
+    if lane == np.float32 and weights.ndim == 2 and apart == 1 and flat.size > 1:
+        if step == 1:
+            costs["block"] = _BLOCK + _BLOCK_TAP * kw * -(-kh // -(-kh // 8)) * -(-kh // 8)
+        if not exact and job.finite:
+            costs["fft"] = _fft_cost(kh, kw)
     factors = None
     if weights.ndim == 2 and min(kh, kw) > 1:
         factors = _integer_terms(weights) if integers is not None else None
         if factors is None and not exact:
             factors = _float_terms(weights, 1e-13 if small else 1e-7)
         if factors is not None:
-            costs["terms"] = _SWEEP_TAP * len(factors[0]) * (kh + kw)
+            costs["terms"] = _SWEEP + _SWEEP_TAP * len(factors[0]) * (kw + kh / step)
     best = min(costs, key=lambda name: costs[name])
     if best == "terms" and factors is not None:
         rank = len(factors[0])
-        return Plan("sweep", "separable" if rank == 1 else f"rank {rank}", lane, integers, *factors)
-    return Plan(best, "dense" if best == "block" else f"{count} taps", lane, integers)
+        return Plan(
+            "sweep", "separable" if rank == 1 else f"a sum of {rank} separable kernels", lane, integers, *factors
+        )
+    why = {"block": "dense", "fft": "large, without structure", "sweep": f"{count} taps"}[best]
+    return Plan(best, why, lane, integers)
+
+
+def fft_size(rows: int) -> int:
+    """The length of the column transform for a kernel of so many rows: a power of four, at least twice as long."""
+    return next((size for size in (64, 256) if rows <= 0.42 * size), 1024)
+
+
+def _fft_cost(kh: int, kw: int) -> float:
+    size = fft_size(kh)
+    if kh > size // 2:
+        return float("inf")
+    return (_FFT_FIXED[size] + _FFT_COLUMN * kw) * size / (size - kh + 1)
 
 
 def _integer_terms(w: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]] | None:
