@@ -2,30 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from time import perf_counter
+from typing import Any
 
 import click
 
 
 @click.command()
-@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def warmup(quiet: bool) -> None:
     """Compile the engine for this machine now.
 
     Every loop that the built-in kernels need is compiled and kept, so that the first picture is as quick as the next:
-    for a container image, or before a measurement. What is there already is not compiled again.
+    for a container image, or before a measurement. What is there already is not compiled again. CONVCLI_CACHE_DIR says
+    where it is kept.
 
     \b
     Example:
       convcli warmup
     """
-    from convcli.engine import machine
-    from convcli.engine.warm import warm
+    from convcli.engine import convolve, machine
+    from convcli.geometry import Geometry
+    from convcli.tone import tone_of
 
-    begin = perf_counter()
-    loops = 0
-    for loops, name in enumerate(warm(), 1):
+    begin, before = perf_counter(), machine.compiled()
+    for kernel, picture, raw in _jobs():
+        known = len(machine.loops())
+        convolve(
+            picture, kernel, Geometry(), tone=None if raw else tone_of("clip", picture.dtype), depth=kernel.depth > 1
+        )
         if not quiet:
-            click.echo(f"{loops:4}  {name}", err=True)
+            for name in machine.loops()[known:]:
+                click.echo(name, err=True)
     if not quiet:
-        click.echo(f"{loops} loops ready in {perf_counter() - begin:.1f} s; kept in {machine.folder()}", err=True)
+        new, seconds = machine.compiled() - before, perf_counter() - begin
+        click.echo(
+            f"{len(machine.loops())} loop(s) ready, {new} of them compiled now, in {seconds:.1f} s; "
+            f"kept in {machine.folder()}",
+            err=True,
+        )
+
+
+def _jobs() -> Iterator[tuple[Any, Any, bool]]:
+    """Kernels and small pictures that between them meet every loop: (kernel, picture, raw responses)."""
+    import numpy as np
+
+    from convcli.kernel import Kernel
+    from convcli.presets import catalogue, load_kernel
+
+    small, large = (32, 40, 3), (700, 800, 3)
+    named = catalogue()
+    common = [load_kernel(name) for name in ("sobel-x", "sharpen", "gaussian-3", "box", "gaussian:sigma=2")]
+    dense = [Kernel(np.random.default_rng(0).normal(size=(size, size))) for size in (2, 3, 4, 5, 6, 7, 9, 16, 31)]
+    for kernel in (*named, *common, *dense):
+        yield kernel, np.zeros(large, np.uint8), False
+    for kernel in (*common, *dense):
+        for dtype in (np.uint8, np.uint16, np.float32):
+            for size in (small, large):
+                for raw in (False, True):
+                    yield kernel, np.zeros(size, dtype), raw

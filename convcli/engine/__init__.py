@@ -52,7 +52,7 @@ def convolve(
     shape = output if depth or image.ndim == 2 else (*output, size[2])
     target = np.empty(shape, np.float32 if tone is None else image.dtype)
     plan = choose(job)
-    if plan.route == "fft" and image.dtype.kind == "f" and not np.isfinite(source).all():
+    if plan.route in ("block", "fft") and image.dtype.kind == "f" and not np.isfinite(source).all():
         plan = choose(replace(job, finite=False))
     below, above = run(plan, job, field, source.reshape(-1), target.reshape(-1), threads)
     return Convolved(target, below, above)

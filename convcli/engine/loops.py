@@ -657,8 +657,9 @@ def fft(finish: str) -> Loop:
 
     @entry
     def fft(
-        dst, src, rowmap, colmap, inside, pitch, value, wr, wi, offsets, size, down, cosines, sines, n, kept, tile, halo,
-        init, scale, divisor, shift, magnitude, top, stride, step, channels, y0, y1, re, im, width, yr, yi, at, counts,
+        dst, src, rowmap, colmap, inside, pitch, value, wr, wi, offsets, size, down, cosines, sines, n, kept, tile,
+        halo, init, scale, divisor, shift, magnitude, top, stride, step, channels, y0, y1, re, im, width, yr, yi,
+        at, counts,
     ):  # fmt: skip
         """dst[y, p] = finish(init + response at y*stride, p); y0 and y1 count tiles of rows."""
         taps, half = offsets.size, size - down + 1

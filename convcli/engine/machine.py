@@ -40,6 +40,7 @@ _SCALARS: dict[str, Any] = {
 
 Call = Callable[..., None]
 _calls: dict[tuple[str, str], Call] = {}
+_compiled: list[str] = []
 _lock = threading.Lock()
 _keep: list[Any] = []  # execution engines: their code lives as long as they do
 
@@ -57,6 +58,16 @@ def prepare(name: str, *args: Any) -> Call:
         with _lock:
             call = _calls.get(key) or _calls.setdefault(key, _obtain(*key))
     return call
+
+
+def loops() -> list[str]:
+    """The loops that this process has ready, with the types of their arguments, in the order of their first use."""
+    return [f"{name} ({' '.join(dict.fromkeys(codes.split()))})" for name, codes in _calls]
+
+
+def compiled() -> int:
+    """How many loops this process has compiled, for want of kept machine code."""
+    return len(_compiled)
 
 
 def _code(value: Any) -> str:
@@ -97,6 +108,7 @@ def _compile(name: str, codes: str) -> tuple[str, bytes]:
     _say(f"compiling {name.split(':')[0]} for this machine (once) ...")
     from numba import types
 
+    _compiled.append(name)
     kinds = {code: getattr(types, np.dtype(code).name) for code in _SCALARS}
     signature = [types.Array(kinds[c[:-2]], 1, "C") if c.endswith("[]") else kinds[c] for c in codes.split()]
     loop: Any = _find_loop(name)

@@ -48,7 +48,7 @@ class Job:
     absolute: bool
     geometry: Geometry
     work: int  # multiply-adds of the definition
-    finite: bool = True  # whether a Fourier transform may be used: it would spread NaN and infinity
+    finite: bool = True  # whether routes may be used that spread NaN and infinity beyond the kernel
 
     @classmethod
     def of(
@@ -197,7 +197,7 @@ def _plan_float(job: Job, integers: Integers | None) -> Plan:
     step, apart = job.geometry.stride[0], job.geometry.dilation[0]
     costs = {"sweep": (_SWEEP + _SWEEP_TAP * max(8, count)) / step}
     if lane == np.float32 and weights.ndim == 2 and apart == 1 and flat.size > 1:
-        if step == 1:
+        if step == 1 and job.finite:
             costs["block"] = _BLOCK + _BLOCK_TAP * kw * -(-kh // -(-kh // 8)) * -(-kh // 8)
         if not exact and job.finite:
             costs["fft"] = _fft_cost(kh, kw)
