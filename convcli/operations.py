@@ -50,7 +50,7 @@ def dilate(kernel: Kernel, distance: int) -> Kernel:
         raise KernelError(f"dilate must be at least 1, not {distance}")
     height, width = (distance * (n - 1) + 1 for n in kernel.size)
     if max(height, width) > LARGEST_SIDE:
-        raise KernelError(f"dilated by {distance}, the kernel would be {height}x{width}; at most {LARGEST_SIDE} a side")
+        raise KernelError(f"dilated by {distance}, the kernel would be {width}x{height}; at most {LARGEST_SIDE} a side")
     weights = np.zeros((*kernel.weights.shape[:-2], height, width))
     weights[..., ::distance, ::distance] = kernel.weights
     return replace(kernel, weights=weights)
@@ -100,7 +100,7 @@ def compose(first: Kernel, then: Kernel) -> Kernel:
         raise KernelError("two kernels of depth 3 cannot follow one another: the first leaves one map")
     size = [a + b - 1 for a, b in zip(first.size, then.size, strict=True)]
     if max(size) > LARGEST_SIDE or first.weights.size * then.weights.size > _MOST_PRODUCTS:
-        raise KernelError(f"composed, the kernel would be {size[0]}x{size[1]}, which is too large")
+        raise KernelError(f"composed, the kernel would be {size[1]}x{size[0]}, which is too large")
     planes = [
         _convolved(a, b)
         for a in first.weights.reshape(-1, *first.size)
@@ -159,4 +159,5 @@ def _not_zero(norm: float) -> float:
 
 
 def _size(kernel: Kernel) -> str:
-    return f"{kernel.size[0]}x{kernel.size[1]}"
+    """WIDTHxHEIGHT."""
+    return f"{kernel.size[1]}x{kernel.size[0]}"

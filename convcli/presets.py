@@ -14,7 +14,9 @@ from convcli.rationals import number
 from convcli.specs import File, Modified, Named, Negated, Node, Number, Rows, column_error, near, parse
 
 BUILT_IN = "built-in"
-_GROUPS = ("basic", "blur", "sharpen", "edge", "line", "texture", "relief")
+_GROUPS = (
+    "basic", "blur", "shape", "motion", "sharpen", "edge", "compass", "laplacian", "line", "texture", "relief",
+)  # fmt: skip
 
 
 def load_kernel(spec: str) -> Kernel:

@@ -248,7 +248,7 @@ class _Reader:
             shapes = [self.grid(plane, f"weights: grid {i}", grids) for i, plane in enumerate(rows, 1)]
             for i, shape in enumerate(shapes[1:], 2):
                 if shape != shapes[0]:
-                    size, wanted = "x".join(map(str, shape)), "x".join(map(str, shapes[0]))
+                    size, wanted = "x".join(map(str, shape[::-1])), "x".join(map(str, shapes[0][::-1]))
                     self.fail(rows[i - 1], f"weights: grid {i} is {size}, expected {wanted} as grid 1")
             grids.shape = (3, *shapes[0])
         else:

@@ -19,6 +19,11 @@ SIX = (
     ("gaussian:sigma=4",),
     ("box:size=9", "--stride", "8", "--padding", "valid"),
 )
+TWELVE = (
+    "sobel-x", "kirsch:direction=nw", "laplacian", "log:sigma=2", "frei-chen:basis=7", "emboss",
+    "unsharp:amount=2", "gaussian:sigma=4", "motion:length=25,angle=30", "disk:radius=6", "laws:pair=E5S5",
+    "gabor:theta=45,wavelength=6",
+)  # fmt: skip
 GAP, CAPTION = 8, 22
 
 
@@ -62,6 +67,8 @@ def main() -> None:
     folder.mkdir(exist_ok=True)
     with TemporaryDirectory() as scratch:
         six_kernels(Path(scratch)).save(folder / "six-kernels.png", optimize=True)
+    kernels = [word for spec in TWELVE for word in ("-k", spec)]
+    convcli("compare", SCENE, *kernels, "--tile", 216, "--columns", 7, "--force", folder / "twelve-kernels.jpg")
     convcli("explain", "-k", "sobel-x", "--crop", "520,299,6,6", "--animate", folder / "sobel.gif", "--force", SCENE)
 
 

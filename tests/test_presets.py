@@ -38,7 +38,7 @@ def test_there_are_enough_of_them_and_none_is_there_twice():
 def test_sums_and_default_ranges_fit_together():
     for kernel in catalogue():
         total = kernel.scaled.sum()
-        if kernel.tags[0] in ("blur", "sharpen") and kernel.range == "clip":  # a flat area keeps its brightness
+        if kernel.tags[0] in ("blur", "shape", "motion", "sharpen") and kernel.range == "clip":
             assert total == pytest.approx(1, abs=1e-12), kernel.name
         if kernel.range in ("abs", "offset") and kernel.name not in ("gabor", "random"):
             assert total == pytest.approx(0, abs=1e-12), kernel.name

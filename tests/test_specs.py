@@ -172,7 +172,7 @@ def test_turning_by_any_angle_is_scipys_rotate():
         ("2 + sobel-x", 3, "+ needs a kernel on both sides"),
         ("sobel-x / 0", 9, "division by zero"),
         ("sobel-x / sobel-y", 9, "after ` / ` a number is expected"),
-        ("sobel-x + [1 1]", 9, "a grid of 3x3 and one of 1x2 have no common centre"),
+        ("sobel-x + [1 1]", 9, "a grid of 3x3 and one of 2x1 have no common centre"),
         ("sobel-x + depth-luma", 9, "a kernel of depth 1 and one of depth 3 cannot be added"),
         ("depth-luma * depth-luma", 12, "two kernels of depth 3 cannot follow one another"),
         ("box:size=1023 * box:size=1023 * box:size=1023", 15, "which is too large"),

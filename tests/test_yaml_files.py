@@ -100,7 +100,7 @@ def test_a_name_is_text_even_where_yaml_sees_something_else():
         ("weights:\n  - [1, 2]\n  - [3]", "k.yaml:3:5: weights: row 2 has 1 values, expected 2 as in row 1"),
         ("weights: [[1, [2]]]", "k.yaml:1:15: weights: row 1, value 2: a number is expected, not a list"),
         ("weights: [[[1]], [[2]]]", "k.yaml:1:10: weights: 2 grids, expected 3"),
-        ("weights: [[[1]], [[2]], [[3, 4]]]", "k.yaml:1:25: weights: grid 3 is 1x2, expected 1x1 as grid 1"),
+        ("weights: [[[1]], [[2]], [[3, 4]]]", "k.yaml:1:25: weights: grid 3 is 2x1, expected 1x1 as grid 1"),
         ("weights: [[[1]], [[2]], 3]", "k.yaml:1:25: weights: grid 3: a list of rows is expected, not '3'"),
         ("weights: [[1]]\nwieghts: 3", "k.yaml:2:1: wieghts: unknown key; did you mean 'weights'?"),
         ("weights: [[1]]\nzzz: 3", "k.yaml:2:1: zzz: unknown key; expected one of name, description"),

@@ -232,7 +232,7 @@ def _table(group: str, members: list[Kernel], boxed: bool) -> Table:
         words = Text(kernel.description).append(f" [{parameters}]" if parameters else "", "dim")
         if kernel.origin != BUILT_IN:
             words.append(f"{' ' if kernel.description else ''}({kernel.origin})", "dim")
-        table.add_row(Text(kernel.name), f"{height}x{width}", kernel.range or "clip", words)
+        table.add_row(Text(kernel.name), f"{width}x{height}", kernel.range or "clip", words)
     return table
 
 

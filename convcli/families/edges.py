@@ -18,7 +18,7 @@ from convcli.turning import turned
 
 _DIRECTIONS = {"e": 0, "se": 45, "s": 90, "sw": 135, "w": 180, "nw": 225, "n": 270, "ne": 315}
 _EDGE: dict[str, Any] = {"range": "abs", "tags": ("edge", "gradient")}
-_COMPASS: dict[str, Any] = {"range": "abs", "tags": ("edge", "compass")}
+_COMPASS: dict[str, Any] = {"range": "abs", "tags": ("compass", "edge")}
 
 _LAPLACIANS = {
     0: "1 1 1; 1 -8 1; 1 1 1",
@@ -110,7 +110,7 @@ def frei_chen(angle: float = 0.0, direction: str | None = None, basis: int | Non
     return Kernel(np.array(weights, float), divisor=divisor, range="clip" if basis == 9 else "abs")
 
 
-@family(source="Discrete Laplace operator; types numbered as ImageMagick's", range="abs", tags=("edge", "laplacian"))
+@family(source="Discrete Laplace operator; types numbered as ImageMagick's", range="abs", tags=("laplacian", "edge"))
 def laplacian(type: int = 1) -> Kernel:
     """Second derivative: edges as double lines; type 1 has 4 neighbours, 0 has 8; also 2, 3, 5, 7, 15 and 19."""
     if type not in _LAPLACIANS:
@@ -135,7 +135,7 @@ def gaussian_derivative(sigma: float = 1.0, order: int = 1, angle: float = 0.0, 
     return Kernel(cos**2 * np.outer(smooth, second) + mixed + sin**2 * np.outer(second, smooth))
 
 
-@family(source="Marr & Hildreth (1980)", range="abs", tags=("edge", "laplacian"))
+@family(source="Marr & Hildreth (1980)", range="abs", tags=("laplacian", "edge"))
 def log(sigma: float = 1.0, size: int | None = None) -> Kernel:
     """Laplacian of a Gaussian: blobs and edges of that scale; positive and negative weights sum to 1 and -1."""
     n = sigma_size("log", size, sigma)
@@ -144,7 +144,7 @@ def log(sigma: float = 1.0, size: int | None = None) -> Kernel:
     return Kernel(_balanced("log", (share - 1) * np.exp(-share)))
 
 
-@family(source="Marr & Hildreth (1980); Wilson & Bergen (1979)", range="abs", tags=("edge", "laplacian"))
+@family(source="Marr & Hildreth (1980); Wilson & Bergen (1979)", range="abs", tags=("laplacian", "edge"))
 def dog(sigma: float = 1.0, sigma2: float = 1.6, size: int | None = None) -> Kernel:
     """Difference of two Gaussians: what lies between their scales; both signs sum to 1."""
     checked_positive("dog", "sigma", sigma)

@@ -29,7 +29,7 @@ def gabor(
     wavelength: float = 8.0, theta: float = 0.0, sigma: float = 4.0, gamma: float = 0.5, phase: float = 0.0,
     size: int | None = None,
 ) -> Kernel:  # fmt: skip
-    """A wave under a Gaussian: texture of one wavelength and direction theta; absolute weights sum to 1."""
+    """A wave under a Gaussian: texture of one wavelength and direction theta; absolute weights sum to 2."""
     checked_positive("gabor", "wavelength", wavelength)
     checked_positive("gabor", "gamma", gamma)
     n = sigma_size("gabor", size, sigma)
@@ -41,7 +41,7 @@ def gabor(
     largest = np.abs(weights).sum()
     if not largest > 1e-9:
         raise KernelError("gabor: all weights are zero with this phase and size")
-    return Kernel(weights / largest)
+    return Kernel(weights * (2 / largest))
 
 
 @family(source="Laws (1980)", range="abs", tags=("texture",))

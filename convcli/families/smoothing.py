@@ -70,7 +70,7 @@ def cone(radius: float = 2.5) -> Kernel:
     return normalized(np.maximum(r - np.hypot(y, x), 0))
 
 
-@family(source="Mean along a segment; a pixel counts by its distance from it", tags=("blur", "motion"))
+@family(source="Mean along a segment; a pixel counts by its distance from it", tags=("motion", "blur"))
 def motion(length: float = 9.0, angle: float = 0.0) -> Kernel:
     """Blurs along a line, as if the camera had moved that many pixels."""
     if not 1 <= length <= LARGEST_SIZE:
@@ -84,7 +84,7 @@ def motion(length: float = 9.0, angle: float = 0.0) -> Kernel:
     return normalized(_without_empty_border(np.where(distance < 1 - 1e-9, 1 - distance, 0)))
 
 
-@family(source="One half of a normal distribution, averaged over thirds of a pixel", tags=("blur", "motion"))
+@family(source="One half of a normal distribution, averaged over thirds of a pixel", tags=("motion", "blur"))
 def comet(length: int = 9, sigma: float = 3.0, angle: float = 0.0) -> Kernel:
     """Blurs to one side, like the tail of a comet; angle 0 draws the tails to the right."""
     n = checked_size("comet", length, 1)
