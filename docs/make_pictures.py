@@ -20,9 +20,8 @@ SIX = (
     ("box:size=9", "--stride", "8", "--padding", "valid"),
 )
 TWELVE = (
-    "sobel-x", "kirsch:direction=nw", "laplacian", "log:sigma=2", "frei-chen:basis=7", "emboss",
-    "unsharp:amount=2", "gaussian:sigma=4", "motion:length=25,angle=30", "disk:radius=6", "laws:pair=E5S5",
-    "gabor:theta=45,wavelength=6",
+    "sobel-x", "kirsch:direction=nw", "laplacian-8", "contour", "emboss", "6 * log:sigma=2", "unsharp:amount=3",
+    "gaussian:sigma=4", "motion:length=25,angle=30", "disk:radius=6", "2 * laws:pair=E5S5", "4 * gabor:theta=45",
 )  # fmt: skip
 GAP, CAPTION = 8, 22
 

@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from convcli.errors import KernelError
-from convcli.families.registry import checked_positive, family, offsets, sigma_size
+from convcli.families.registry import Array, checked_positive, family, offsets, sigma_size
 from convcli.kernel import Kernel
 from convcli.turning import turned
 
@@ -51,8 +51,15 @@ def laws(pair: str = "E5L5") -> Kernel:
     if not parts or parts[1] not in _LAWS or parts[2] not in _LAWS:
         raise KernelError(f"laws: pair must be two of {', '.join(_LAWS)}, as in E5L5, not {pair!r}")
     down, across = (np.array(_LAWS[part], float) for part in parts.groups())
-    return Kernel(np.outer(down, across), range="clip" if pair.upper() in ("L3L3", "L5L5") else "abs",
-                  divisor=float(abs(down).sum() * abs(across).sum()))  # fmt: skip
+    divisor = float(_strength(down) * _strength(across))
+    return Kernel(
+        np.outer(down, across), divisor=divisor, range="clip" if divisor == np.outer(down, across).sum() else "abs"
+    )
+
+
+def _strength(vector: Array) -> float:
+    """The sum of a smoothing vector; of one that sums to zero, that of its positive half."""
+    return float(vector.sum() or np.abs(vector).sum() / 2)
 
 
 @family(source="Relief by directional difference", range="offset", tags=("relief",))
