@@ -21,6 +21,7 @@ _COMMANDS = {
     "layer": "Run a convolutional layer, or a stack of them: feature maps out.",
     "size": "Show the size of the feature map, with the formula.",
     "explain": "Show how a pixel of the feature map comes about.",
+    "plan": "Tell what a recipe would do, without doing it.",
     "warmup": "Compile the engine for this machine now.",
 }
 

@@ -25,9 +25,12 @@ from convcli.cli.options import (
 @picture_options
 @format_opt
 @force_opt
+@click.option(
+    "-n", "--dry-run", is_flag=True, help="Tell what would be done, as `convcli plan` does, and write nothing."
+)
 @click.argument("source", metavar="INPUT")
 @click.argument("output", metavar="OUTPUT")
-def apply(source: str, output: str, format_: str | None, force: bool, **words: Any) -> None:
+def apply(source: str, output: str, format_: str | None, force: bool, dry_run: bool, **words: Any) -> None:
     """Filter the picture INPUT with a kernel and write the result to OUTPUT.
 
     The kernel slides over the picture; its weights multiply the pixels under it and the products are summed. OUTPUT's
@@ -43,6 +46,15 @@ def apply(source: str, output: str, format_: str | None, force: bool, **words: A
     from convcli.images import Target
 
     target = Target.of(output, format_, threads=cores(), **writing_from(**picture_words))
+    if dry_run:
+        from convcli.cli.plan import tell
+        from convcli.files import check_output
+
+        if output != "-":
+            check_output(output, force)
+        handling = handling_from(**picture_words)
+        tell(source, recipe, max_pixels=handling.max_pixels, frame=handling.frame, reduce_depth=handling.reduce_depth)
+        return
     done = filter_file(source, output, recipe, target, handling_from(**picture_words), force=force)
     click.echo(_line(source, output, recipe.kernels, done), err=True)
     for note in done.notes:

@@ -1,0 +1,66 @@
+"""`convcli plan`: what a recipe would do, without doing it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convcli.cli.options import combine_opt, recipe_from, recipe_options
+
+if TYPE_CHECKING:
+    from convcli.explain.plan import Shape
+
+
+@click.command()
+@recipe_options
+@combine_opt
+@click.option("--json", "as_json", is_flag=True, help="One object, for machines.")
+@click.argument("picture", metavar="INPUT|WIDTHxHEIGHT[xCHANNELS]")
+def plan(picture: str, as_json: bool, **recipe_words: Any) -> None:
+    """Tell what a recipe would do to a picture, without doing it.
+
+    Sizes with the formula, rows and columns that no kernel position covers, weights and multiply-adds beside those of
+    a dense layer, the receptive field of a chain, memory, the engine's route, and about how long it takes. The picture
+    is a file, or just a size: 1920x1080 has 3 channels of 8 bits, 1920x1080x1 is gray.
+
+    \b
+    Examples:
+      convcli plan -k sobel-x samples/scene.png
+      convcli plan -k gaussian-5 -k laplacian --stride 2 --channels gray 4000x3000
+    """
+    recipe = recipe_from(**recipe_words)
+    tell(picture, recipe, as_json)
+
+
+def tell(picture: str, recipe: Any, as_json: bool = False, **reading: Any) -> None:
+    """Print the plan of a recipe for a picture; `reading` says how a file is read."""
+    from convcli.explain.plan import as_object, lines, plan_of
+
+    shape = _shape(picture, reading)
+    made = plan_of(shape, recipe)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(as_object(made), ensure_ascii=False))
+        return
+    height, width = shape.size
+    click.echo(f"{picture}: {width}x{height}, {shape.channels} channel{'s' * (shape.channels > 1)} of {shape.dtype}")
+    for line in lines(made):
+        click.echo(line)
+
+
+def _shape(picture: str, reading: dict[str, Any]) -> Shape:
+    from convcli.explain.plan import Shape
+
+    size = re.fullmatch(r"([1-9]\d{0,8})[xX×]([1-9]\d{0,8})(?:[xX×]([1-9]))?", picture, re.ASCII)
+    if size:
+        return Shape((int(size[2]), int(size[1])), int(size[3] or 3), "uint8")
+    from convcli.files import standard_input
+    from convcli.images import Reading
+
+    with Reading(standard_input() if picture == "-" else picture, **reading) as opened:
+        pixels = next(opened.frames()).pixels
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    return Shape((pixels.shape[0], pixels.shape[1]), channels, pixels.dtype.name)
