@@ -533,7 +533,8 @@ def box(finish: str) -> Loop:
         while across >> (bit + 2) > 0:
             bit += 1
         if bit < 0:
-            row[:] = line[: row.size]
+            for x in range(row.size):  # a slice would bring in the message of a mismatch, and with it Python's C API
+                row[x] = line[x]
         while bit >= 0:
             odd = across >> bit & 1
             length = row.size + (across - 2 * size - odd) * apart

@@ -182,7 +182,10 @@ def folder() -> Path:
     given = os.environ.get("CONVCLI_CACHE_DIR")
     if given:
         return Path(given)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:  # a user without a home; nothing can be kept below a device
+        base = os.devnull
     return Path(base) / "convcli"
 
 

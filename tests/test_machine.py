@@ -1,0 +1,395 @@
+"""The cache of machine code: what is kept is used without Numba, and what is not to be trusted never runs."""
+
+import hashlib
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import naive
+import numpy as np
+import pytest
+from PIL import Image
+
+from convcli.engine import convolve, machine
+from convcli.geometry import Geometry
+from convcli.kernel import Kernel
+from convcli.tone import tone_of
+
+PICTURE = np.random.default_rng(4).integers(0, 256, (12, 17), np.uint8)
+WEIGHTS = [[1, -3]]
+WANTED = naive.convolve(PICTURE, WEIGHTS, range="abs")
+
+# A process of its own that filters the same picture; `before` may bend something first.
+SCRIPT = """
+import os, signal, sys
+import numpy as np
+from convcli.engine import convolve, machine
+from convcli.geometry import Geometry
+from convcli.kernel import Kernel
+from convcli.tone import tone_of
+{before}
+picture = np.random.default_rng(4).integers(0, 256, (12, 17), np.uint8)
+done = convolve(picture, Kernel([[1, -3]]), Geometry.of(1, "same"), tone=tone_of("abs", np.uint8))
+sys.stdout.buffer.write(done.pixels.tobytes())
+print("numba" in sys.modules, file=sys.stderr)
+"""
+
+
+def filtered():
+    return convolve(PICTURE, Kernel(WEIGHTS), Geometry.of(1, "same"), tone=tone_of("abs", np.uint8)).pixels
+
+
+def start(cache, before="", **how):
+    env = {**os.environ, "CONVCLI_CACHE_DIR": str(cache)}
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **how}
+    return subprocess.Popen([sys.executable, "-c", SCRIPT.format(before=before)], env=env, **how)
+
+
+def finish(process):
+    """The picture that the process wrote, and what it said."""
+    out, err = process.communicate(timeout=100)
+    return np.frombuffer(out, np.uint8), (err or b"").decode()
+
+
+def kept(cache):
+    return sorted(p.name for p in Path(cache).glob("*.o"))
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """A folder with the one loop that the picture needs, its file, and what that holds."""
+    cache = tmp_path_factory.mktemp("compiled") / "code"
+    pixels, said = finish(start(cache))
+    assert pixels.tolist() == WANTED.ravel().tolist() and said == "True\n"
+    (file,) = cache.glob("*.o")
+    content = file.read_bytes()
+    length = int.from_bytes(content[32:34], "little")
+    return SimpleNamespace(name=file.name, content=content, head=content[34 : 34 + length], code=content[34 + length :])
+
+
+@pytest.fixture
+def cache(compiled, tmp_path, monkeypatch):
+    """A fresh cache folder that holds the loop, and a count of how often it is compiled instead of being loaded."""
+    folder = tmp_path / "code"
+    folder.mkdir(mode=0o700)
+    file = folder / compiled.name
+    file.write_bytes(compiled.content)
+    file.chmod(0o600)
+    times = []
+
+    def compiles(name, codes):
+        times.append(name)
+        machine._store(name, codes, compiled.head.decode(), compiled.code)
+        return compiled.head.decode(), compiled.code
+
+    monkeypatch.setenv("CONVCLI_CACHE_DIR", str(folder))
+    monkeypatch.setattr(machine, "_calls", {})
+    monkeypatch.setattr(machine, "_compile", compiles)
+    yield SimpleNamespace(folder=folder, file=file, compiled=times)
+    machine._maker.cache_clear()
+
+
+def used(cache):
+    """Whether what is kept is used: filters the picture, which must come out right either way."""
+    machine._calls.clear()
+    before = len(cache.compiled)
+    np.testing.assert_array_equal(filtered(), WANTED)
+    return len(cache.compiled) == before
+
+
+def signed(body):
+    return hashlib.sha256(body).digest() + body
+
+
+# ---------------------------------------------------------------- what is kept is used
+
+
+def test_what_is_kept_is_loaded_without_numba(compiled, tmp_path):
+    (tmp_path / compiled.name).write_bytes(compiled.content)
+    tmp_path.chmod(0o700)
+    pixels, said = finish(start(tmp_path))
+    assert pixels.tolist() == WANTED.ravel().tolist() and said == "False\n"
+
+
+def test_apply_runs_without_numba_once_its_loop_is_kept(tmp_path):
+    source, cache = tmp_path / "in.png", tmp_path / "code"
+    Image.fromarray(PICTURE).save(source)
+    script = (
+        "import sys; from convcli.cli import main; main(sys.argv[1:], standalone_mode=False); "
+        "print(*(m for m in ('numba', 'llvmlite', 'rich', 'scipy', 'yaml') if m in sys.modules))"
+    )
+    said = []
+    for name in ("first.png", "second.png"):
+        words = [sys.executable, "-c", script, "apply", "-k", "1 -3", "--range", "abs", str(source), tmp_path / name]
+        env = {**os.environ, "CONVCLI_CACHE_DIR": str(cache)}
+        said.append(subprocess.run(words, env=env, capture_output=True, text=True, timeout=100, check=True).stdout)
+        np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / name)), WANTED)
+    assert "numba" in said[0] and said[1] == "llvmlite\n"
+
+
+def test_a_folder_made_for_the_cache_is_the_users_alone(cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("CONVCLI_CACHE_DIR", str(tmp_path / "deep" / "er"))
+    assert not used(cache) and used(cache)
+    assert (tmp_path / "deep" / "er").stat().st_mode & 0o777 == 0o700
+    (file,) = (tmp_path / "deep" / "er").iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_where_the_cache_lies(monkeypatch, tmp_path):
+    monkeypatch.setenv("CONVCLI_CACHE_DIR", str(tmp_path / "own"))
+    assert machine.folder() == tmp_path / "own"
+    monkeypatch.delenv("CONVCLI_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert machine.folder() == tmp_path / "xdg" / "convcli"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert machine.folder() == tmp_path / ".cache" / "convcli"
+
+
+# ---------------------------------------------------------------- what is damaged or foreign is compiled again
+
+
+def bit(content, at):
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+DAMAGE = {
+    "empty": lambda c: b"",
+    "short": lambda c: c[:20],
+    "only the digest": lambda c: c[:32],
+    "cut in the middle": lambda c: c[: len(c) // 2],
+    "cut by a byte": lambda c: c[:-1],
+    "longer": lambda c: c + b"\0",
+    "a bit of the digest": lambda c: bit(c, 3),
+    "a bit of the name": lambda c: bit(c, 40),
+    "a bit of the code": lambda c: bit(c, len(c) // 2),
+    "zeros": lambda c: bytes(len(c)),
+    "another file": lambda c: b"not machine code" * 100,
+    "signed, but no object file": lambda c: signed(c[32:100]),
+    "signed, but empty": lambda c: signed(b""),
+}
+
+
+def test_a_sound_file_is_used(cache):
+    assert used(cache)
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_damaged_file_is_compiled_again_and_repaired(cache, compiled, how):
+    cache.file.write_bytes(DAMAGE[how](compiled.content))
+    assert not used(cache)
+    assert cache.file.read_bytes() == compiled.content
+    assert used(cache)
+
+
+def test_an_object_with_an_unknown_undefined_symbol_is_refused(cache, compiled):
+    """The digest is right, so that only the list of symbols tells: memset, which the loop calls, becomes system."""
+    assert machine._sound(compiled.code)
+    known = next(s for s in (b"memset", b"NRT_MemInfo_call_dtor") if b"\0" + s + b"\0" in compiled.code)
+    bent = compiled.code.replace(b"\0" + known + b"\0", b"\0" + b"system".ljust(len(known), b"_") + b"\0")
+    assert not machine._sound(bent)
+    body = len(compiled.head).to_bytes(2, "little") + compiled.head + bent
+    cache.file.write_bytes(signed(body))
+    assert not used(cache)
+    assert cache.file.read_bytes() == compiled.content
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666, 0o777])
+def test_a_file_that_others_can_write_to_is_not_used(cache, mode):
+    cache.file.chmod(mode)
+    assert not used(cache)
+    assert cache.file.stat().st_mode & 0o777 == 0o600 and used(cache)
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o702, 0o777])
+def test_a_folder_that_others_can_write_to_is_not_used_at_all(cache, mode):
+    cache.folder.chmod(mode)
+    before = cache.file.stat()
+    assert not used(cache) and not used(cache)
+    assert cache.file.stat().st_mtime_ns == before.st_mtime_ns and kept(cache.folder) == [cache.file.name]
+
+
+@pytest.mark.parametrize("part", ["folder", "file"])
+def test_what_belongs_to_another_user_is_not_used(cache, part):
+    """Only root can give files away; for anybody else the same is asked of a process that is somebody else."""
+    if os.getuid() != 0:
+        pytest.skip("only root can give a file to another user")
+    os.chown(getattr(cache, part), 65534, -1)
+    assert not used(cache)
+
+
+def test_nobody_elses_cache_is_used(cache, monkeypatch):
+    monkeypatch.setattr(machine.os, "getuid", lambda: 12345)
+    assert not used(cache) and not used(cache)
+
+
+def test_a_link_in_the_place_of_a_file_is_not_followed(cache, compiled, tmp_path):
+    (tmp_path / "elsewhere").write_bytes(compiled.content)
+    cache.file.unlink()
+    cache.file.symlink_to(tmp_path / "elsewhere")
+    assert not used(cache)
+    assert not cache.file.is_symlink() and used(cache)
+
+
+def test_a_folder_in_the_place_of_a_file(cache):
+    cache.file.unlink()
+    cache.file.mkdir()
+    assert not used(cache) and not used(cache)
+    assert [p.name for p in cache.folder.iterdir()] == [cache.file.name]
+
+
+# ---------------------------------------------------------------- what was made otherwise is not used
+
+
+def other_source(monkeypatch, tmp_path):
+    here = Path(machine.__file__)
+    (tmp_path / "machine.py").write_bytes(here.read_bytes())
+    (tmp_path / "loops.py").write_bytes(here.with_name("loops.py").read_bytes() + b"\n# changed\n")
+    monkeypatch.setattr(machine, "__file__", str(tmp_path / "machine.py"))
+
+
+def other_version(package):
+    def change(monkeypatch, tmp_path):
+        from importlib import metadata
+
+        real = metadata.version
+        monkeypatch.setattr(metadata, "version", lambda name: real(name) + (".post1" if name == package else ""))
+
+    return change
+
+
+def other_processor(function, answer):
+    def change(monkeypatch, tmp_path):
+        llvm = machine._llvm()
+        monkeypatch.setattr(llvm, function, lambda: answer)
+
+    return change
+
+
+CHANGES = {
+    "loops.py": other_source,
+    "numba": other_version("numba"),
+    "llvmlite": other_version("llvmlite"),
+    "python": lambda monkeypatch, tmp_path: monkeypatch.setattr(sys, "version", "3.99"),
+    "processor": other_processor("get_host_cpu_name", "i486"),
+    "its features": other_processor("get_host_cpu_features", SimpleNamespace(flatten=lambda: "-avx2")),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_what_another_maker_made_is_not_used(cache, monkeypatch, tmp_path, what):
+    machine._maker.cache_clear()
+    CHANGES[what](monkeypatch, tmp_path)
+    assert not used(cache)
+    assert len(kept(cache.folder)) == 2 and used(cache)
+
+
+def test_other_types_of_arguments_are_another_loop(cache):
+    path = machine._path("taps:2", "u1[] i8")
+    assert path != machine._path("taps:2", "u2[] i8") and path != machine._path("taps:3", "u1[] i8")
+
+
+# ---------------------------------------------------------------- no place to keep anything
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("place", ["below a file", "read-only system", "not ours", "no name"])
+def test_without_a_place_the_code_is_kept_in_memory_and_the_user_is_told(cache, monkeypatch, tmp_path, place):
+    (tmp_path / "file").write_text("in the way")
+    cache.folder.chmod(0o777)
+    places = {"below a file": tmp_path / "file" / "code", "read-only system": "/proc/convcli", "not ours": cache.folder}
+    folder = places.get(place, tmp_path / ("long" * 100))
+    monkeypatch.setenv("CONVCLI_CACHE_DIR", str(folder))
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert not used(cache)
+    said = sys.stderr.getvalue()
+    assert str(folder) in said and "set CONVCLI_CACHE_DIR to a folder of your own" in said
+    np.testing.assert_array_equal(filtered(), WANTED)  # from memory
+    assert len(cache.compiled) == 1
+
+
+def test_a_user_without_a_home_is_served_from_memory(cache, monkeypatch):
+    for name in ("CONVCLI_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(machine.Path, "home", no_home)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert not used(cache)
+    assert "set CONVCLI_CACHE_DIR" in sys.stderr.getvalue()
+
+
+def test_a_full_disk_leaves_no_half_file(cache, monkeypatch):
+    cache.file.unlink()
+
+    def full(self, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(machine.Path, "replace", full)
+    assert not used(cache)
+    assert list(cache.folder.iterdir()) == []
+
+
+# ---------------------------------------------------------------- several at once, and killed ones
+
+
+def test_two_processes_compile_at_once(tmp_path):
+    cache = tmp_path / "code"
+    for process in [start(cache), start(cache)]:
+        pixels, said = finish(process)
+        assert pixels.tolist() == WANTED.ravel().tolist() and said == "True\n"
+    assert len(list(cache.iterdir())) == len(kept(cache)) == 1
+    pixels, said = finish(start(cache))
+    assert pixels.tolist() == WANTED.ravel().tolist() and said == "False\n"
+
+
+@pytest.mark.parametrize("moment", ["while compiling", "before the rename"])
+def test_a_killed_compile_leaves_nothing_that_is_used(compiled, tmp_path, moment):
+    cache = tmp_path / "code"
+    dying = "lambda *args: os.kill(os.getpid(), signal.SIGKILL)"
+    if moment == "while compiling":
+        process = start(cache, "print('ready', flush=True)")
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(0.7)
+        process.kill()
+        process.communicate(timeout=10)
+    else:
+        store = (
+            f"machine._store({{0}}, {{1}}, {compiled.head.decode()!r}, open({str(tmp_path / 'raw')!r}, 'rb').read())"
+        )
+        (tmp_path / "raw").write_bytes(compiled.code)
+        before = f"machine.Path.replace = {dying}\nmachine._compile = lambda *key: " + store.format("key[0]", "key[1]")
+        process = start(cache, before)
+        process.communicate(timeout=100)
+        assert [p.name[:8] for p in cache.iterdir()] == [".making-"]
+    assert process.returncode == -signal.SIGKILL
+    assert kept(cache) == []
+    pixels, said = finish(start(cache))
+    assert pixels.tolist() == WANTED.ravel().tolist() and said == "True\n"
+    assert kept(cache) == [compiled.name]
+
+
+def test_the_first_use_says_on_a_terminal_that_it_compiles(cache, monkeypatch):
+    """And nowhere else: a log is not to be littered."""
+    monkeypatch.undo()
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = start(cache.folder.parent / "empty", stderr=theirs)
+    out, _ = process.communicate(timeout=100)
+    os.close(theirs)
+    said = os.read(ours, 10000).decode()
+    os.close(ours)
+    assert np.frombuffer(out, np.uint8).tolist() == WANTED.ravel().tolist()
+    assert said.startswith("convcli: compiling taps for this machine (once) ...")
