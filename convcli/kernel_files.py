@@ -249,5 +249,8 @@ _READERS: dict[str, Callable[[Path], list[Kernel]]] = {
     ".npy": _numpy, **dict.fromkeys(_PICTURES, _picture),
 }  # fmt: skip
 
+# The kinds whose kernels may have other names than the file.
+SELF_NAMING = (".yaml", ".yml", ".json")
+
 # What a folder of kernels may hold; pictures count only where one is named.
 SUFFIXES = tuple(suffix for suffix in _READERS if suffix not in _PICTURES)

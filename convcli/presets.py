@@ -68,14 +68,18 @@ class UserKernels:
     faults: dict[Path, ConvcliError] = field(default_factory=dict)
 
 
-def user_kernels() -> UserKernels:
-    """What the user's folders hold; of two kernels of one name the nearer folder's counts."""
-    from convcli.kernel_files import SUFFIXES, load_file
+def user_kernels(name: str | None = None) -> UserKernels:
+    """What the user's folders hold; of two kernels of one name the nearer folder's counts.
+
+    With a name, only the files that may hold it are read: those called so, and those that name their kernels.
+    """
+    from convcli.kernel_files import SELF_NAMING, SUFFIXES, load_file
 
     found = UserKernels()
     for folder in folders.users():
         for path in sorted(folder.iterdir()):
-            if path.suffix.lower() not in SUFFIXES:
+            suffix = path.suffix.lower()
+            if suffix not in SUFFIXES or (name not in (None, path.stem) and suffix not in SELF_NAMING):
                 continue
             try:
                 for kernel in load_file(path):
@@ -87,10 +91,11 @@ def user_kernels() -> UserKernels:
 
 def hides_built_in(kernel: Kernel) -> bool:
     """Whether the kernel is a user's own under the name of a built-in one."""
+    if kernel.origin in (BUILT_IN, "inline", "combined"):
+        return False
     from convcli.families import FAMILIES
 
-    own = kernel.origin not in (BUILT_IN, "inline", "combined")
-    return own and (kernel.name in FAMILIES or kernel.name in preset_names())
+    return kernel.name in FAMILIES or kernel.name in preset_names()
 
 
 def _evaluate(node: Node, text: str) -> Kernel | Number:
@@ -196,7 +201,7 @@ def _users_own(name: str) -> Kernel | None:
     """The user's kernel of that name. A faulty file is no reason to stop, unless the name is its own."""
     if not folders.users():
         return None
-    found = user_kernels()
+    found = user_kernels(name)
     for path, fault in found.faults.items():
         if path.stem == name:
             raise fault

@@ -13,6 +13,7 @@ from convcli.errors import KernelError
 from convcli.presets import preset_names
 from convcli.specs import Modified, Named, Negated, Number, Pair, Rows, parse
 from convcli.turning import turned
+from convcli.yaml_files import parse_yaml, to_yaml
 
 
 def weights(spec):
@@ -227,6 +228,17 @@ def test_what_is_printed_is_parsed_the_same(node):
     parsed = parse(printed)
     assert parsed == node
     assert str(parsed) == printed
+
+
+@settings(max_examples=60)
+@given(nodes)
+def test_a_spec_becomes_a_kernel_becomes_yaml_becomes_the_kernel(node):
+    try:
+        kernel = load_kernel(str(node))
+    except KernelError as error:
+        assert "column" in str(error) or "number" in str(error)
+        return
+    assert parse_yaml(to_yaml(kernel), "printed") == [kernel]
 
 
 @settings(max_examples=300)
