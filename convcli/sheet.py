@@ -197,8 +197,10 @@ def _fitting(text: str, font: Any, width: float) -> str:
 
 
 def _interval(scale: Scale) -> str:
-    return f"{_number(scale.low)} .. {_number(scale.high)}"
+    reach = max(abs(scale.low), abs(scale.high))
+    low = 0.0 if abs(scale.low) < reach / 10_000 else scale.low
+    return f"{_number(low)} .. {_number(scale.high)}"
 
 
 def _number(value: float) -> str:
-    return f"{value:.3g}"
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"

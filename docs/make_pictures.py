@@ -68,6 +68,8 @@ def main() -> None:
         six_kernels(Path(scratch)).save(folder / "six-kernels.png", optimize=True)
     kernels = [word for spec in TWELVE for word in ("-k", spec)]
     convcli("compare", SCENE, *kernels, "--tile", 216, "--columns", 7, "--force", folder / "twelve-kernels.jpg")
+    maps = ("--then", "abs", "--colormap", "magma", "--scale-maps", "each", "--columns", 4, "--force")
+    convcli("layer", "--layers", ROOT / "samples" / "filters.yaml", *maps, SCENE, folder / "feature-maps.png")
     convcli("explain", "-k", "sobel-x", "--crop", "520,299,6,6", "--animate", folder / "sobel.gif", "--force", SCENE)
 
 
