@@ -1,29 +1,39 @@
-"""A folder of pictures: plan the work, check it, then do it and tell of every file."""
+"""A folder of pictures: what is done to each file, and the run that does it and tells of every one.
+
+Reading, filtering and writing are one task a file, and tasks run side by side on threads: decoders, the engine and
+encoders hold no lock while they work. Few tasks are in hand at a time, whatever the length of the folder.
+"""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
-from fnmatch import fnmatch
-from pathlib import Path
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
 from typing import Any
 
-from convcli.errors import ConvcliError
+from convcli.errors import AccessError, ConvcliError
 from convcli.files import shown
-from convcli.filtering import Handling, Outcome, filter_file
+from convcli.filtering import Handling, Outcome, described, filter_file
 from convcli.images import Target
-from convcli.images.formats import readable
+from convcli.listing import Job
 from convcli.recipe import Recipe
+from convcli.report import Past, Stamp, digest, kernel_digest, proves, stamp
+
+_EARLIER = "finished earlier"
+_PAUSE = 0.2  # seconds before the first retry; each further one waits twice as long
 
 
 @dataclass(frozen=True)
-class Job:
-    """One picture of the folder and where its result goes."""
+class Proof:
+    """What a report needs to tell later whether the file is still finished."""
 
-    source: Path
-    output: Path
+    input_stamp: Stamp | None
+    output_stamp: Stamp | None
+    output_digest: str
 
 
 @dataclass(frozen=True)
@@ -34,10 +44,12 @@ class Result:
     status: str
     reason: str = ""
     outcome: Outcome | None = None
+    proof: Proof | None = None
+    tries: int = 1
 
     def record(self) -> dict[str, Any]:
-        """The line of the report."""
-        line: dict[str, Any] = {"input": str(self.job.source), "output": str(self.job.output), "status": self.status}
+        """The line of the report, without what is the same for all files."""
+        line: dict[str, Any] = {"input": self.job.source, "output": self.job.output, "status": self.status}
         if self.reason:
             line["reason"] = self.reason
         if self.outcome:
@@ -46,132 +58,163 @@ class Result:
                 "size": done.size, "output_size": done.output_size, "range": done.range, "samples": done.samples,
                 "below": done.below, "above": done.above, "seconds": round(done.seconds, 3),
             }  # fmt: skip
-        return line
-
-
-def plan(
-    folder: Path,
-    output: Path,
-    *,
-    recursive: bool = False,
-    patterns: Sequence[str] = (),
-    format_: str | None = None,
-) -> list[Job]:
-    """The pictures of a folder in the order of their names, and the output of each: its name mirrored.
-
-    patterns: of file names (or of paths below the folder); without any, every suffix that names a picture.
-    format_: the outputs' suffix, instead of the inputs'.
-
-    Raises ConvcliError where the folder is missing or holds no picture, or where two pictures would write one output.
-    """
-    if not folder.is_dir():
-        what = "is not a folder; convcli apply filters one picture" if folder.exists() else "does not exist"
-        raise ConvcliError(f"{shown(folder)} {what}")
-    if output.exists() and not output.is_dir():
-        raise ConvcliError(f"{shown(output)} is not a folder")
-    suffix = "." + format_.lower().lstrip(".") if format_ else None
-    jobs = []
-    for path in _pictures(folder, output, recursive, patterns):
-        mirrored = output / path.relative_to(folder)
-        jobs.append(Job(path, mirrored.with_suffix(suffix) if suffix else mirrored))
-    if not jobs:
-        matching = f" that matches {' or '.join(patterns)}" if patterns else ""
-        deeper = "" if recursive else "; --recursive looks into its folders"
-        raise ConvcliError(f"{shown(folder)} holds no picture{matching}{deeper}")
-    _check_clashes(jobs)
-    return jobs
-
-
-def _pictures(folder: Path, output: Path, recursive: bool, patterns: Sequence[str]) -> Iterator[Path]:
-    """The files to filter. The output folder, where it lies inside, is not looked into; nor are hidden files."""
-    wanted = readable() if not patterns else frozenset()
-    into = None if output.resolve() == folder.resolve() else output.resolve()
-    for place, folders, names in os.walk(folder):
-        here = Path(place)
-        folders[:] = sorted(d for d in folders if recursive and (here / d).resolve() != into)
-        for name in sorted(names):
-            path = here / name
-            below = str(path.relative_to(folder))
-            if patterns:
-                if any(fnmatch(name, p) or fnmatch(below, p) for p in patterns):
-                    yield path
-            elif not name.startswith(".") and path.suffix.lower() in wanted:
-                yield path
-
-
-def _check_clashes(jobs: Sequence[Job]) -> None:
-    """Names that differ only in case are one file on many disks, so they clash everywhere."""
-    owners: dict[str, Path] = {}
-    for job in jobs:
-        other = owners.setdefault(str(job.output).casefold(), job.source)
-        if other != job.source:
-            raise ConvcliError(
-                f"{shown(other)} and {shown(job.source)} would both write {shown(job.output)}; "
-                "rename one, or choose among them with --pattern"
-            )
+        if self.tries > 1:
+            line["tries"] = self.tries
+        return line | (asdict(self.proof) if self.proof else {})
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is done to every file of a folder."""
+    """What is done to every file of a folder.
+
+    writing: keywords of Target. format: the outputs' suffix, instead of the inputs'. retries: how often a file that
+    could not be read or written is tried again. prove: digest the outputs for a report.
+    """
 
     recipe: Recipe
     handling: Handling = field(default_factory=Handling)
-    writing: dict[str, Any] = field(default_factory=dict)  # keywords of Target
+    writing: dict[str, Any] = field(default_factory=dict)
     format: str | None = None
     force: bool = False
-    resume: bool = False
     threads: int = 1
+    retries: int = 0
+    prove: bool = False
 
     def do(self, job: Job) -> Result:
         """Filter one file; whatever goes wrong with it becomes a reason."""
+        for tries in range(1, self.retries + 2):
+            result, again = self._try(job)
+            if not again or tries > self.retries:
+                break
+            time.sleep(_PAUSE * 2 ** (tries - 1))
+        return replace(result, tries=tries)
+
+    def _try(self, job: Job) -> tuple[Result, bool]:
+        """The result, and whether another try may help."""
         try:
-            if self.resume and _finished(job):
-                return Result(job, "skipped", "finished earlier")
-            target = Target.of(job.output, self.format, threads=self.threads, **self.writing)
-            job.output.parent.mkdir(parents=True, exist_ok=True)
-            force = self.force or self.resume
-            done = filter_file(
-                job.source, job.output, self.recipe, target, self.handling, force=force, threads=self.threads
-            )
-            return Result(job, "done", outcome=done)
+            if job.problem:
+                return Result(job, "failed", job.problem), False
+            return self._done(job), False
+        except AccessError as error:
+            return Result(job, "failed", str(error)), True
         except ConvcliError as error:
-            return Result(job, "failed", str(error))
+            return Result(job, "failed", str(error)), False
         except MemoryError:
-            return Result(job, "failed", f"{shown(job.source)}: not enough memory for it")
+            return Result(job, "failed", f"{shown(job.source)}: not enough memory for it"), False
         except OSError as error:
-            return Result(job, "failed", f"{shown(error.filename or job.output)}: {error.strerror or error}")
+            return Result(job, "failed", f"{shown(error.filename or job.output)}: {error.strerror or error}"), True
+        except Exception as error:  # one odd file must not end a night's work
+            return Result(job, "failed", f"{shown(job.source)}: {type(error).__name__}: {error}"), False
+
+    def _done(self, job: Job) -> Result:
+        target = Target.of(job.output, self.format, threads=self.threads, **self.writing)
+        before = stamp(job.source) if self.prove else None
+        os.makedirs(os.path.dirname(job.output) or ".", exist_ok=True)  # noqa: PTH103, PTH120 - a million of them
+        outcome = filter_file(
+            job.source, job.output, self.recipe, target, self.handling, force=self.force, threads=self.threads
+        )
+        proof = Proof(before, stamp(job.output), digest(job.output)) if self.prove else None
+        return Result(job, "done", outcome=outcome, proof=proof)
+
+    def told(self) -> dict[str, Any]:
+        """What every line of a report says of the work: the recipe in words, its digest and that of its kernels.
+
+        The recipe's digest covers all that decides the outputs' content: kernels, geometry, channels, range, handling,
+        writing and format.
+        """
+        kernels = kernel_digest(self.recipe.kernels)
+        parts = (
+            kernels, [kernel.range for kernel in self.recipe.kernels], asdict(self.recipe.geometry),
+            self.recipe.channels, self.recipe.range, self.recipe.combine, asdict(self.handling), self.writing,
+            self.format,
+        )  # fmt: skip
+        text = json.dumps(parts, sort_keys=True)
+        return {
+            "recipe": described(self.recipe),
+            "recipe_digest": sha256(text.encode()).hexdigest(),
+            "kernel_digest": kernels,
+        }
 
 
-def _finished(job: Job) -> bool:
-    """Outputs appear whole or not at all, so one that is newer than its input is finished."""
-    try:
-        return job.output.stat().st_mtime_ns >= job.source.stat().st_mtime_ns
-    except FileNotFoundError:
-        return False
+@dataclass(frozen=True)
+class Before:
+    """Whether a file needs doing at all, seen from what is there already.
 
-
-def run(jobs: Sequence[Job], do: Callable[[Job], Result], workers: int, stop: bool = False) -> Iterator[Result]:
-    """Do the jobs on threads and yield each result as it comes; with `stop`, nothing new is begun after a failure.
-
-    An interrupt lets the files in hand finish.
+    if_exists: "skip", "overwrite", "fail". resume: finished files are skipped, by what `past` says of them (of the
+    recipe of this digest), or, where there is no earlier report, by an output newer than its input.
     """
-    waiting = iter(jobs)
-    hands: set[Future[Result]] = set()
-    with ThreadPoolExecutor(workers) as pool:
-        while True:
-            while len(hands) < 2 * workers and (job := next(waiting, None)):
-                hands.add(pool.submit(do, job))
-            if not hands:
-                return
-            try:
-                done, hands = wait(hands, return_when=FIRST_COMPLETED)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-            for future in done:
-                result = future.result()
-                if stop and result.status == "failed":
-                    waiting = iter(())
-                    hands = {h for h in hands if not h.cancel()}
+
+    if_exists: str = "fail"
+    resume: bool = False
+    past: Past | None = None
+    recipe: str = ""
+    in_place: bool = False
+
+    def settle(self, job: Job) -> Result | None:
+        """The result where there is nothing left to do, None where there is."""
+        if job.problem:
+            return None
+        if self.resume and self._finished(job):
+            return Result(job, "skipped", _EARLIER)
+        if self.if_exists == "overwrite" or not os.path.lexists(job.output):
+            return None
+        if self.if_exists == "skip":
+            return Result(job, "skipped", "the output exists")
+        if os.path.isdir(job.output):  # noqa: PTH112
+            return None  # filtering says what is wrong with it
+        return Result(job, "failed", f"{shown(job.output)} exists; --force overwrites it")
+
+    def reported(self, result: Result) -> bool:
+        """Whether the earlier report has the file's line already."""
+        return result.reason == _EARLIER and self.past is not None and self.past.lines > 0
+
+    def _finished(self, job: Job) -> bool:
+        if self.past is not None and (self.past.lines or self.in_place):
+            record = self.past.record(job.source, job.output)
+            return record is not None and proves(record, self.recipe, self.in_place)
+        source, output = stamp(job.source), stamp(job.output)
+        return source is not None and output is not None and output[1] >= source[1]
+
+
+def run(
+    jobs: Iterable[Job],
+    do: Callable[[Job], Result],
+    pool: Executor,
+    *,
+    hands: int,
+    settle: Callable[[Job], Result | None] = lambda job: None,
+    stop: bool = False,
+    halted: Callable[[], bool] = lambda: False,
+) -> Iterator[Result]:
+    """Do the jobs in a pool and yield each result as it comes; at most `hands` are in hand at a time.
+
+    settle: what needs no doing. stop: begin nothing new after a failure. halted: asked before a job is begun; once it
+    says yes, nothing new is begun and the jobs in hand are finished.
+    """
+    waiting, busy, more = iter(jobs), set[Future[Result]](), True
+    while True:
+        while more and len(busy) < hands and not halted():
+            job = next(waiting, None)
+            if job is None:
+                more = False
+            elif result := settle(job):
                 yield result
+                if stop and result.status == "failed":
+                    more, busy = False, _begun(busy)
+            else:
+                busy.add(pool.submit(do, job))
+        if halted():
+            more, busy = False, _begun(busy)
+        if not busy:
+            return
+        done, busy = wait(busy, return_when=FIRST_COMPLETED)
+        for future in done:
+            result = future.result()
+            yield result
+            if stop and result.status == "failed":
+                more, busy = False, _begun(busy)
+
+
+def _begun(futures: set[Future[Result]]) -> set[Future[Result]]:
+    """Cancel what waits in the pool; what is left is being done."""
+    return {future for future in futures if not future.cancel()}

@@ -23,3 +23,7 @@ class GeometryError(RecipeError):
 
 class ImageError(ConvcliError):
     """A picture could not be read, understood or written."""
+
+
+class AccessError(ImageError):
+    """A file could not be reached: the disk, the network or a permission. Another try may help."""

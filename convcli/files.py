@@ -11,9 +11,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from convcli.errors import ConvcliError, RecipeError
+from convcli.errors import AccessError, ConvcliError, RecipeError
 
-_PART = ".convcli-part"
+PART = ".convcli-part"
 
 
 def check_output(path: str | Path, force: bool) -> None:
@@ -38,7 +38,7 @@ def _check_output(path: Path, force: bool) -> None:
             raise ConvcliError(f"{shown(path)} exists; --force overwrites it")
         folder = path.resolve().parent
     if _regular(path) and not os.access(folder, os.W_OK | os.X_OK):
-        raise ConvcliError(f"output folder {shown(folder)} is read-only; choose another one")
+        raise AccessError(f"output folder {shown(folder)} is read-only; choose another one")
 
 
 @contextlib.contextmanager
@@ -77,7 +77,7 @@ def whole(path: str | Path, force: bool) -> Iterator[BinaryIO]:
 
 
 def _unwritable(path: str | Path, error: OSError) -> ConvcliError:
-    return ConvcliError(f"{shown(path)} can't be written: {error.strerror or error}")
+    return AccessError(f"{shown(path)} can't be written: {error.strerror or error}")
 
 
 def standard_input() -> bytes:
@@ -117,13 +117,13 @@ def _part_of(target: Path) -> tuple[Path, BinaryIO]:
     name = target.name
     if len(os.fsencode(name)) > 200:
         name = sha256(os.fsencode(name)).hexdigest()[:32]
-    part = target.parent / f".{name}{_PART}"
+    part = target.parent / f".{name}{PART}"
     stream = open(part, "r+b", opener=_opened)  # noqa: SIM115 - closed by `whole`; Path.open takes no opener
     if _locked(stream) and _names(part, stream):
         stream.truncate(0)
         return part, stream
     stream.close()
-    raise ConvcliError(f"{shown(target)} is being written by another process; wait for it, or name another output")
+    raise AccessError(f"{shown(target)} is being written by another process; wait for it, or name another output")
 
 
 def _opened(path: str, flags: int) -> int:

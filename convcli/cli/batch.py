@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import sys
-from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from time import perf_counter
+from collections.abc import Iterator
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,9 +20,12 @@ from convcli.cli.options import (
     recipe_options,
     writing_from,
 )
+from convcli.cli.telling import Halt, Tally, progress
 
 if TYPE_CHECKING:
-    from convcli.batch import Job, Result
+    from convcli.batch import Before, Work
+    from convcli.listing import Listing
+    from convcli.report import Report
 
 
 @click.command()
@@ -44,9 +43,24 @@ if TYPE_CHECKING:
     "--on-error", type=click.Choice(("continue", "stop")), default="continue", show_default=True,
     help="What to do after a file that failed.",
 )  # fmt: skip
-@click.option("--resume", is_flag=True, help="Skip files whose output is there already and newer than they are.")
+@click.option(
+    "--retries", type=click.IntRange(0), default=0, metavar="N", show_default=True,
+    help="Try a file that could not be read or written so many times again.",
+)  # fmt: skip
+@click.option(
+    "--if-exists", type=click.Choice(("skip", "overwrite", "fail")),
+    help="What to do where the output is there already. [default: fail; overwrite with --force]",
+)  # fmt: skip
+@click.option(
+    "--resume", is_flag=True,
+    help="Skip what an earlier run finished: by its --report and the disk together, or, without one, by an output "
+    "that is newer than its input.",
+)  # fmt: skip
+@click.option("--report", metavar="FILE.jsonl", help="Write a line of JSON for each file as it finishes.")
 @click.option("--dry-run", is_flag=True, help="Only list what would be read and written.")
-@click.option("--report", metavar="FILE.jsonl", help="Write one line of JSON per file.")
+@click.option("-q", "--quiet", is_flag=True, help="Tell of failures only.")
+@click.option("-v", "--verbose", is_flag=True, help="A line for each file.")
+@click.option("--json", "as_json", is_flag=True, help="The summary as JSON on standard output.")
 @force_opt
 @click.argument("source", metavar="INPUT_DIR")
 @click.argument("output", metavar="OUTPUT_DIR")
@@ -58,15 +72,21 @@ def batch(
     format_: str | None,
     jobs: int | None,
     on_error: str,
+    retries: int,
+    if_exists: str | None,
     resume: bool,
-    dry_run: bool,
     report: str | None,
+    dry_run: bool,
+    quiet: bool,
+    verbose: bool,
+    as_json: bool,
     force: bool,
     **words: Any,
 ) -> None:
     """Filter every picture of INPUT_DIR into OUTPUT_DIR, under the same names.
 
-    A file that fails is named with its reason, the others are done, and the exit code is 1.
+    A file that fails is named with its reason, the others are done, and the exit code is 1. Ctrl-C finishes the files
+    in hand (130); the same command with --resume goes on.
 
     \b
     Example:
@@ -74,110 +94,108 @@ def batch(
     """
     recipe_words, picture_words = parted(words)
     recipe = recipe_from(**recipe_words)
-    from convcli.batch import Work, plan, run
-    from convcli.filtering import cores
+    _check(force, if_exists, quiet, verbose)
+    from convcli.batch import Work
+    from convcli.engine.bands import thread_count
     from convcli.images import Target
+    from convcli.listing import Listing
 
     writing, handling = writing_from(**picture_words), handling_from(**picture_words)
     if format_:
         Target.of(output, format_, **writing)
-    todo = plan(Path(source), Path(output), recursive=recursive, patterns=patterns, format_=format_)
+    listing = Listing(source, output, recursive, patterns, format_)
+    planned = listing.check()
     if dry_run:
-        _list(todo)
+        _list(listing, planned)
         return
-    workers = min(jobs or cores(), len(todo))
-    work = Work(recipe, handling, writing, format_, force, resume, threads=max(1, cores() // workers))
-    tally = _Tally(len(todo))
-    with _reporting(report, resume) as record, _progress(len(todo)) as advance:
+    cores = thread_count()
+    workers = min(jobs or cores, planned)
+    overwrite = force or if_exists == "overwrite" or (resume and if_exists is None)
+    work = Work(
+        recipe, handling, writing, format_, overwrite, max(1, cores // workers), retries, prove=report is not None
+    )
+    before = _before(work, listing, report, resume, if_exists or ("overwrite" if overwrite else "fail"))
+    tally = Tally(planned)
+    with Halt() as halt:
         try:
-            for result in run(todo, work.do, workers, stop=on_error == "stop"):
-                tally.add(result)
-                record(result)
-                advance(result)
+            with _reporting(report, resume) as lines, progress(tally, quiet, verbose) as tell, _pool(workers) as pool:
+                _run(listing, work, before, pool, 2 * workers, lines, tell, tally, halt, on_error == "stop")
         finally:
             tally.finish()
-    tally.show()
+            if not quiet:
+                tally.show()
+            if as_json:
+                tally.show_json(halt.asked)
+    if halt.asked:
+        if not quiet:
+            click.echo("Interrupted; the same command with --resume goes on.", err=True)
+        click.get_current_context().exit(130)
     if tally.counts["failed"]:
         click.get_current_context().exit(1)
 
 
-def _list(todo: list[Job]) -> None:
+def _check(force: bool, if_exists: str | None, quiet: bool, verbose: bool) -> None:
+    if force and if_exists in ("skip", "fail"):
+        raise click.UsageError(f"--force and --if-exists {if_exists} contradict each other; leave one out")
+    if quiet and verbose:
+        raise click.UsageError("--quiet and --verbose contradict each other; leave one out")
+
+
+def _before(work: Work, listing: Listing, report: str | None, resume: bool, if_exists: str) -> Before:
+    """What decides whether a file needs doing."""
+    from convcli.batch import Before
+    from convcli.errors import RecipeError
+    from convcli.report import Past
+
+    if resume and report is None and listing.in_place:
+        raise RecipeError("--resume in the same folder needs --report: inputs and outputs are the same files")
+    past = Past(report) if resume and report else None
+    return Before(if_exists, resume, past, work.told()["recipe_digest"], listing.in_place)
+
+
+def _run(
+    listing: Listing, work: Work, before: Before, pool: Executor, hands: int,
+    lines: Report | None, tell: Any, tally: Tally, halt: Halt, stop: bool,
+) -> None:  # fmt: skip
+    """Do it all. What a report says is done already gets no second line."""
+    from convcli.batch import run
+
+    told = work.told()
+    for result in run(listing, work.do, pool, hands=hands, settle=before.settle, stop=stop, halted=lambda: halt.asked):
+        tally.add(result)
+        if lines and not before.reported(result):
+            lines.add(result.record() | told)
+        tell(result)
+
+
+@contextlib.contextmanager
+def _pool(workers: int) -> Iterator[Executor]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+@contextlib.contextmanager
+def _reporting(path: str | None, resume: bool) -> Iterator[Report | None]:
+    """The report that lines are written to, if one is wanted."""
+    from convcli.report import Report
+
+    if path is None:
+        yield None
+        return
+    with Report(path, append=resume) as report:
+        yield report
+
+
+def _list(listing: Listing, planned: int) -> None:
     """What would be done, one line a file, on standard output."""
     from convcli.files import shown
 
-    for job in todo:
-        click.echo(f"{shown(job.source)} -> {shown(job.output)}")
-    click.echo(f"{len(todo)} pictures; nothing was written.", err=True)
-
-
-class _Tally:
-    """The counts of a run."""
-
-    def __init__(self, planned: int) -> None:
-        self.planned, self.counts, self.notes = planned, Counter[str](), Counter[str]()
-        self.begin, self.seconds = perf_counter(), 0.0
-
-    def add(self, result: Result) -> None:
-        self.counts[result.status] += 1
-        if result.outcome:
-            self.notes.update("saturated" if "clipped" in note else note for note in result.outcome.notes)
-
-    def finish(self) -> None:
-        self.seconds = perf_counter() - self.begin
-
-    def show(self) -> None:
-        """The summary, a table on standard error."""
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table("Done", "Failed", "Skipped", "Not begun", "Seconds", "Files/s")
-        done, failed, skipped = (self.counts[status] for status in ("done", "failed", "skipped"))
-        table.add_row(
-            *map(str, (done, failed, skipped, self.planned - done - failed - skipped)),
-            f"{self.seconds:.1f}", f"{(done + failed) / max(self.seconds, 1e-9):.1f}",
-        )  # fmt: skip
-        Console(stderr=True).print(table)
-        for note, count in self.notes.items():
-            if note == "saturated":
-                note = "more than 1 % of the samples were clipped; see --range"
-            click.echo(f"Note: in {count} of {done} pictures {note}.", err=True)
-
-
-@contextlib.contextmanager
-def _reporting(path: str | None, resume: bool) -> Iterator[Callable[[Result], None]]:
-    """What writes a result's line to the report."""
-    if path is None:
-        yield lambda result: None
-        return
-    with Path(path).open("a" if resume else "w", encoding="utf-8") as stream:
-
-        def record(result: Result) -> None:
-            stream.write(json.dumps(result.record()) + "\n")
-            stream.flush()
-
-        yield record
-
-
-@contextlib.contextmanager
-def _progress(total: int) -> Iterator[Callable[[Result], None]]:
-    """What tells of a result: failures always, a bar on a terminal."""
-
-    def failure(result: Result) -> None:
-        if result.status == "failed":
-            click.echo(f"Failed: {result.reason}", err=True)
-
-    if not sys.stderr.isatty():
-        yield failure
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("Filtering"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
-
-        def advance(result: Result) -> None:
-            failure(result)
-            bar.advance(task)
-
-        yield advance
+    for job in listing:
+        click.echo(job.problem or f"{shown(job.source)} -> {shown(job.output)}")
+    click.echo(f"{planned} pictures; nothing was written.", err=True)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from convcli.errors import ConvcliError, ImageError
+from convcli.errors import AccessError, ConvcliError, ImageError
 from convcli.files import shown
 from convcli.images import deep
 from convcli.images.metadata import metadata_of
@@ -211,9 +211,9 @@ def _opened(source: str | Path | bytes, name: str) -> BinaryIO:
         except IsADirectoryError:
             raise ImageError(f"{name} is a folder; convcli batch filters the pictures of a folder") from None
         except PermissionError:
-            raise ImageError(f"{name} can't be read: permission denied") from None
+            raise AccessError(f"{name} can't be read: permission denied") from None
         except (OSError, ValueError) as error:
-            raise ImageError(f"{name} can't be read: {getattr(error, 'strerror', None) or error}") from None
+            raise AccessError(f"{name} can't be read: {getattr(error, 'strerror', None) or error}") from None
     if not stream.read(1):
         stream.close()
         raise ImageError(f"{name} is empty")
@@ -235,6 +235,8 @@ def _damage(name: str) -> Iterator[None]:
     except UnidentifiedImageError:
         raise ImageError(f"{name} is not a picture in a format that can be read") from None
     except Exception as error:
+        if isinstance(error, OSError) and error.errno:  # the disk's trouble, not the file's
+            raise AccessError(f"{name} can't be read: {error.strerror or error}") from None
         reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
         raise ImageError(f"{name} is damaged or incomplete: {reason[0].rstrip('.')}") from None
 

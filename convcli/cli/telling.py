@@ -1,0 +1,185 @@
+"""How a batch tells of itself: each file, the progress, the summary, and Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import json
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from time import monotonic, perf_counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from convcli.batch import Result
+
+_EVERY = 10.0  # seconds between two lines of progress where there is no terminal
+_SLOWEST = 3
+
+
+class Tally:
+    """The counts of a run, its speed and its slowest files."""
+
+    def __init__(self, planned: int) -> None:
+        self.planned, self.counts, self.notes = planned, Counter[str](), Counter[str]()
+        self.begin, self.seconds, self.pixels = perf_counter(), 0.0, 0
+        self._slowest: list[tuple[float, str]] = []
+
+    def add(self, result: Result) -> None:
+        """Count one file."""
+        self.counts[result.status] += 1
+        if done := result.outcome:
+            self.notes.update("saturated" if "clipped" in note else note for note in done.notes)
+            self.pixels += done.size[0] * done.size[1] * done.frames
+            entry = (done.seconds, result.job.source)
+            (heapq.heappushpop if len(self._slowest) == _SLOWEST else heapq.heappush)(self._slowest, entry)
+
+    def finish(self) -> None:
+        """Stop the clock."""
+        self.seconds = perf_counter() - self.begin
+
+    def figures(self) -> dict[str, Any]:
+        """The summary as numbers."""
+        done, failed, skipped = (self.counts[status] for status in ("done", "failed", "skipped"))
+        seconds = max(self.seconds, 1e-9)
+        return {
+            "planned": self.planned,
+            "done": done,
+            "failed": failed,
+            "skipped": skipped,
+            "not_begun": max(self.planned - done - failed - skipped, 0),
+            "seconds": round(self.seconds, 3),
+            "files_per_second": round((done + failed) / seconds, 2),
+            "megapixels_per_second": round(self.pixels / seconds / 1e6, 2),
+            "slowest": [
+                {"input": source, "seconds": round(took, 3)} for took, source in sorted(self._slowest, reverse=True)
+            ],
+        }
+
+    def show(self) -> None:
+        """The summary, a table on standard error."""
+        from rich.console import Console
+        from rich.table import Table
+
+        from convcli.files import shown
+
+        figures = self.figures()
+        table = Table("Done", "Failed", "Skipped", "Not begun", "Seconds", "Files/s", "Megapixels/s")
+        table.add_row(
+            *(str(figures[name]) for name in ("done", "failed", "skipped", "not_begun")),
+            f"{figures['seconds']:.1f}", f"{figures['files_per_second']:.1f}",
+            f"{figures['megapixels_per_second']:.0f}",
+        )  # fmt: skip
+        Console(stderr=True).print(table)
+        if figures["done"] > _SLOWEST:
+            slowest = ", ".join(f"{shown(file['input'])} {file['seconds']:.2f} s" for file in figures["slowest"])
+            click.echo(f"Slowest: {slowest}.", err=True)
+        for note, count in self.notes.items():
+            if note == "saturated":
+                note = "more than 1 % of the samples were clipped; see --range"
+            click.echo(f"Note: in {count} of {figures['done']} pictures {note}.", err=True)
+
+    def show_json(self, interrupted: bool) -> None:
+        """The summary, an object on standard output."""
+        click.echo(json.dumps(self.figures() | {"interrupted": interrupted}))
+
+
+@contextlib.contextmanager
+def progress(tally: Tally, quiet: bool, verbose: bool) -> Iterator[Callable[[Result], None]]:
+    """What tells of a result: failures always; a bar with rate and time left on a terminal, else a line at times."""
+
+    def line(result: Result) -> None:
+        if result.status == "failed":
+            click.echo(f"Failed: {result.reason}", err=True)
+        elif verbose:
+            click.echo(_line(result), err=True)
+
+    if quiet:
+        yield line
+    elif sys.stderr.isatty():
+        with _bar(tally.planned) as advance:
+            yield _both(line, advance)
+    else:
+        yield _spoken(tally, line)
+
+
+def _both(line: Callable[[Result], None], advance: Callable[[], None]) -> Callable[[Result], None]:
+    def tell(result: Result) -> None:
+        line(result)
+        advance()
+
+    return tell
+
+
+def _line(result: Result) -> str:
+    from convcli.files import shown
+
+    if result.status == "skipped":
+        return f"Skipped: {shown(result.job.source)}: {result.reason}"
+    took = f" ({result.outcome.seconds:.2f} s)" if result.outcome else ""
+    return f"Done: {shown(result.job.source)} -> {shown(result.job.output)}{took}"
+
+
+def _spoken(tally: Tally, line: Callable[[Result], None]) -> Callable[[Result], None]:
+    begin = last = monotonic()
+
+    def advance(result: Result) -> None:
+        nonlocal last
+        line(result)
+        now = monotonic()
+        if now - last >= _EVERY:
+            last, over = now, tally.counts.total()
+            rate = over / (now - begin)
+            left = (tally.planned - over) / rate
+            click.echo(f"{over} of {tally.planned} files, {rate:.1f} files/s, {left:.0f} s left", err=True)
+
+    return advance
+
+
+@contextlib.contextmanager
+def _bar(total: int) -> Iterator[Callable[[], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            return Text(f"{task.speed or 0:.1f} files/s")
+
+    columns = (TextColumn("Filtering"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda: bar.advance(task)
+
+
+class Halt:
+    """Ctrl-C: the first lets the files in hand finish, the second drops them.
+
+    `with Halt() as halt:` and ask `halt.asked`; outside the main thread nothing is changed.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: Any = None
+
+    def __enter__(self) -> Halt:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def __exit__(self, *trouble: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _ask(self, number: int, frame: object) -> None:
+        if self.asked:
+            import os
+
+            os._exit(130)  # a thread in the middle of a file can't be stopped; its output has no name yet
+        self.asked = True
+        click.echo("\nInterrupted: finishing the files in hand; again drops them.", err=True)
