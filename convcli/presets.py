@@ -38,7 +38,7 @@ def load_kernel(spec: str) -> Kernel:
         return replace(theirs, origin="inline")
     node = parse(text, lambda path: Path(path).is_file())
     if isinstance(node, Named | File | Rows):
-        return _leaf(node)
+        return _leaf(node, text)
     kernel = _evaluate(node, text)
     if isinstance(kernel, Number):
         raise KernelError(f"{text!r} is a number, not a kernel")

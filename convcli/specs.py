@@ -127,7 +127,7 @@ def parse(text: str, is_file: Callable[[str], bool] = lambda path: False) -> Nod
     if not text.strip():
         raise KernelError("the kernel spec is empty; give a name such as sobel-x, a file, or rows of weights")
     whole = _FILE.fullmatch(text)
-    if whole and is_file(whole[1]):
+    if whole and (is_file(whole[1]) or _is_path_with_spaces(text)):
         return File(whole[1], whole[2])
     if _is_rows(text):
         return Rows(text)
@@ -148,6 +148,11 @@ def _is_rows(text: str) -> bool:
     return bool(re.match(r"\s*[-+]?[\d.,]", text)) and not (
         re.search(r"\s[-+*]\s|[@#]|\.[A-Za-z]|[A-Za-z]\w*\.[A-Za-z]", text)
     )
+
+
+def _is_path_with_spaces(text: str) -> bool:
+    """Whether words without any operator end in a suffix: a file that is not there, rather than a broken sum."""
+    return " " in text and not re.search(r"[@()\[\];:]|\s[-+*/]\s", text) and bool(re.search(r"\.[A-Za-z]\w*$", text))
 
 
 class _Parser:

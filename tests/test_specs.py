@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from convcli import Kernel, load_kernel
-from convcli.errors import KernelError
+from convcli.errors import ConvcliError, KernelError
 from convcli.presets import preset_names
 from convcli.specs import Modified, Named, Negated, Number, Pair, Rows, parse
 from convcli.turning import turned
@@ -169,6 +169,7 @@ def test_turning_by_any_angle_is_scipys_rotate():
         ("sobel-x sobel-y", 9, "'s' was not expected here; operators are +, -, * and /, set off by spaces"),
         ("(sobel-x + sobel-y", 1, "this bracket is not closed"),
         ("sobel-x)", 8, "')' was not expected here"),
+        ("[]", 2, "row 1 is empty"),
         ("[1 2 1", 1, "this bracket is not closed"),
         ("2 + sobel-x", 3, "+ needs a kernel on both sides"),
         ("sobel-x / 0", 9, "division by zero"),
@@ -192,6 +193,11 @@ def test_a_malformed_spec_is_told_with_its_column(spec, column, message):
     assert message in str(error.value)
     assert f", column {column}: " in str(error.value)
     assert str(error.value).startswith(repr(spec.strip()))
+
+
+def test_a_path_with_spaces_is_a_file_that_is_not_there():
+    with pytest.raises(ConvcliError, match=r"^no such kernel\.yaml: no such file$"):
+        load_kernel("no such kernel.yaml")
 
 
 @pytest.mark.parametrize(

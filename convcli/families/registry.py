@@ -102,7 +102,12 @@ def checked_size(name: str, size: int, least: int = 1) -> int:
 def sigma_size(name: str, size: int | None, sigma: float) -> int:
     """The size asked for, or one that reaches three sigma to each side."""
     checked_positive(name, "sigma", sigma)
-    return checked_size(name, 2 * ceil(min(3 * sigma, 1e9)) + 1 if size is None else size)
+    if size is not None:
+        return checked_size(name, size)
+    reach = ceil(min(3 * sigma, 1e9))
+    if 2 * reach + 1 > LARGEST_SIZE:
+        raise KernelError(f"{name}: a sigma of {sigma:g} needs more than {LARGEST_SIZE} weights a side; give a size")
+    return 2 * reach + 1
 
 
 def checked_radius(name: str, radius: float, least: float = 0) -> float:
