@@ -7,7 +7,6 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -116,6 +115,8 @@ def _part_of(target: Path) -> tuple[Path, BinaryIO]:
     """
     name = target.name
     if len(os.fsencode(name)) > 200:
+        from hashlib import sha256
+
         name = sha256(os.fsencode(name)).hexdigest()[:32]
     part = target.parent / f".{name}{PART}"
     stream = open(part, "r+b", opener=_opened)  # noqa: SIM115 - closed by `whole`; Path.open takes no opener

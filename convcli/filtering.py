@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from time import perf_counter
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli import __version__, light
+from convcli import __version__
 from convcli.alpha import as_float, as_samples, sampled, usual, weighted
 from convcli.combine import default_range
 from convcli.errors import ConvcliError, ImageError, RecipeError
@@ -219,7 +220,7 @@ def _linear(frame: Frame, recipe: Recipe, count: _Count, threads: int | None) ->
     """The frame's colours filtered in linear light."""
     if frame.colors == 4:
         raise RecipeError("linear light is for gray and RGB pictures; CMYK is ink")
-    image = light.to_linear(luma(frame.pixels) if recipe.channels == "gray" else frame.pixels)
+    image = _light().to_linear(luma(frame.pixels) if recipe.channels == "gray" else frame.pixels)
     raw = replace(recipe, range="raw", geometry=_lit(recipe.geometry))
     responses = run(image, raw, threads=threads).pixels
     return _settled(responses, recipe, frame.pixels.dtype, count, linear=True)
@@ -232,7 +233,7 @@ def _weighted(frame: Frame, recipe: Recipe, handling: Handling, count: _Count, t
     if recipe.channels == "gray":
         pixels = luma(pixels)
     linear = handling.linear and pixels.dtype.kind != "f"
-    color = light.to_linear(pixels) if linear else as_float(pixels)
+    color = _light().to_linear(pixels) if linear else as_float(pixels)
     depth = recipe.channels == "sum" or kernel.depth > 1
     if kernel.depth > 1 and frame.colors != kernel.depth:
         run(pixels, recipe)  # says what does not match
@@ -258,14 +259,21 @@ def _settled(responses: NDArray[np.float32], recipe: Recipe, dtype: Any, count: 
     else:
         toned, _, _ = settle(responses, range_, np.float32)
         below, above = int((toned < 0).sum()), int((toned > 1).sum())
-        pixels = light.from_linear(toned, dtype)
+        pixels = _light().from_linear(toned, dtype)
     count.add(Filtered(pixels, range_, pixels.size, below, above))
     return pixels
 
 
+def _light() -> ModuleType:
+    """The module of linear light, which most runs do without."""
+    from convcli import light
+
+    return light
+
+
 def _lit(geometry: Geometry) -> Geometry:
     """The geometry with its padding value, which is a pixel's, in linear light."""
-    return replace(geometry, padding_value=255 * float(light.decode(geometry.padding_value / 255)))
+    return replace(geometry, padding_value=255 * float(_light().decode(geometry.padding_value / 255)))
 
 
 def _write(

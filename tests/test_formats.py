@@ -24,6 +24,21 @@ def test_identity_keeps_every_pixel(format_, mode, tmp_path):
     assert not gray or after in ("1", "L", "LA", "P", "I", "F", "I;16")
 
 
+@pytest.mark.parametrize(("format_", "mode"), CASES)
+def test_a_blur_of_every_file_is_the_definition(format_, mode, tmp_path):
+    path, out = tmp_path / f"in{survey.SUFFIX[format_]}", tmp_path / "out.npy"
+    survey.picture(mode).save(path, format_)
+    result = survey.convcli("apply", "-k", "box", "--padding-mode", "symmetric", "--alpha", "keep", path, out)
+    assert result.exit_code == 0, result.output
+    responses = np.load(out)
+    with Image.open(path) as image:
+        colors = {2: "L", 3: "RGB"}[responses.ndim] if responses.shape[2:] != (4,) else "CMYK"
+        raw = image.mode.startswith(("I", "F")) or image.mode == "LAB"
+        samples = np.asarray(converted(image, RULES[image.mode]) if raw else image.convert(colors), float)
+    want = scipy.ndimage.uniform_filter(samples, (3, 3, 1)[: samples.ndim], mode="reflect")
+    np.testing.assert_allclose(responses, want, atol=1e-5 * max(np.abs(want).max(), 1))
+
+
 def test_all_formats_of_the_table_are_there():
     assert {format_ for format_, _ in CASES} >= {"PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "AVIF", "JPEG2000"}
     assert len(CASES) > 100

@@ -73,6 +73,15 @@ def test_every_frame_is_filtered(tmp_path, suffix):
         assert np.abs(two[..., :3] - want).max() <= 0.51
 
 
+def test_avif_frames(tmp_path):
+    first, *others = drawings()
+    first.save(tmp_path / "in.avif", save_all=True, append_images=others, duration=DURATIONS, quality=95)
+    apply("-k", "identity", tmp_path / "in.avif", tmp_path / "out.avif")
+    for one, two in zip(frames(tmp_path / "in.avif"), frames(tmp_path / "out.avif"), strict=True):
+        assert np.abs(one - two).mean() < 4
+    assert durations(tmp_path / "out.avif") == DURATIONS
+
+
 @pytest.mark.parametrize("loop", [0, 1, 7])
 def test_gif_loops(tmp_path, loop):
     first, *others = drawings()

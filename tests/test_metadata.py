@@ -148,6 +148,17 @@ class TestOrientation:
         assert out.getexif().get(0x0112, 1) == 1
         assert out.size == ((24, 40) if orientation > 4 else (40, 24))
 
+    @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+    @pytest.mark.parametrize("form", [b'<a tiff:Orientation="6"/>', b"<tiff:Orientation>6</tiff:Orientation>"])
+    def test_xmp_may_tell_it_too(self, tmp_path, suffix, form):
+        SAVE["jpg"](tmp_path / "in.jpg")
+        said = XMP.replace(b"<a/>", form)
+        Image.fromarray(PIXELS).save(tmp_path / "in.jpg", xmp=said)
+        apply("-k", "identity", tmp_path / "in.jpg", tmp_path / f"out.{suffix}")
+        out = opened(tmp_path / f"out.{suffix}")
+        assert out.size == (24, 40) and out.info["xmp"] == said.replace(b"6", b"1")
+        assert out.getexif().get(0x0112, 1) == 1
+
     def test_before_the_geometry(self, tmp_path):
         Image.fromarray(PIXELS).save(tmp_path / "in.jpg", exif=exif(6))
         line = apply("-k", "identity", "--stride", "1,4", tmp_path / "in.jpg", tmp_path / "out.png").stderr

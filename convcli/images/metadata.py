@@ -6,6 +6,7 @@ Layout: TIFF 6.0, section 2; CIPA DC-008 (Exif 3.0), section 4.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,6 +20,7 @@ from convcli.images.picture import Metadata
 _ORIENTATION, _EXIF_IFD, _WIDTH, _HEIGHT = 0x0112, 0x8769, 0xA002, 0xA003
 _DESCRIPTIVE = (270, 271, 272, 305, 306, 315, 33432, 0x8769, 0x8825)  # a TIFF's tags that are not about its layout
 _XMP_KEY = "XML:com.adobe.xmp"
+_XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|>))\d")  # as attribute or element
 _JPEG_SEGMENT = 65533  # bytes that a JPEG segment holds
 
 
@@ -68,7 +70,8 @@ def renewed(metadata: Metadata, size: tuple[int, int], colors: int) -> tuple[Met
         exif = upright_exif(exif, size)
         if exif is None:
             notes.append("the EXIF block was dropped: it is damaged")
-    return replace(metadata, icc=icc, exif=exif), notes
+    xmp = metadata.xmp and _XMP_ORIENTATION.sub(rb"\g<1>1", metadata.xmp)
+    return replace(metadata, icc=icc, exif=exif, xmp=xmp), notes
 
 
 def upright_exif(exif: bytes, size: tuple[int, int]) -> bytes | None:

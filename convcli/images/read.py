@@ -245,7 +245,7 @@ def _orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 where there is none. EXIF that can't be understood is none."""
     if image.format == "TIFF":
         return 1  # Pillow turns a TIFF itself when it decodes it
-    if image.format == "PNG" and not {"exif", "Raw profile type exif"} & image.info.keys():
+    if image.format == "PNG" and not {"exif", "Raw profile type exif", "xmp"} & image.info.keys():
         return 1  # asking Pillow would decode the picture
     try:
         value: Any = image.getexif().get(_ORIENTATION, 1)
