@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -139,13 +140,14 @@ def _checked(reading: Reading, recipe: Recipe, target: Target) -> tuple[int, int
 
 
 def free_memory() -> int | None:
-    """Bytes that can be had without pushing others out, where the system says so."""
-    try:
-        with Path("/proc/meminfo").open() as lines:
-            available = next(line for line in lines if line.startswith("MemAvailable:"))
-        return int(available.split()[1]) * 1024
-    except (OSError, StopIteration, ValueError):
-        return None
+    """Bytes that can be had without pushing others out, where the system says so; within the limit of a container."""
+    free = []
+    with suppress(OSError, StopIteration, ValueError), Path("/proc/meminfo").open() as lines:
+        free.append(int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]) * 1024)
+    with suppress(OSError, ValueError):  # "max" is no number: no limit
+        group = Path("/sys/fs/cgroup")
+        free.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    return min(free, default=None)
 
 
 def cores() -> int:
