@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from click.testing import CliRunner, Result
@@ -18,6 +19,8 @@ from safetensors.numpy import save_file
 import convcli
 from convcli.cli import main
 from convcli.layers import stack as stack_module
+
+SCENE = Path(__file__).parent.parent / "samples" / "scene.jpg"
 
 
 def run(*args: Any, ok: bool = True) -> Result:
@@ -90,27 +93,40 @@ def test_gray_takes_the_luma(photo: Path, tmp_path: Path) -> None:
     assert np.array_equal(np.load(tmp_path / "m.npy"), convcli.conv2d(luma, sobel[None, None]))
 
 
-def test_a_resnet_stem_equals_pytorch(photo: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["safetensors", "npz", "onnx"])
+def test_the_stem_of_a_resnet_equals_pytorch_on_a_photograph(tmp_path: Path, kind: str) -> None:
     torch.manual_seed(5)
-    net = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 7, 2, 3, bias=False), torch.nn.BatchNorm2d(8),
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 64, 7, 2, 3, bias=False), torch.nn.BatchNorm2d(64),
                               torch.nn.ReLU(), torch.nn.MaxPool2d(3, 2, 1)).eval()  # fmt: skip
-    net[1].running_mean, net[1].running_var = torch.randn(8) / 5, torch.rand(8) + 0.5
+    net[1].running_mean, net[1].running_var = torch.randn(64) / 5, torch.rand(64) + 0.5
     names = {"0": "conv1", "1": "bn1"}
-    state = {f"{names[k[0]]}{k[1:]}": v.numpy() for k, v in net.state_dict().items() if v.ndim}
-    save_file(state, tmp_path / "stem.safetensors")
+    weights = tmp_path / f"stem.{kind}"
+    write_tensors(weights, {f"{names[k[0]]}{k[1:]}": v.numpy() for k, v in net.state_dict().items() if v.ndim})
     result = run(
-        "--weights", f"{tmp_path / 'stem.safetensors'}:conv1.weight", "--stride", 2, "--padding", 3,
+        "--weights", f"{weights}:conv1.weight", "--stride", 2, "--padding", 3, "--preprocess", "imagenet",
         "--then", "batch-norm:bn1", "--then", "relu", "--then", "max-pool:3,stride=2,padding=1",
-        "--resize", 40, "--center-crop", "32", "--scale", "1/255", "--mean", "0.485,0.456,0.406",
-        "--std", "0.229,0.224,0.225", photo, tmp_path / "maps.npy",
+        SCENE, tmp_path / "maps.npy",
     )  # fmt: skip
-    assert result.stdout == "(1, 3, 32, 32) -> (1, 8, 8, 8)\n"
-    image = Image.fromarray(pixels(photo)).resize((54, 40), Image.Resampling.BILINEAR).crop((11, 4, 43, 36))
-    x = np.moveaxis(np.asarray(image), 2, 0).astype(np.float32) / 255
+    assert result.stdout == "(1, 3, 224, 224) -> (1, 64, 56, 56)\n"
+    with Image.open(SCENE) as image:
+        short = 256 / min(image.size)
+        image = image.resize((int(image.width * short), int(image.height * short)), Image.Resampling.BILINEAR)
+    left, top = round((image.width - 224) / 2), round((image.height - 224) / 2)
+    x = np.moveaxis(np.asarray(image.crop((left, top, left + 224, top + 224))), 2, 0).astype(np.float32) / 255
     x = (x - np.float32([[[0.485]], [[0.456]], [[0.406]]])) / np.float32([[[0.229]], [[0.224]], [[0.225]]])
     with torch.no_grad():
         wanted = net(torch.from_numpy(x)[None])[0].numpy()
     assert np.abs(np.load(tmp_path / "maps.npy") - wanted).max() < 1e-5 * np.abs(wanted).max()
+
+
+def write_tensors(path: Path, tensors: dict[str, Any]) -> None:
+    if path.suffix == ".safetensors":
+        save_file(tensors, path)
+    elif path.suffix == ".npz":
+        np.savez(path, **tensors)
+    else:
+        held = [onnx.numpy_helper.from_array(array, name) for name, array in tensors.items()]
+        onnx.save(onnx.helper.make_model(onnx.helper.make_graph([], "stem", [], [], held)), str(path))
 
 
 def test_imagenets_preparation_in_one_word(photo: Path, tmp_path: Path) -> None:

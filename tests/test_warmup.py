@@ -15,6 +15,7 @@ def test_compiles_once_and_keeps_it(tmp_path, monkeypatch):
 
     jobs = [(Kernel([[1, 2, 1]]), np.zeros((8, 9), np.uint8), False)]
     monkeypatch.setattr(module, "_jobs", lambda: iter(jobs))
+    monkeypatch.setattr(module, "_planes", lambda: iter(()))
     monkeypatch.setenv("CONVCLI_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr("convcli.engine.machine._calls", {})
     done = CliRunner().invoke(main, ["warmup"])

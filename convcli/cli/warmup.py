@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -22,16 +23,12 @@ def warmup(quiet: bool) -> None:
     Example:
       convcli warmup
     """
-    from convcli.engine import convolve, machine
-    from convcli.geometry import Geometry
-    from convcli.tone import tone_of
+    from convcli.engine import machine
 
     begin, before = perf_counter(), machine.compiled()
-    for kernel, picture, raw in _jobs():
+    for call in _calls():
         known = len(machine.loops())
-        convolve(
-            picture, kernel, Geometry(), tone=None if raw else tone_of("clip", picture.dtype), depth=kernel.depth > 1
-        )
+        call()
         if not quiet:
             for name in machine.loops()[known:]:
                 click.echo(name, err=True)
@@ -42,6 +39,27 @@ def warmup(quiet: bool) -> None:
             f"kept in {machine.folder()}",
             err=True,
         )
+
+
+def _calls() -> Iterator[Callable[[], Any]]:
+    """Calls that between them meet every loop: pictures through kernels, planes through conv2d."""
+    from convcli.engine import conv2d, convolve
+    from convcli.geometry import Geometry
+    from convcli.tone import tone_of
+
+    for kernel, picture, raw in _jobs():
+        tone = None if raw else tone_of("clip", picture.dtype)
+        yield partial(convolve, picture, kernel, Geometry(), tone=tone, depth=kernel.depth > 1)
+    for planes, weight in _planes():
+        yield partial(conv2d, planes, weight)
+
+
+def _planes() -> Iterator[tuple[Any, Any]]:
+    """Planes of either precision, and a filter."""
+    import numpy as np
+
+    for dtype in (np.float32, np.float64):
+        yield np.zeros((1, 4, 4), dtype), np.zeros((1, 1, 1, 1), dtype)
 
 
 def _jobs() -> Iterator[tuple[Any, Any, bool]]:
