@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -47,28 +48,42 @@ def combined(
     sum, mean: theirs. angle: degrees from 0 to 360 of (r_1 to the right, r_2 down), clockwise on the screen.
     """
     plain, divisor = _over_one_divisor(kernels)
-    total: Array | None = None
+    responses = (_responses(image, kernel, geometry, depth, threads) for kernel in plain)
     if how == "angle":
-        across, down = (_responses(image, kernel, geometry, depth, threads) for kernel in plain)
-        return np.asarray(np.rad2deg(np.arctan2(down, across)) % 360)
-    for kernel in plain:
-        r = _responses(image, kernel, geometry, depth, threads)
-        if how == "magnitude":
-            r *= r
-        if total is None:
-            total = r
-        elif how == "max":
-            np.maximum(total, r, out=total)
-        else:
-            total += r
+        across, down = responses
+        return np.asarray(np.rad2deg(np.arctan2(down, across, dtype=np.float64)) % 360)
+    total: Array | None = None
+    for r in responses:
+        first = total is None
+        total = np.empty(r.shape) if total is None else total
+        for rows in _bands(r):
+            _gather(total[rows], r[rows].astype(np.float64), how, first)
     assert total is not None
-    if how == "magnitude":
-        np.sqrt(total, out=total)
-    if how == "mean":
-        divisor *= len(kernels)
-    if divisor != 1:
-        total /= divisor
+    divisor *= len(kernels) if how == "mean" else 1
+    for rows in _bands(total):
+        if how == "magnitude":
+            np.sqrt(total[rows], out=total[rows])
+        if divisor != 1:
+            total[rows] /= divisor
     return total
+
+
+def _gather(total: Array, r: Array, how: str, first: bool) -> None:
+    """One more response into the total, in place."""
+    if how == "magnitude":
+        r *= r
+    if first:
+        total[...] = r
+    elif how == "max":
+        np.maximum(total, r, out=total)
+    else:
+        total += r
+
+
+def _bands(array: NDArray[Any]) -> Iterator[slice]:
+    """Rows by some hundred kilobytes, so that what is worked on stays near the processor, and memory small."""
+    rows = max(1, 65536 // max(1, array[0].size))
+    return (slice(start, start + rows) for start in range(0, array.shape[0], rows))
 
 
 def hues(angles: Array, strength: Array, dtype: Any) -> NDArray[Any]:
@@ -90,18 +105,23 @@ def to_pixels(responses: Array, range_: str, dtype: Any) -> tuple[NDArray[Any], 
     """Responses on the dtype's own scale as its pixels, and how many saturated below and above."""
     if range_ == "normalize":
         return normalize(responses.astype(np.float32), dtype), 0, 0
-    tone = tone_of(range_, dtype)
-    values = (np.abs(responses) if tone.absolute else responses) + tone.offset
-    if np.dtype(dtype).kind == "f":
-        return values.astype(dtype), 0, 0
-    np.rint(values, out=values)
-    top = full_scale(dtype)
-    below, above = int((values < 0).sum()), int((values > top).sum())
-    return values.clip(0, top).astype(dtype), below, above
+    tone, top = tone_of(range_, dtype), full_scale(dtype)
+    pixels = np.empty(responses.shape, dtype)
+    below = above = 0
+    for rows in _bands(responses):
+        values = (np.abs(responses[rows]) if tone.absolute else responses[rows]) + tone.offset
+        if pixels.dtype.kind != "f":
+            np.rint(values, out=values)
+            below, above = below + int((values < 0).sum()), above + int((values > top).sum())
+            values.clip(0, top, out=values)
+        pixels[rows] = values
+    return pixels, below, above
 
 
-def _responses(image: NDArray[Any], kernel: Kernel, geometry: Geometry, depth: bool, threads: int | None) -> Array:
-    return engine.convolve(image, kernel, geometry, depth=depth, threads=threads).pixels.astype(np.float64)
+def _responses(
+    image: NDArray[Any], kernel: Kernel, geometry: Geometry, depth: bool, threads: int | None
+) -> NDArray[np.float32]:
+    return engine.convolve(image, kernel, geometry, depth=depth, threads=threads).pixels
 
 
 def _over_one_divisor(kernels: tuple[Kernel, ...]) -> tuple[tuple[Kernel, ...], float]:
