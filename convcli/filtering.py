@@ -146,7 +146,8 @@ def free_memory() -> int | None:
         free.append(int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]) * 1024)
     with suppress(OSError, ValueError):  # "max" is no number: no limit
         group = Path("/sys/fs/cgroup")
-        free.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+        words = (group / "memory.stat").read_text().split()
+        free.append(int((group / "memory.max").read_text()) - int(words[words.index("anon") + 1]))
     return min(free, default=None)
 
 
