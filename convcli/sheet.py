@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log
+from math import isfinite, log
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,11 +100,17 @@ def picture_of(array: NDArray[Any], colormap: str, scale: Scale) -> NDArray[np.u
 
 
 def _bounds(values: Sequence[NDArray[Any]]) -> Scale:
-    finite = [array[np.isfinite(array)] for array in values]
-    filled = [array for array in finite if array.size]
-    if not filled:
-        return Scale(0.0, 0.0)
-    return Scale(min(float(a.min()) for a in filled), max(float(a.max()) for a in filled))
+    """The least and the greatest finite value; zero and zero where there is none."""
+    reached = []
+    for array in values:
+        low, high = float(array.min()), float(array.max())
+        if not isfinite(low - high):
+            finite = array[np.isfinite(array)]
+            if not finite.size:
+                continue
+            low, high = float(finite.min()), float(finite.max())
+        reached.append((low, high))
+    return Scale(min(low for low, _ in reached), max(high for _, high in reached)) if reached else Scale(0.0, 0.0)
 
 
 def _tile_size(height: int, width: int, side: int) -> tuple[int, int]:

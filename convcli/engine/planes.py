@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convcli.engine.bands import index_map
 from convcli.errors import GeometryError, RecipeError
 from convcli.geometry import Geometry, Pads, whole
-
-_NUMPY_MODES: dict[str, Any] = {"replicate": "edge", "reflect": "reflect", "symmetric": "symmetric", "circular": "wrap"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def _plan(x: NDArray[Any], weight: Any, bias: Any, geometry: Geometry, padding: 
     size, kernel = (x.shape[2], x.shape[3]), (w.shape[2], w.shape[3])
     pads = pads_of(padding, geometry, size, kernel)
     fixed = Geometry(geometry.stride, (*pads[0], *pads[1]), geometry.padding_mode, 0, geometry.dilation)
-    rows, columns = (border_map(n, pad, geometry.padding_mode) for n, pad in zip(size, pads, strict=True))
+    rows, columns = (index_map(n, *pad, geometry.padding_mode) for n, pad in zip(size, pads, strict=True))
     output = fixed.output(size, kernel)
     return Planes(
         x, w, _bias(bias, w), groups, fixed.stride, fixed.dilation, rows, columns, (pads[1][0], size[1]), output
@@ -93,14 +92,6 @@ def pads_of(padding: Any, geometry: Geometry, size: tuple[int, int], kernel: tup
     settled = Geometry.of(geometry.stride, "same" if lower else padding, dilation=geometry.dilation)
     (top, bottom), (left, right) = settled.pads(size, kernel)
     return ((bottom, top), (right, left)) if lower else ((top, bottom), (left, right))
-
-
-def border_map(size: int, pads: tuple[int, int], mode: str) -> NDArray[np.intp]:
-    """For every position along a padded axis the position inside that it shows, -1 for zero."""
-    inside = np.arange(size, dtype=np.intp)
-    if mode in _NUMPY_MODES:
-        return np.pad(inside, pads, mode=_NUMPY_MODES[mode])
-    return np.pad(inside, pads, constant_values=-1)
 
 
 def _array(what: str, value: Any, ranks: tuple[int, ...], shapes: tuple[str, ...]) -> NDArray[Any]:

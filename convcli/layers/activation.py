@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.errors import RecipeError
-from convcli.layers.base import Layer
+from convcli.layers.base import PlaneLayer
 
 Array = NDArray[Any]
 
@@ -93,7 +93,7 @@ ACTIVATIONS: dict[str, tuple[str, Callable[..., Array]]] = {
 }
 
 
-class Activation(Layer):
+class Activation(PlaneLayer):
     """One of relu, leaky-relu, sigmoid, tanh, gelu, abs.
 
     slope: of leaky-relu on the negative side, 0.01 if not given.
@@ -111,7 +111,7 @@ class Activation(Layer):
         """PyTorch's name for it."""
         return ACTIVATIONS[self.name][0]
 
-    def _apply(self, x: Array) -> Array:
+    def _plane(self, x: Array) -> Array:
         function = ACTIVATIONS[self.name][1]
         return function(x) if self.slope is None else function(x, self.slope)
 

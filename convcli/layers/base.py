@@ -59,6 +59,21 @@ class Layer:
         raise NotImplementedError
 
 
+class PlaneLayer(Layer):
+    """A layer that treats every plane by itself: one after the other, which keeps what arises on the way small."""
+
+    def _apply(self, x: NDArray[Any]) -> NDArray[Any]:
+        shape = self.output((x.shape[1], x.shape[2], x.shape[3]))
+        out = np.empty((x.shape[0], *shape), x.dtype)
+        for planes, results in zip(x, out, strict=True):
+            for plane, result in zip(planes, results, strict=True):
+                result[...] = self._plane(plane)
+        return out
+
+    def _plane(self, plane: NDArray[Any]) -> NDArray[Any]:
+        raise NotImplementedError
+
+
 def planes_of(x: Any) -> NDArray[Any]:
     """The array, if it is planes that a layer takes."""
     array = np.asarray(x)

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from convcli.errors import GeometryError
 from convcli.geometry import extent, pair
-from convcli.layers.base import Layer, Shape, Window
+from convcli.layers.base import PlaneLayer, Shape, Window
 
 Array = NDArray[Any]
 
 
-class _Pool(Layer):
+class _Pool(PlaneLayer):
     """A sliding window with PyTorch's sizes.
 
     O = floor((W + 2P - K') / S) + 1; with ceil_mode the division rounds up, but a window that would begin in the
@@ -66,20 +66,17 @@ class _Pool(Layer):
         size = -(-span // step) + 1
         return size - 1 if (size - 1) * step >= n + pad else size
 
-    def _slices(self, x: Array, axis: int, fill: float) -> tuple[list[Array], int]:
-        """Along one spatial axis, the padded planes as each place of the window sees them, and the output's length."""
-        k, s, d, p = (pair_[axis] for pair_ in (self.kernel_size, self.stride, self.dilation, self.padding))
-        count = self._size(axis, x.shape[2 + axis])
-        needed = (count - 1) * s + extent(k, d)
-        wide = [(0, 0)] * 4
-        wide[2 + axis] = (p, max(needed - p - x.shape[2 + axis], 0))
-        padded = np.pad(x, wide, constant_values=fill) if any(wide[2 + axis]) else x
-        index: list[Any] = [slice(None)] * 4
-        views = []
-        for i in range(k):
-            index[2 + axis] = slice(i * d, i * d + (count - 1) * s + 1, s)
-            views.append(padded[tuple(index)])
-        return views, count
+    def _views(self, x: Array, axis: int, fill: float) -> list[Array]:
+        """Along one axis, the padded plane as each place of the window sees it, one value for each output."""
+        k, s, d, p = (both[axis] for both in (self.kernel_size, self.stride, self.dilation, self.padding))
+        count = self._size(axis, x.shape[axis])
+        after = max((count - 1) * s + extent(k, d) - p - x.shape[axis], 0)
+        if p or after:
+            wide = [(0, 0), (0, 0)]
+            wide[axis] = (p, after)
+            x = np.pad(x, wide, constant_values=fill)
+        starts = [slice(i * d, i * d + (count - 1) * s + 1, s) for i in range(k)]
+        return [x[start] if axis == 0 else x[:, start] for start in starts]
 
     def _words(self) -> str:
         words = f"kernel_size={_short(self.kernel_size)}, stride={_short(self.stride)}, padding={_short(self.padding)}"
@@ -99,12 +96,11 @@ class MaxPool2d(_Pool):
     ) -> None:
         super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
 
-    def _apply(self, x: Array) -> Array:
-        self.output((x.shape[1], x.shape[2], x.shape[3]))
+    def _plane(self, x: Array) -> Array:
         for axis in (1, 0):
-            views, _ = self._slices(x, axis, -np.inf)
-            x = views[0].copy()
-            for view in views[1:]:
+            first, *others = self._views(x, axis, -np.inf)
+            x = first.copy()
+            for view in others:
                 np.maximum(x, view, out=x)
         return x
 
@@ -126,15 +122,12 @@ class AvgPool2d(_Pool):
         super().__init__(kernel_size, stride, padding, 1, ceil_mode)
         self.count_include_pad = bool(count_include_pad)
 
-    def _apply(self, x: Array) -> Array:
-        shape = self.output((x.shape[1], x.shape[2], x.shape[3]))
-        counts = [
-            self._counts(axis, n, count) for axis, (n, count) in enumerate(zip(x.shape[2:], shape[1:], strict=True))
-        ]
+    def _plane(self, x: Array) -> Array:
+        counts = [self._counts(axis, n, self._size(axis, n)) for axis, n in enumerate(x.shape)]
         for axis in (1, 0):
-            views, _ = self._slices(x, axis, 0)
-            x = views[0].copy()
-            for view in views[1:]:
+            first, *others = self._views(x, axis, 0)
+            x = first.copy()
+            for view in others:
                 x += view
         return np.asarray(x / np.outer(*counts).astype(x.dtype))
 
@@ -151,7 +144,7 @@ class AvgPool2d(_Pool):
         return super()._words() + ("" if self.count_include_pad else ", count_include_pad=False")
 
 
-class GlobalAvgPool2d(Layer):
+class GlobalAvgPool2d(PlaneLayer):
     """The average of each whole plane: (C, H, W) to (C, 1, 1)."""
 
     def output(self, shape: Shape) -> Shape:
@@ -162,8 +155,8 @@ class GlobalAvgPool2d(Layer):
         """The whole plane."""
         return Window(shape[1:])
 
-    def _apply(self, x: Array) -> Array:
-        return np.asarray(x.mean(axis=(2, 3), keepdims=True, dtype=np.float64), x.dtype)
+    def _plane(self, x: Array) -> Array:
+        return np.asarray(x.mean(dtype=np.float64))
 
     def __repr__(self) -> str:
         return "GlobalAvgPool2d()"
