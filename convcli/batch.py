@@ -17,7 +17,8 @@ from typing import Any
 
 from convcli.errors import AccessError, ConvcliError
 from convcli.files import shown
-from convcli.filtering import Handling, Outcome, described, filter_file
+from convcli.filtering import Outcome, described, filter_file
+from convcli.frames import Handling
 from convcli.images import Target
 from convcli.listing import Job
 from convcli.recipe import Recipe

@@ -9,60 +9,17 @@ from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from time import perf_counter
-from types import ModuleType
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from convcli import __version__
-from convcli.alpha import as_float, as_samples, sampled, usual, weighted
-from convcli.combine import default_range
-from convcli.errors import ConvcliError, ImageError, RecipeError
+from convcli.errors import ConvcliError, ImageError
 from convcli.files import check_output, standard_input, standard_output, whole
+from convcli.frames import Count, Handling, filter_frame, steps
 from convcli.geometry import Geometry
-from convcli.images import MAX_PIXELS, Frame, Reading, Target
+from convcli.images import Frame, Reading, Target
 from convcli.kernel import Kernel
-from convcli.recipe import Filtered, Recipe, luma, run
-from convcli.tone import settle
-from convcli.words import ALPHA
+from convcli.recipe import Recipe
 
 _TOLD = 0.01  # the share of saturated samples from which on the user is told
-
-
-@dataclass(frozen=True)
-class Handling:
-    """How pictures are taken in hand, beside the recipe.
-
-    alpha: "keep", "weight", "filter", "drop", or None: what suits each kernel. linear: filter in linear light.
-    frame: the only one to read. max_pixels: more are refused. reduce_depth: 8 bits a channel will do.
-    """
-
-    alpha: str | None = None
-    linear: bool = False
-    frame: int | None = None
-    max_pixels: int = MAX_PIXELS
-    reduce_depth: bool = False
-
-    def __post_init__(self) -> None:
-        if self.alpha not in (None, *ALPHA):
-            raise RecipeError(f"alpha must be one of {', '.join(ALPHA)}, not {self.alpha!r}")
-
-
-@dataclass
-class _Count:
-    """Samples that saturated, over all frames and kernels."""
-
-    samples: int = 0
-    below: int = 0
-    above: int = 0
-    range: str = "clip"
-
-    def add(self, done: Filtered) -> None:
-        self.samples += done.samples
-        self.below += done.below
-        self.above += done.above
-        self.range = done.range
 
 
 @dataclass(frozen=True)
@@ -108,10 +65,10 @@ def filter_file(
         reduce_depth=handling.reduce_depth,
     ) as reading:
         size = _checked(reading, recipe, target)
-        count = _Count()
-        notes = _write(
-            output, _filtered(reading, recipe, target, handling, count, threads), reading, recipe, target, force
-        )
+        count = Count()
+        made = described(recipe) + handling.described
+        frames = _filtered(reading, recipe, target, handling, count, threads)
+        notes = _write(output, frames, reading, made, target, force)
         if reading.reduced:
             notes.append("the depth was reduced to 8 bits a channel")
         if told := saturation(count.range, count.samples, count.below, count.above):
@@ -159,7 +116,7 @@ def cores() -> int:
 
 
 def _filtered(
-    reading: Reading, recipe: Recipe, target: Target, handling: Handling, count: _Count, threads: int | None
+    reading: Reading, recipe: Recipe, target: Target, handling: Handling, count: Count, threads: int | None
 ) -> Iterator[Frame]:
     """Every frame through the recipe. A frame is let go before its result is written."""
     if target.raw:
@@ -176,114 +133,11 @@ def _filtered(
         yield frame
 
 
-def steps(recipe: Recipe) -> list[Recipe]:
-    """The chain as recipes of one kernel each; "raw" is the last one's range only. Combined kernels are one step."""
-    if recipe.combine:
-        return [recipe]
-    chain = [replace(recipe, kernels=(kernel,)) for kernel in recipe.kernels]
-    if recipe.range == "raw":
-        chain[:-1] = [replace(step, range=None) for step in chain[:-1]]
-    return chain
-
-
-def filter_frame(frame: Frame, recipe: Recipe, handling: Handling, count: _Count, threads: int | None = None) -> Frame:
-    """One kernel on one frame, or several that are combined."""
-    kernel, geometry = recipe.kernels[0], recipe.geometry
-    way = handling.alpha or ("keep" if recipe.combine else usual(kernel))
-    if recipe.combine and way not in ("keep", "drop"):
-        raise RecipeError(f"combined responses leave alpha as it is or drop it: alpha=keep or drop, not {way!r}")
-    if recipe.combine == "angle" and handling.linear:
-        raise RecipeError("combine=angle makes hues, which have no linear light; leave out --linear")
-    if recipe.channels == "gray" and frame.colors == 4:
-        raise RecipeError("channels=gray is for RGB pictures, not for CMYK")
-    if frame.alpha is None or way == "drop":
-        alpha = None
-    elif way == "keep" or recipe.range == "raw":
-        alpha = sampled(frame.alpha, geometry, kernel.size)
-    elif way == "filter":
-        alpha = run(frame.alpha, _on_alpha(recipe), threads=threads).pixels
-    else:
-        return _weighted(frame, recipe, handling, count, threads)
-    if handling.linear and frame.pixels.dtype.kind != "f":
-        return replace(frame, pixels=_linear(frame, recipe, count, threads), alpha=alpha)
-    done = run(frame.pixels, recipe, threads=threads)
-    count.add(done)
-    return replace(frame, pixels=done.pixels, alpha=alpha)
-
-
-def _on_alpha(recipe: Recipe) -> Recipe:
-    """The recipe for alpha as a channel of its own; a kernel of depth 3 by its mean grid."""
-    kernel = recipe.kernels[0]
-    if kernel.depth > 1:
-        kernel = replace(kernel, weights=kernel.weights.mean(axis=0))
-    return replace(recipe, kernels=(kernel,), channels="each")
-
-
-def _linear(frame: Frame, recipe: Recipe, count: _Count, threads: int | None) -> NDArray[Any]:
-    """The frame's colours filtered in linear light."""
-    if frame.colors == 4:
-        raise RecipeError("linear light is for gray and RGB pictures; CMYK is ink")
-    image = _light().to_linear(luma(frame.pixels) if recipe.channels == "gray" else frame.pixels)
-    raw = replace(recipe, range="raw", geometry=_lit(recipe.geometry))
-    responses = run(image, raw, threads=threads).pixels
-    return _settled(responses, recipe, frame.pixels.dtype, count, linear=True)
-
-
-def _weighted(frame: Frame, recipe: Recipe, handling: Handling, count: _Count, threads: int | None) -> Frame:
-    """The frame with colours weighted by alpha, in linear light if asked for."""
-    assert frame.alpha is not None
-    kernel, geometry, pixels = recipe.kernels[0], recipe.geometry, frame.pixels
-    if recipe.channels == "gray":
-        pixels = luma(pixels)
-    linear = handling.linear and pixels.dtype.kind != "f"
-    color = _light().to_linear(pixels) if linear else as_float(pixels)
-    depth = recipe.channels == "sum" or kernel.depth > 1
-    if kernel.depth > 1 and frame.colors != kernel.depth:
-        run(pixels, recipe)  # says what does not match
-    lit = _lit(geometry) if linear else geometry
-    responses, alpha = weighted(color, as_float(frame.alpha), kernel, lit, depth, threads)
-    return replace(
-        frame,
-        pixels=_settled(responses, recipe, frame.pixels.dtype, count, linear),
-        alpha=as_samples(alpha, frame.alpha.dtype),
-    )
-
-
-def _settled(responses: NDArray[np.float32], recipe: Recipe, dtype: Any, count: _Count, linear: bool) -> NDArray[Any]:
-    """Responses with white at 1.0 as pixels of dtype."""
-    range_ = recipe.range or recipe.kernels[0].range or "clip"
-    if recipe.combine:
-        range_ = recipe.range or default_range(recipe.combine, recipe.kernels)
-    if range_ == "raw":
-        count.add(Filtered(responses, range_))
-        return responses
-    if not linear:
-        pixels, below, above = settle(responses, range_, dtype)
-    else:
-        toned, _, _ = settle(responses, range_, np.float32)
-        below, above = int((toned < 0).sum()), int((toned > 1).sum())
-        pixels = _light().from_linear(toned, dtype)
-    count.add(Filtered(pixels, range_, pixels.size, below, above))
-    return pixels
-
-
-def _light() -> ModuleType:
-    """The module of linear light, which most runs do without."""
-    from convcli import light
-
-    return light
-
-
-def _lit(geometry: Geometry) -> Geometry:
-    """The geometry with its padding value, which is a pixel's, in linear light."""
-    return replace(geometry, padding_value=255 * float(_light().decode(geometry.padding_value / 255)))
-
-
 def _write(
-    output: str | Path, frames: Iterator[Frame], reading: Reading, recipe: Recipe, target: Target, force: bool
+    output: str | Path, frames: Iterator[Frame], reading: Reading, made: str, target: Target, force: bool
 ) -> list[str]:
     first = next(frames)  # metadata is complete once a frame has been decoded; and no file is begun for nothing
-    told = (reading.origin, reading.metadata, f"convcli {__version__}: {described(recipe)}")
+    told = (reading.origin, reading.metadata, f"convcli {__version__}: {made}")
     coming = _chained(first, frames)
     del first
     if str(output) != "-":
@@ -314,7 +168,12 @@ def described(recipe: Recipe) -> str:
 
 
 def _kernel_words(kernel: Kernel) -> str:
-    return f"{kernel.name or 'kernel'} {kernel.size[1]}x{kernel.size[0]}"
+    """Name, size, and the weights themselves where they are few."""
+    words = [f"{kernel.name or 'kernel'} {kernel.size[1]}x{kernel.size[0]}"]
+    if kernel.depth == 1 and kernel.weights.size <= 25:
+        words.append(f"[{'; '.join(' '.join(f'{w:.6g}' for w in row) for row in kernel.weights)}]")
+    words += [f"/ {kernel.divisor:.6g}"] * (kernel.divisor != 1) + [f"+ {kernel.bias:.6g}"] * (kernel.bias != 0)
+    return " ".join(words)
 
 
 def saturation(range_: str, samples: int, below: int, above: int) -> str | None:

@@ -40,6 +40,12 @@ def test_black_and_white_mix_brighter(tmp_path):
     assert linear > plain + 40
 
 
+def test_responses_are_on_the_scale_of_the_pixels(tmp_path):
+    Image.fromarray(np.full((9, 9), 255, np.uint8)).save(tmp_path / "in.png")
+    survey.convcli("apply", "-k", "1", "--bias", 3, "--linear", tmp_path / "in.png", tmp_path / "out.npy")
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), 258, rtol=1e-5)
+
+
 def test_a_constant_border_is_the_colour_that_was_named(tmp_path):
     flat = np.full((9, 9), 90, np.uint8)
     out = blur(tmp_path, Image.fromarray(flat), "--linear", "--padding-value", 90)

@@ -119,6 +119,14 @@ def test_a_note_tells_how_it_was_made(tmp_path, suffix):
         assert part in note
 
 
+def test_the_note_holds_what_is_needed_to_do_it_again(tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / "in.png")
+    words = ["-k", "1 2 3 / 4", "--bias", 9, "--flip", "--linear", "--alpha", "drop", "--range", "abs"]
+    apply(*words, tmp_path / "in.png", tmp_path / "out.png")
+    note = opened(tmp_path / "out.png").info["Software"]
+    assert note.endswith(": kernel 3x1 [3 2 1] / 4 + 9, range abs, alpha drop, linear light")
+
+
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp", "avif"])
 def test_strip_leaves_nothing(tmp_path, suffix):
     SAVE["jpg"](tmp_path / "in.jpg", exif=exif(), icc_profile=SRGB, dpi=(300, 300))

@@ -175,7 +175,7 @@ def handling_from(
     alpha: str | None, linear: bool, frame: int | None, reduce_depth: bool, max_pixels: int | None, **others: Any
 ) -> Any:
     """The Handling that the picture options ask for."""
-    from convcli.filtering import Handling
+    from convcli.frames import Handling
     from convcli.images import MAX_PIXELS
 
     return Handling(alpha, linear, frame, max_pixels or MAX_PIXELS, reduce_depth)
