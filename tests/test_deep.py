@@ -175,7 +175,29 @@ class TestTiff:
         )
         apply("-k", "identity", tmp_path / "in.tif", tmp_path / "out.tif")
         with self.tifffile.TiffFile(tmp_path / "out.tif") as tiff:
-            assert tiff.pages[0].iccprofile == icc and tiff.pages[0].resolution == (300, 300)
+            page = tiff.pages[0]
+            assert page.iccprofile == icc and page.resolution == (300, 300)
+            assert page.tags[305].value.startswith("convcli 0") and "identity" in page.tags[305].value
+        apply("-k", "identity", "-f", "--strip", tmp_path / "in.tif", tmp_path / "out.tif")
+        assert b"convcli" not in (tmp_path / "out.tif").read_bytes()
+
+    def test_xmp_stays(self, tmp_path):
+        xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
+        self.tifffile.imwrite(tmp_path / "in.tif", RGB, photometric="rgb", extratags=[(700, "B", len(xmp), xmp, True)])
+        apply("-k", "identity", tmp_path / "in.tif", tmp_path / "out.tif")
+        with self.tifffile.TiffFile(tmp_path / "out.tif") as tiff:
+            assert bytes(tiff.pages[0].tags[700].value) == xmp
+
+    @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+    @pytest.mark.parametrize("kind", ["ink", "gray and alpha", "RGB and alpha"])
+    def test_other_channels(self, tmp_path, kind, dtype):
+        bands = {"ink": 4, "gray and alpha": 2, "RGB and alpha": 4}[kind]
+        pixels = RNG.integers(0, 65536, (21, 33, bands)).astype(dtype)
+        how = {"photometric": "separated"} if kind == "ink" else {"extrasamples": ["unassalpha"]}
+        how.setdefault("photometric", "rgb" if bands == 4 else "minisblack")
+        self.tifffile.imwrite(tmp_path / "in.tif", pixels, planarconfig="contig", **how)
+        apply("-k", "identity", "--alpha", "keep", tmp_path / "in.tif", tmp_path / "out.tif")
+        np.testing.assert_array_equal(self.tifffile.imread(tmp_path / "out.tif"), pixels)
 
     @pytest.mark.parametrize("shape", [(9, 9, 7), (9, 9, 2, 3)])
     def test_what_is_no_picture_is_refused(self, tmp_path, shape):

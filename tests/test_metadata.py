@@ -181,9 +181,10 @@ class TestProfile:
         assert "icc_profile" not in opened(tmp_path / "out.png").info
 
     def test_dropped_where_there_is_no_place(self, tmp_path):
-        SAVE["png"](tmp_path / "in.png", icc_profile=SRGB)
+        SAVE["png"](tmp_path / "in.png", icc_profile=SRGB, exif=exif())
         result = apply("-k", "box", tmp_path / "in.png", tmp_path / "out.bmp")
         assert "ICC profile was dropped: BMP has no place for it" in result.stderr
+        assert "EXIF block was dropped: BMP has no place for it" in result.stderr
 
     def test_nothing_is_said_where_it_was_to_be_stripped(self, tmp_path):
         SAVE["png"](tmp_path / "in.png", icc_profile=SRGB)

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from convcli.errors import ImageError
-from convcli.images.picture import Frame
+from convcli.images.picture import Frame, Metadata
 
 Array = NDArray[Any]
 INSTALL = "pip install 'convcli[deep]'"
-_BITS_PER_SAMPLE, _ORIENTATION = 258, 274
+_BITS_PER_SAMPLE, _ORIENTATION, _XMP = 258, 274, 700
 
 
 def bits_of(image: ImageFile.ImageFile, head: bytes) -> int:
@@ -157,9 +157,16 @@ def _page(page: Any, name: str) -> Frame:
     return Frame(pixels, np.ascontiguousarray(samples[..., -1]) if extra else None)
 
 
-def write_tiff(stream: BinaryIO, frames: list[Frame], compression: str | None, options: dict[str, Any]) -> None:
-    """16-bit or float pages through tifffile."""
+def write_tiff(
+    stream: BinaryIO, frames: list[Frame], compression: str | None, metadata: Metadata, note: str | None
+) -> None:
+    """16-bit or float pages through tifffile, with profile, resolution, XMP, comment and note; EXIF has no place."""
     tifffile = _tifffile("TIFF with more than 8 bits a channel")
+    said: dict[str, Any] = {"iccprofile": metadata.icc, "software": note or False, "description": metadata.comment}
+    if metadata.dpi:
+        said |= {"resolution": metadata.dpi, "resolutionunit": "INCH"}
+    if metadata.xmp:
+        said["extratags"] = [(_XMP, "B", len(metadata.xmp), metadata.xmp, True)]
     with tifffile.TiffWriter(stream) as tiff:
         for frame in frames:
             samples = frame.pixels if frame.alpha is None else np.dstack([frame.pixels, frame.alpha])
@@ -170,7 +177,7 @@ def write_tiff(stream: BinaryIO, frames: list[Frame], compression: str | None, o
                 compression=compression,
                 planarconfig="contig" if samples.ndim == 3 else None,
                 metadata=None,
-                **options,
+                **said,
             )
 
 

@@ -148,9 +148,19 @@ def _png_text(key: str, value: str) -> tuple[bytes, bytes]:
         return b"iTXt", name + b"\0\0\0\0\0" + value.encode()
 
 
-def has_icc(format_: str) -> bool:
-    """Whether the format has a place for an ICC profile."""
-    return format_ in ("PNG", "JPEG", "TIFF", "WEBP", "AVIF")
+_TELLING = ("PNG", "JPEG", "TIFF", "WEBP", "AVIF")  # formats with a place for profile and EXIF
+
+
+def homeless(metadata: Metadata, format_: str, deep: bool) -> list[str]:
+    """What of the metadata the format has no place for, in sentences. deep: more than 8 bits a channel."""
+    notes = []
+    if metadata.icc and format_ not in _TELLING:
+        notes.append(f"the ICC profile was dropped: {format_} has no place for it")
+    if metadata.exif and format_ not in _TELLING:
+        notes.append(f"the EXIF block was dropped: {format_} has no place for it")
+    if metadata.exif and format_ == "TIFF" and deep:
+        notes.append("the EXIF block was dropped: TIFF of more than 8 bits a channel is written without it")
+    return notes
 
 
 def pillow_options(format_: str, metadata: Metadata, note: str | None) -> tuple[dict[str, Any], list[str]]:
@@ -158,7 +168,7 @@ def pillow_options(format_: str, metadata: Metadata, note: str | None) -> tuple[
     options: dict[str, Any] = {}
     notes: list[str] = []
     comment = metadata.comment or (metadata.text.get("Comment") or "").encode() or None
-    if metadata.icc and has_icc(format_):
+    if metadata.icc and format_ in _TELLING:
         options["icc_profile"] = metadata.icc
     if metadata.dpi and format_ in ("JPEG", "TIFF", "BMP", "DIB", "PCX", "PDF"):
         options["dpi"] = metadata.dpi
