@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli import combine, engine
+from convcli.engine.window import Window
 from convcli.errors import RecipeError
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
@@ -74,8 +75,10 @@ class Filtered:
     above: int = 0
 
 
-def run(image: NDArray[Any], recipe: Recipe, *, threads: int | None = None) -> Filtered:
+def run(image: NDArray[Any], recipe: Recipe, *, threads: int | None = None, window: Window | None = None) -> Filtered:
     """The recipe applied to an array (H, W) or (H, W, C) of uint8, uint16 or float32.
+
+    window: only these rows of what one kernel makes of a picture of which the array holds the rows needed.
 
     Raises RecipeError where the picture's channels do not match, GeometryError where a kernel does not fit.
     """
@@ -92,7 +95,7 @@ def run(image: NDArray[Any], recipe: Recipe, *, threads: int | None = None) -> F
             image = luma(image)
         _check_depth(image, kernel, depth)
         tone = None if range_ in ("raw", "normalize") else tone_of(range_, image.dtype)
-        done = engine.convolve(image, kernel, recipe.geometry, depth=depth, tone=tone, threads=threads)
+        done = engine.convolve(image, kernel, recipe.geometry, depth=depth, tone=tone, threads=threads, window=window)
         samples, below, above = samples + done.pixels.size, below + done.below, above + done.above
         image = normalize(done.pixels, image.dtype) if range_ == "normalize" else done.pixels
     return Filtered(image, range_, samples, below, above)

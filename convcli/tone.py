@@ -65,9 +65,12 @@ def settle(responses: NDArray[np.float32], range_: str, dtype: Any) -> tuple[NDA
     return scaled.clip(0, top).astype(dtype), below, above
 
 
-def normalize(responses: NDArray[np.float32], dtype: Any) -> NDArray[Any]:
-    """The least response to 0 and the greatest to full scale, over the whole array; all to 0 where they are equal."""
-    low, high = float(responses.min()), float(responses.max())
+def normalize(responses: NDArray[np.float32], dtype: Any, limits: tuple[float, float] | None = None) -> NDArray[Any]:
+    """The least response to 0 and the greatest to full scale, over the whole array; all to 0 where they are equal.
+
+    limits: the least and the greatest, where the array is a part of the whole.
+    """
+    low, high = limits or (float(responses.min()), float(responses.max()))
     if high == low:
         return np.zeros(responses.shape, dtype)
     scale = full_scale(dtype) / (high - low)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
@@ -11,6 +14,7 @@ from convcli.cli.options import (
     force_opt,
     format_opt,
     handling_from,
+    memory_opt,
     parted,
     picture_options,
     recipe_from,
@@ -28,9 +32,12 @@ from convcli.cli.options import (
 @click.option(
     "-n", "--dry-run", is_flag=True, help="Tell what would be done, as `convcli plan` does, and write nothing."
 )
+@memory_opt
 @click.argument("source", metavar="INPUT")
 @click.argument("output", metavar="OUTPUT")
-def apply(source: str, output: str, format_: str | None, force: bool, dry_run: bool, **words: Any) -> None:
+def apply(
+    source: str, output: str, format_: str | None, force: bool, dry_run: bool, memory: int | None, **words: Any
+) -> None:
     """Filter the picture INPUT with a kernel and write the result to OUTPUT.
 
     The kernel slides over the picture; its weights multiply the pixels under it and the products are summed. OUTPUT's
@@ -55,10 +62,31 @@ def apply(source: str, output: str, format_: str | None, force: bool, dry_run: b
         handling = handling_from(**picture_words)
         tell(source, recipe, max_pixels=handling.max_pixels, frame=handling.frame, reduce_depth=handling.reduce_depth)
         return
-    done = filter_file(source, output, recipe, target, handling_from(**picture_words), force=force)
+    handling = handling_from(**picture_words)
+    from convcli.large import filter_large, streams
+
+    if streams(source, output, memory, picture_words["max_pixels"]):
+        with _bar() as advance:
+            done = filter_large(source, output, recipe, target, handling, memory=memory, force=force, tell=advance)
+    else:
+        done = filter_file(source, output, recipe, target, handling, force=force)
     click.echo(_line(source, output, recipe.kernels, done), err=True)
     for note in done.notes:
         click.echo(f"Note: {note}.", err=True)
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Callable[[int, int], None]]:
+    """A progress bar of rows, on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda rows, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Filtering", total=None)
+        yield lambda rows, total: bar.update(task, completed=rows, total=total)
 
 
 def _line(source: str, output: str, kernels: Any, done: Any) -> str:

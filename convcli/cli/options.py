@@ -39,6 +39,24 @@ class Numbers(click.ParamType[Any]):
         return numbers
 
 
+class Bytes(click.ParamType[int]):
+    """An amount of memory: a number of bytes, or with K, M, G or T behind it (powers of 1024)."""
+
+    name = "bytes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Bytes; fails in Click's way."""
+        text = str(value).strip().upper().removesuffix("B").removesuffix("I")
+        power = "KMGT".find(text[-1:]) + 1 if text else 0
+        try:
+            amount = float(text[:-1] if power else text) * 1024**power
+        except ValueError:
+            amount = 0
+        if not 1 << 20 <= amount < 1 << 60:
+            self.fail(f"{value!r} is not an amount of memory of at least 1M, as in 500M or 2G", param, ctx)
+        return int(amount)
+
+
 class Mode(click.Choice[str]):
     """A padding mode, under our name or another tool's."""
 
@@ -96,6 +114,10 @@ combine_opt = click.option(
     "--combine", type=click.Choice(COMBINE),
     help="Several kernels on the same picture, not one after the other: magnitude (root of the squares), max, sum, "
     "mean; angle shows the direction of two gradients as a hue.",
+)  # fmt: skip
+memory_opt = click.option(
+    "--memory", type=Bytes(), metavar="SIZE",
+    help="A TIFF that needs more (500M, 2G) is filtered in bands, to a tiled BigTIFF. [default: a quarter of the free]",
 )  # fmt: skip
 force_opt = click.option("-f", "--force", is_flag=True, help="Overwrite an output that exists.")
 format_opt = click.option(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from convcli.engine.bands import Field, run
 from convcli.engine.plan import Job, choose
+from convcli.engine.window import Window
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
 from convcli.tone import Tone
@@ -36,6 +37,7 @@ def convolve(
     tone: Tone | None = None,
     count: bool = False,
     threads: int | None = None,
+    window: Window | None = None,
 ) -> Convolved:
     """Slide the kernel over the picture.
 
@@ -43,16 +45,21 @@ def convolve(
     depth: sum over the channels, one map (H, W) comes out; else every channel by itself.
     tone: how responses become pixels of the picture's dtype; None gives the float32 responses themselves.
     threads: how many; None is what the machine or CONVCLI_THREADS offers. The result does not depend on it.
+    window: only these rows of the map, bit for bit; image holds the rows of the picture that the window names.
     """
-    size = (*image.shape[:2], image.shape[2] if image.ndim == 3 else 1)
+    height = window.height if window else image.shape[0]
+    size = (height, image.shape[1], image.shape[2] if image.ndim == 3 else 1)
     job = Job.of(kernel, geometry, image.dtype, size, depth, tone)
     output = geometry.output(size[:2], kernel.size)
     field = Field.of(size, job, geometry.pads(size[:2], kernel.size), output, depth)
+    if window:
+        field, output = window.cut(field, job, size[:2]), (window.last - window.first, output[1])
     source = np.ascontiguousarray(image)
     shape = output if depth or image.ndim == 2 else (*output, size[2])
     target = np.empty(shape, np.float32 if tone is None else image.dtype)
     plan = choose(job)
-    if plan.route in ("block", "fft") and image.dtype.kind == "f" and not np.isfinite(source).all():
+    finite = window.finite if window else image.dtype.kind != "f" or None
+    if plan.route in ("block", "fft") and not (np.isfinite(source).all() if finite is None else finite):
         plan = choose(replace(job, finite=False))
     below, above = run(plan, job, field, source.reshape(-1), target.reshape(-1), threads)
     return Convolved(target, below, above)
