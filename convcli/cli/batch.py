@@ -23,7 +23,7 @@ from convcli.cli.options import (
 from convcli.cli.telling import Halt, Tally, progress
 
 if TYPE_CHECKING:
-    from convcli.batch import Before, Work
+    from convcli.batch import Before, Result, Work
     from convcli.listing import Listing
     from convcli.report import Report
 
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="Tell of failures only.")
 @click.option("-v", "--verbose", is_flag=True, help="A line for each file.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as JSON on standard output.")
+@click.option("--gallery", metavar="FILE.html", help="Write a page over the results, before and after.")
 @force_opt
 @click.argument("source", metavar="INPUT_DIR")
 @click.argument("output", metavar="OUTPUT_DIR")
@@ -80,6 +81,7 @@ def batch(
     quiet: bool,
     verbose: bool,
     as_json: bool,
+    gallery: str | None,
     force: bool,
     **words: Any,
 ) -> None:
@@ -105,6 +107,8 @@ def batch(
         Target.of(output, format_, **writing)
     listing = Listing(source, output, recursive, patterns, format_)
     planned = listing.check()
+    if gallery:
+        _check_gallery(gallery, listing, force or resume)
     if dry_run:
         _list(listing, planned)
         return
@@ -116,22 +120,56 @@ def batch(
     )
     before = _before(work, listing, report, resume, if_exists or ("overwrite" if overwrite else "fail"))
     tally = Tally(planned)
+    results: list[Result] = []
     with Halt() as halt:
         try:
             with _reporting(report, resume) as lines, progress(tally, quiet, verbose) as tell, _pool(workers) as pool:
-                _run(listing, work, before, pool, 2 * workers, lines, tell, tally, halt, on_error == "stop")
+                heard = _both(results.append, tell) if gallery else tell
+                _run(listing, work, before, pool, 2 * workers, lines, heard, tally, halt, on_error == "stop")
         finally:
             tally.finish()
             if not quiet:
                 tally.show()
             if as_json:
                 tally.show_json(halt.asked)
+    if gallery:
+        _write_gallery(gallery, results, recipe, force or resume, quiet)
     if halt.asked:
         if not quiet:
             click.echo("Interrupted; the same command with --resume goes on.", err=True)
         click.get_current_context().exit(130)
     if tally.counts["failed"]:
         click.get_current_context().exit(1)
+
+
+def _both(first: Any, second: Any) -> Any:
+    def told(result: Result) -> None:
+        first(result)
+        second(result)
+
+    return told
+
+
+def _check_gallery(page: str, listing: Listing, force: bool) -> None:
+    from convcli.errors import RecipeError
+    from convcli.explain.gallery import check_gallery
+    from convcli.files import check_output
+
+    check_gallery(page)
+    if listing.in_place:
+        raise RecipeError("--gallery shows before and after; in the same folder the pictures before are gone")
+    check_output(page, force)
+
+
+def _write_gallery(page: str, results: list[Result], recipe: Any, force: bool, quiet: bool) -> None:
+    from convcli.explain.gallery import write_gallery
+    from convcli.files import shown
+    from convcli.filtering import described
+
+    results.sort(key=lambda result: str(result.job.source))
+    write_gallery(page, results, described(recipe), force=force)
+    if not quiet:
+        click.echo(f"{shown(page)}: {len(results)} pictures; open it in a browser", err=True)
 
 
 def _check(force: bool, if_exists: str | None, quiet: bool, verbose: bool) -> None:

@@ -147,7 +147,7 @@ def layer(ctx: click.Context, /, input_: str | None, output: str | None, **optio
     \b
     Examples:
       convcli layer --out-channels 16 --kernel-size 3 --padding 1 samples/scene.png maps.png
-      convcli layer -k sobel-x -k sobel-y -k laplacian --then relu --then max-pool:2 samples/scene.png maps.png
+      convcli layer -k sobel-x -k sobel-y -k laplacian --then relu --then max-pool:2 samples/scene.png edges.png
       convcli layer --weights resnet18.safetensors:conv1.weight --stride 2 --padding 3 --preprocess imagenet \\
         --then batch-norm:bn1 --then relu --then max-pool:3,stride=2,padding=1 photo.jpg stem.png
       convcli layer --weights resnet18.safetensors

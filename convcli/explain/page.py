@@ -107,18 +107,17 @@ def _data_url(image: NDArray[np.uint8]) -> str:
 
 
 def _filled(title: str, data: dict[str, Any]) -> str:
-    folder = files("convcli.explain") / "web"
     parts = {
         "title": html.escape(title),
-        "css": _read(folder / "page.css"),
-        "arithmetic": _read(folder / "arithmetic.js"),
-        "script": _read(folder / "page.js"),
+        "css": web_file("page.css"),
+        "arithmetic": web_file("arithmetic.js"),
+        "script": web_file("page.js"),
         "data": json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"),
     }
-    text = _read(folder / "page.html")
-    head, *rest = text.split("{{")
+    head, *rest = web_file("page.html").split("{{")
     return head + "".join(parts[name] + after for name, after in (piece.split("}}", 1) for piece in rest))
 
 
-def _read(file: Any) -> str:
-    return str(file.read_text(encoding="utf-8"))
+def web_file(name: str) -> str:
+    """A part of a page that ships with the package."""
+    return (files("convcli.explain") / "web" / name).read_text(encoding="utf-8")

@@ -1,0 +1,149 @@
+"""A page over the results of a batch: thumbnails before and after, what failed and why.
+
+The thumbnails lie in a folder beside the page and are loaded when they come into sight, so that a page of thousands
+opens at once. Nothing is fetched from a network.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.batch import Result
+from convcli.errors import ConvcliError, RecipeError
+from convcli.explain.page import as_bytes, web_file
+from convcli.files import whole
+from convcli.images import Reading
+
+_SIDE = 480  # the longer side of a thumbnail
+_BEHIND = 128  # the gray behind what is transparent
+
+
+def check_gallery(page: str | Path) -> None:
+    """Raise where a page can't have that name."""
+    suffix = Path(page).suffix
+    if suffix.lower() not in (".html", ".htm"):
+        raise RecipeError(f"a gallery is a page of HTML: its name ends in .html, not in {suffix or 'nothing'}")
+
+
+def write_gallery(page: str | Path, results: Sequence[Result], how: str, *, force: bool = False) -> None:
+    """Write the page and its thumbnails; `how` is the recipe in words.
+
+    Raises ConvcliError where they can't be written. A picture without a thumbnail is listed without one.
+    """
+    page = Path(page)
+    folder = page.with_name(f"{page.stem}-thumbnails")
+    folder.mkdir(exist_ok=True)
+    cards = []
+    for number, result in enumerate(results, 1):
+        if result.status != "failed":
+            cards.append(_card(page, folder, number, result))
+    failed = [result for result in results if result.status == "failed"]
+    text = _page(how, cards, failed, len(results))
+    with whole(page, force) as stream:
+        stream.write(text.encode())
+
+
+def _card(page: Path, folder: Path, number: int, result: Result) -> str:
+    job = result.job
+    before = _thumbnail(job.source, folder / f"{number:05}-before.jpg")
+    after = _thumbnail(job.output, folder / f"{number:05}-after.jpg")
+    name, link = Path(job.output).name, _link(page, job.output)
+    images = "".join(
+        f'<img class="{kind}" loading="lazy" decoding="async" alt="{kind}: {html.escape(name)}" '
+        f'src="{_link(page, made)}">'
+        for kind, made in (("before", before), ("after", after))
+        if made
+    )
+    facts = "finished earlier"
+    if result.outcome:
+        (height, width), (rows, columns) = result.outcome.size, result.outcome.output_size
+        facts = f"{width}x{height} to {columns}x{rows}, {result.outcome.seconds:.2f} s"
+    alone = "" if before and after else " alone"
+    return (
+        f'<li class="card{alone}" data-name="{html.escape(str(job.source))}"><div class="pair">{images}</div>'
+        f'<input type="range" min="0" max="100" value="50" aria-label="Before and after: {html.escape(name)}">'
+        f'<a class="name" href="{link}">{html.escape(name)}</a><span class="facts">{facts}</span></li>'
+    )
+
+
+def _thumbnail(picture: str | Path, made: Path) -> Path | None:
+    """A small JPEG of the first frame; None where the file is no picture (responses in .npy, say)."""
+    from PIL import Image
+
+    try:
+        with Reading(picture) as reading:
+            frame = next(reading.frames())
+    except ConvcliError:
+        return None
+    pixels = as_bytes(frame.pixels)
+    if frame.alpha is not None:
+        pixels = _over_gray(pixels, as_bytes(frame.alpha))
+    image = Image.fromarray(np.ascontiguousarray(pixels), "CMYK" if frame.colors == 4 else None)
+    image = image if image.mode in ("L", "RGB") else image.convert("RGB")
+    grown = max(1, _SIDE // (2 * max(image.size)))
+    if grown > 1:
+        image = image.resize((image.width * grown, image.height * grown), Image.Resampling.NEAREST)
+    image.thumbnail((_SIDE, _SIDE))
+    image.save(made, "JPEG", quality=84)
+    return made
+
+
+def _over_gray(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    veil = (alpha if pixels.ndim == 2 else alpha[:, :, None]).astype(np.float32) / 255
+    mixed: NDArray[np.uint8] = np.rint(pixels * veil + _BEHIND * (1 - veil)).astype(np.uint8)
+    return mixed
+
+
+def _link(page: Path, target: str | Path) -> str:
+    return quote(Path(os.path.relpath(target, page.parent)).as_posix())
+
+
+def _page(how: str, cards: Sequence[str], failed: Sequence[Any], total: int) -> str:
+    rows = "".join(
+        f'<tr><td>{html.escape(str(result.job.source))}</td><td class="reason">{html.escape(result.reason)}</td></tr>'
+        for result in failed
+    )
+    failures = (
+        f'<h2 id="failed">{len(failed)} failed</h2><table><thead><tr><th scope="col">Picture</th>'
+        f'<th scope="col">Reason</th></tr></thead><tbody>{rows}</tbody></table>'
+        if failed
+        else ""
+    )
+    title = f"{len(cards)} of {total} pictures"
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="convcli">
+<title>convcli: {title}</title>
+<style>
+{web_file("gallery.css")}</style>
+</head>
+<body>
+<header><h1>{title}</h1><p class="how">{html.escape(how)}</p></header>
+<main>
+{failures}
+<h2>Before and after</h2>
+<div class="tools">
+<label>Find <input type="search" id="find"></label>
+<label>All at once <input type="range" id="all" min="0" max="100" value="50"></label>
+<span id="shown" role="status">{len(cards)} of {len(cards)} shown</span>
+</div>
+<ul class="cards">
+{chr(10).join(cards)}
+</ul>
+</main>
+<script>
+{web_file("gallery.js")}</script>
+</body>
+</html>
+"""
