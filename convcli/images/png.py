@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from struct import pack
 from typing import Any, BinaryIO
@@ -99,11 +98,21 @@ def deflated(pixels: NDArray[Any], alpha: NDArray[Any] | None, compression: str,
 
     yield b"\x78\x01"
     check = 1
-    with ThreadPoolExecutor(threads) as pool:
-        for data, adler, length in pool.map(band, spans) if threads > 1 else map(band, spans):
-            check = adler32_combine(check, adler, length)
-            yield data
+    for data, adler, length in _mapped(band, spans, threads):
+        check = adler32_combine(check, adler, length)
+        yield data
     yield pack(">I", check)
+
+
+def _mapped(do: Callable[[Any], Any], items: Sequence[Any], threads: int) -> Iterator[Any]:
+    """The results in order; on threads where there is more than one item."""
+    if min(threads, len(items)) < 2:
+        yield from map(do, items)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(do, items)
 
 
 def _band(
