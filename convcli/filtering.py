@@ -87,7 +87,8 @@ def _checked(reading: Reading, recipe: Recipe, target: Target) -> tuple[int, int
         raise type(error)(f"{reading.name}: {error}") from None
     target.check(reading.name, reading.origin)
     growth = max(1.0, size[0] * size[1] / (reading.size[0] * reading.size[1]))
-    need, free = int(reading.bytes * (1 + growth) / 1.5), free_memory()
+    others = reading.origin.frames - 1  # whose results wait until all are written
+    need, free = int(reading.bytes * ((1 + growth) / 1.5 + others * growth / 2)), free_memory()
     if free is not None and need > free:
         raise ImageError(
             f"{reading.name} needs about {need / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free; "

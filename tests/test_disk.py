@@ -153,6 +153,14 @@ class TestSize:
         result = survey.convcli("apply", "-k", "identity", "--padding", "400000", photo, tmp_path / "out.png")
         assert result.exit_code == 1 and "memory" in result.stderr and names(tmp_path) == ["photo.png"]
 
+    def test_frames_are_counted(self, tmp_path, monkeypatch):
+        frames = [Image.new("RGB", (100, 100), (i, 0, 0)) for i in range(50)]
+        frames[0].save(tmp_path / "in.webp", save_all=True, append_images=frames[1:], lossless=True)
+        monkeypatch.setattr("convcli.filtering.free_memory", lambda: 500_000)
+        words = ["apply", "-k", "identity", tmp_path / "in.webp", tmp_path / "out.webp"]
+        assert "needs about" in survey.convcli(*words).stderr
+        assert survey.convcli(*words, "--frame", "3").exit_code == 0
+
     def test_no_memory_at_all(self, photo, tmp_path, monkeypatch):
         def exhausted(*args, **options):
             raise MemoryError
