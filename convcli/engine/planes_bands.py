@@ -24,14 +24,13 @@ _TALL = 4  # filters whose weights lie side by side
 class Layout:
     """How the padded rows of a band lie in working memory: columns of one remainder modulo the stride side by side.
 
-    pitch: numbers in a row. colmap: the column of x that each of them shows, -1 for zero; in [lo, hi) they are all of
-    x's columns in order.
+    pitch: numbers in a row. colmap: the column of x that each of them shows, -1 for zero.
+    runs: for each remainder the places [from, to) where x's own columns stand, `stride` apart, and the first of them.
     """
 
     pitch: int
     colmap: NDArray[np.intp]
-    lo: int
-    hi: int
+    runs: NDArray[np.uintp]
 
     @classmethod
     def of(cls, job: Planes, lanes: int) -> Layout:
@@ -39,13 +38,14 @@ class Layout:
         stride, width = job.stride[1], job.columns.size
         apart = max(-(-width // stride), (job.weight.shape[3] - 1) * job.dilation[1] // stride + lanes)
         colmap = np.full(stride * apart, -1, np.intp)
-        for phase in range(stride):
-            part = job.columns[phase::stride]
-            colmap[phase * apart : phase * apart + part.size] = part
-        if stride > 1:
-            return cls(stride * apart, colmap, 0, 0)
+        runs = []
         before, size = job.inside
-        return cls(apart, colmap, before, before + size)
+        for phase in range(stride):
+            part, start = job.columns[phase::stride], phase * apart
+            colmap[start : start + part.size] = part
+            low, high = (max(-(-(edge - phase) // stride), 0) for edge in (before, before + size))
+            runs += [start + low, start + high, low * stride + phase - before]
+        return cls(stride * apart, colmap, np.array(runs, np.uintp))
 
     def offsets(self, job: Planes, count: int) -> NDArray[np.uintp]:
         """Where each tap looks from a pixel's own place, channel by channel, row by row; a plane has `count` rows."""
@@ -84,11 +84,11 @@ def _work(job: Planes, out: NDArray[Any], lanes: int, workers: int) -> list[tupl
     count = (band - 1) * job.stride[0] + reach
     arrays = (
         np.ascontiguousarray(job.x).reshape(-1), _packed(job), job.bias, layout.offsets(job, count),
-        job.rows, layout.colmap, out.reshape(-1),
+        job.rows, layout.colmap, layout.runs, out.reshape(-1),
     )  # fmt: skip
     sizes = (
         *job.x.shape, maps, job.groups, depth * kh * kw, *job.output, job.stride[0], reach,
-        layout.pitch, layout.lo, layout.hi, count, band,
+        layout.pitch, count, band,
     )  # fmt: skip
     return [
         (*arrays, np.empty(depth * count * layout.pitch, out.dtype), np.empty(_TALL * lanes, out.dtype),

@@ -79,8 +79,22 @@ def planes(lanes: int, wide: int) -> Callable[..., Any]:
             x += span
 
     @jit
-    def fill(source, x, place, depth, height, width, rowmap, first, count, needed, colmap, pitch, lo, hi):
-        """Padded rows of some planes: `colmap` everywhere but in [lo, hi), where x's row stands as it is."""
+    def strided(source, to, x, begin, n, stride):
+        """n numbers of x, `stride` apart; the strides that layers have are written out, so that they vectorise."""
+        if stride == uintp(1):
+            for q in range(n):
+                source[to + q] = x[begin + q]
+        elif stride == uintp(2):
+            for q in range(n):
+                source[to + q] = x[begin + uintp(2) * q]
+        else:
+            for q in range(n):
+                source[to + q] = x[begin + stride * q]
+
+    @jit
+    def fill(source, x, place, depth, height, width, rowmap, first, count, needed, colmap, runs, pitch):
+        """Padded rows of some planes: `runs` of x's columns (from, to, first column), and `colmap` around them."""
+        stride = uintp(runs.size) // uintp(3)
         for c in range(depth):
             for r in range(needed):
                 to = (c * count + r) * pitch
@@ -90,19 +104,21 @@ def planes(lanes: int, wide: int) -> Callable[..., Any]:
                         source[to + q] = 0
                     continue
                 origin = place + (c * height + uintp(seen)) * width
-                for q in range(lo):
-                    source[to + q] = x[origin + uintp(colmap[q])] if colmap[q] >= 0 else 0
-                inside = to + lo
-                for q in range(hi - lo):
-                    source[inside + q] = x[origin + q]
-                for q in range(hi, pitch):
+                done = uintp(0)
+                for phase in range(stride):
+                    at = uintp(3) * phase
+                    for q in range(done, runs[at]):
+                        source[to + q] = x[origin + uintp(colmap[q])] if colmap[q] >= 0 else 0
+                    done = runs[at + uintp(1)]
+                    strided(source, to + runs[at], x, origin + runs[at + uintp(2)], done - runs[at], stride)
+                for q in range(done, pitch):
                     source[to + q] = x[origin + uintp(colmap[q])] if colmap[q] >= 0 else 0
 
     @entry
     def loop(
-        x, weights, start, offsets, rowmap, colmap, out, source, spare,
+        x, weights, start, offsets, rowmap, colmap, runs, out, source, spare,
         images, channels, height, width, maps, groups, taps, rows, columns, step, reach,
-        pitch, lo, hi, count, band, first, every,
+        pitch, count, band, first, every,
     ):  # fmt: skip
         """Bands `first`, `first + every`, ... of all bands of `band` rows of all groups of all images."""
         depth, per = uintp(channels // groups), uintp(maps // groups)
@@ -115,7 +131,7 @@ def planes(lanes: int, wide: int) -> Callable[..., Any]:
             needed = uintp((y1 - y0 - 1) * step + reach)
             fill(
                 source, x, part * depth * uintp(height * width), depth, uintp(height), uintp(width),
-                rowmap, uintp(y0 * step), uintp(count), needed, colmap, uintp(pitch), uintp(lo), uintp(hi),
+                rowmap, uintp(y0 * step), uintp(count), needed, colmap, runs, uintp(pitch),
             )  # fmt: skip
             for y in range(y0, y1):
                 base = uintp((y - y0) * step * pitch)
