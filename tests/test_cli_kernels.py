@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import shlex
 import subprocess
 import sys
@@ -56,6 +57,14 @@ def test_show_draws_the_weights_and_tells_the_facts():
 def test_show_tells_a_familys_parameters_and_spares_the_terminal_a_huge_grid():
     assert "parameters sigma=1.0, size=(from the others) unless given" in run("show", "gaussian").stdout
     assert "63 rows of 63 weights are too many to draw" in run("show", "box:size=63").stdout
+
+
+@pytest.mark.parametrize("spec", ["sobel-x", "box:size=15", "gaussian:sigma=5", "random:size=21", "depth-luma"])
+def test_show_tells_the_engines_route(spec):
+    lines = [line for line in run("show", spec).stdout.splitlines() if line.startswith("route")]
+    assert len(lines) == 1
+    assert lines[0].endswith(" on 8-bit photographs")
+    assert re.match(r"route      \w+ \(.+\) on", lines[0])
 
 
 def test_show_draws_each_grid_of_a_deep_kernel(tmp_path):

@@ -279,6 +279,18 @@ def _shade(share: float) -> str:
     return f"white on rgb({rgb[0]},{rgb[1]},{rgb[2]})"
 
 
+def _route(kernel: Kernel) -> str:
+    """How the engine would go about it on a colour photograph of 8 bits, and why."""
+    from convcli.engine.plan import Job, choose
+    from convcli.geometry import Geometry
+    from convcli.tone import tone_of
+
+    range_ = kernel.range or "clip"
+    tone = None if range_ == "normalize" else tone_of(range_, "uint8")
+    plan = choose(Job.of(kernel, Geometry(), "uint8", (3000, 4000, 3), kernel.depth > 1, tone))
+    return f"{plan.route} ({plan.why}) on 8-bit photographs"
+
+
 def _facts(kernel: Kernel, facts: Anatomy) -> list[tuple[str, str]]:
     height, width = kernel.size
     depth = f", depth {kernel.depth}" if kernel.depth > 1 else ""
@@ -297,6 +309,7 @@ def _facts(kernel: Kernel, facts: Anatomy) -> list[tuple[str, str]]:
         ("--flip", f"changes {flips[facts.flip]}"),
         ("response", f"{facts.low:.6g} to {facts.high:.6g} on pixels of 0..255"),
         ("range", kernel.range or "clip"),
+        ("route", _route(kernel)),
         ("tags", ", ".join(kernel.tags)),
         ("origin", kernel.origin),
     ]
