@@ -22,6 +22,7 @@ _COMMANDS = {
     "size": "Show the size of the feature map, with the formula.",
     "explain": "Show how a pixel of the feature map comes about.",
     "plan": "Tell what a recipe would do, without doing it.",
+    "show": "Draw pictures in the terminal.",
     "warmup": "Compile the engine for this machine now.",
 }
 

@@ -33,11 +33,13 @@ from convcli.cli.options import (
     "-n", "--dry-run", is_flag=True, help="Tell what would be done, as `convcli plan` does, and write nothing."
 )
 @memory_opt
+@click.option("--show", is_flag=True, help="Draw the picture before and after in the terminal.")
 @click.argument("source", metavar="INPUT")
 @click.argument("output", metavar="OUTPUT")
 def apply(
-    source: str, output: str, format_: str | None, force: bool, dry_run: bool, memory: int | None, **words: Any
-) -> None:
+    source: str, output: str, format_: str | None, force: bool, dry_run: bool, memory: int | None, show: bool,
+    **words: Any,
+) -> None:  # fmt: skip
     """Filter the picture INPUT with a kernel and write the result to OUTPUT.
 
     The kernel slides over the picture; its weights multiply the pixels under it and the products are summed. OUTPUT's
@@ -53,6 +55,8 @@ def apply(
     from convcli.images import Target
 
     target = Target.of(output, format_, threads=cores(), **writing_from(**picture_words))
+    if show and (source == "-" or output == "-" or target.raw):
+        raise click.UsageError("--show draws two picture files; standard input and output and .npy are none")
     if dry_run:
         from convcli.cli.plan import tell
         from convcli.files import check_output
@@ -73,6 +77,10 @@ def apply(
     click.echo(_line(source, output, recipe.kernels, done), err=True)
     for note in done.notes:
         click.echo(f"Note: {note}.", err=True)
+    if show:
+        from convcli.cli.show import draw
+
+        draw([source, output])
 
 
 @contextlib.contextmanager

@@ -13,17 +13,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
-from numpy.typing import NDArray
-
 from convcli.batch import Result
 from convcli.errors import ConvcliError, RecipeError
-from convcli.explain.page import as_bytes, web_file
+from convcli.explain.page import web_file
+from convcli.explain.preview import picture_of
 from convcli.files import whole
-from convcli.images import Reading
 
 _SIDE = 480  # the longer side of a thumbnail
-_BEHIND = 128  # the gray behind what is transparent
 
 
 def check_gallery(page: str | Path) -> None:
@@ -79,27 +75,15 @@ def _thumbnail(picture: str | Path, made: Path) -> Path | None:
     from PIL import Image
 
     try:
-        with Reading(picture) as reading:
-            frame = next(reading.frames())
+        image = Image.fromarray(picture_of(picture))
     except ConvcliError:
         return None
-    pixels = as_bytes(frame.pixels)
-    if frame.alpha is not None:
-        pixels = _over_gray(pixels, as_bytes(frame.alpha))
-    image = Image.fromarray(np.ascontiguousarray(pixels), "CMYK" if frame.colors == 4 else None)
-    image = image if image.mode in ("L", "RGB") else image.convert("RGB")
     grown = max(1, _SIDE // (2 * max(image.size)))
     if grown > 1:
         image = image.resize((image.width * grown, image.height * grown), Image.Resampling.NEAREST)
     image.thumbnail((_SIDE, _SIDE))
     image.save(made, "JPEG", quality=84)
     return made
-
-
-def _over_gray(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    veil = (alpha if pixels.ndim == 2 else alpha[:, :, None]).astype(np.float32) / 255
-    mixed: NDArray[np.uint8] = np.rint(pixels * veil + _BEHIND * (1 - veil)).astype(np.uint8)
-    return mixed
 
 
 def _link(page: Path, target: str | Path) -> str:

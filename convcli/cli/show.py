@@ -1,0 +1,34 @@
+"""`convcli show`: a picture in the terminal."""
+
+from __future__ import annotations
+
+import click
+
+_STYLES = ("auto", "graphics", "blocks", "text")
+
+
+@click.command()
+@click.option(
+    "--style", type=click.Choice(_STYLES), default="auto", show_default=True,
+    help="graphics: kitty's or sixel, with the extra `show`; blocks: half-block characters in colour; text: plain "
+    "characters; auto: the best the terminal has.",
+)  # fmt: skip
+@click.argument("pictures", metavar="IMAGE...", nargs=-1, required=True)
+def show(pictures: tuple[str, ...], style: str) -> None:
+    """Draw pictures in the terminal, side by side.
+
+    \b
+    Example:
+      convcli show samples/scene.png samples/chart.png
+    """
+    draw(list(pictures), style)
+
+
+def draw(pictures: list[str], style: str = "auto") -> None:
+    """Draw picture files side by side on standard output."""
+    from convcli.cli.terminal import console
+    from convcli.explain.preview import picture_of, show
+    from convcli.files import shown, standard_input
+
+    drawn = [(shown(name), picture_of(standard_input() if name == "-" else name)) for name in pictures]
+    show(console(), drawn, style)
