@@ -693,8 +693,9 @@ def fft(finish: str) -> Loop:
                             _take4(wi, f * taps + t),
                             np.uintp(m),
                         )
-                    re[f * width : f * width + m] = yr[:m]
-                    im[f * width : f * width + m] = yi[:m]
+                    zr, zi = re[f * width : f * width + m], im[f * width : f * width + m]
+                    for i in range(np.uintp(m)):  # as in `box`: not by slices
+                        zr[i], zi[i] = yr[i], yi[i]
                 for x in range(0, m, STRIP):
                     _transform(re, im, width, size, cosines, sines, True, x, min(x + STRIP, m))
                 for k in range(2 * half):
