@@ -285,3 +285,14 @@ def test_there_are_sixty_kernels_and_a_group_fits_on_a_screen():
         groups.setdefault(kernel.tags[0], []).append(kernel)
     assert sum(map(len, groups.values())) >= 60
     assert max(map(len, groups.values())) <= 24
+
+
+def test_a_terminal_without_unicode_gets_question_marks(tmp_path):
+    (tmp_path / "u.yaml").write_text('description: "Kanté ☃"\nweights: [[1]]', encoding="utf-8")
+    code = "import sys; from convcli.cli import main; main(['kernels', 'show', sys.argv[1]])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "u.yaml")], capture_output=True, text=True, timeout=60,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Kant? ?" in done.stdout

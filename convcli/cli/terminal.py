@@ -12,7 +12,12 @@ _PLAIN_WIDTH = 120
 
 def console() -> Console:
     """A Rich console on standard output. Rich honours NO_COLOR and leaves colours out of a pipe or file."""
+    import io
+    import sys
+
     from rich.console import Console
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a name that the terminal cannot show is no reason to fail
     screen = Console(highlight=False, soft_wrap=False)
     return screen if screen.is_terminal else Console(highlight=False, width=_PLAIN_WIDTH)
