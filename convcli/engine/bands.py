@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.engine import machine
-from convcli.engine.plan import Job, Plan, fft_size
+from convcli.engine.plan import Job, Plan, block_shape, fft_size
 from convcli.errors import RecipeError
 from convcli.geometry import Pads
 
@@ -194,8 +194,7 @@ def _sweep(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[
         terms = len(plan.across)
         columns = np.arange(plan.across.shape[1])
         _, dx = _offsets(columns, columns, job, field)
-        ho = np.tile(_grouped(dx, plan.across[0])[0], terms)
-        hw = np.concatenate([_grouped(dx, part)[1] for part in plan.across]).astype(lane)
+        ho, hw = _across(plan.across, dx, lane)
         index = np.tile(np.arange(plan.down.shape[1]), terms)
         weights, term = plan.down.ravel(), np.repeat(np.arange(terms), plan.down.shape[1])
         place, reach = np.zeros_like(index), int(dx.max())
@@ -235,27 +234,43 @@ def _sweep(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[
 
 
 def _block(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
-    grid = _grid(plan, job)[0]
+    if plan.across is not None and plan.down is not None:
+        terms, grid = len(plan.across), plan.down.T
+        taps = np.arange(plan.across.shape[1])
+        _, dx = _offsets(taps, taps, job, field)
+        ho, hw = _across(plan.across, dx, plan.lane)
+        halo = int(dx.max())
+    else:
+        terms, grid = 0, _grid(plan, job)[0]
+        ho, hw = np.zeros(0, np.uintp), np.zeros(0, np.float32)
+        halo = (grid.shape[1] - 1) * job.geometry.dilation[1] * field.samples
     kh, kw = grid.shape
-    passes = -(-kh // 8)
-    rows = -(-kh // passes)
-    down = rows * passes
-    w = np.zeros((kw, down), np.float32)
-    w[:, :kh] = grid.T
-    apart = job.geometry.dilation[1] * field.channels
+    rows, columns, down = block_shape(kh, kw)
+    w = np.zeros((down, kw), np.float32)
+    w[:kh] = grid
+    passes = w.reshape(down // rows, rows, kw // columns, columns).transpose(2, 0, 3, 1)
     slots = down + 3
-    tile, halo = _tile(field, slots * 4, (kw - 1) * apart)
-    width = _aligned(tile + halo)
+    tile, _ = _tile(field, slots * 4 * max(terms, 1), halo)
+    part = _aligned(tile) if terms else _aligned(tile + halo)
+    apart = part if terms else job.geometry.dilation[1] * field.samples
+    width = part * max(terms, 1)
 
     def args(y0: int, y1: int) -> tuple[Any, ...]:
         return (
-            dst, src, field.rowmap, field.colmap, field.left, field.pitch, np.float32(job.value), w.ravel(), down,
-            apart, _init(plan), field.n, field.kept, tile, halo, *_finish(plan, job), field.step, field.channels,
-            y0, y1, np.empty(slots * width, np.float32), width, np.full(slots, -1, np.intp),
-            np.empty(4 * tile, np.float32), np.empty(11, np.uintp), np.zeros(2, np.int64),
+            dst, src, field.rowmap, field.colmap, field.left, field.pitch, np.float32(job.value), terms, ho, hw,
+            passes.ravel(), down, apart, _init(plan), field.n, field.kept, tile, halo, *_finish(plan, job), field.step,
+            field.channels, y0, y1, np.empty(slots * width, np.float32), width, np.full(slots, -1, np.intp),
+            np.empty(tile + halo if terms else 0, np.float32), np.empty(4 * tile, np.float32), np.empty(11, np.uintp),
+            np.zeros(2, np.int64),
         )  # fmt: skip
 
-    return f"block:{rows}:{_finisher(dst)}", args
+    return f"block:{rows}:{columns}:{_finisher(dst)}", args
+
+
+def _across(factors: Array, dx: NDArray[np.intp], lane: Any) -> tuple[Array, Array]:
+    """Offsets and weights of the rows (R, KW) that filter across, each filled up to whole groups."""
+    ho = np.tile(_grouped(dx, factors[0])[0], len(factors))
+    return ho, np.concatenate([_grouped(dx, part)[1] for part in factors]).astype(lane)
 
 
 def _fft(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:

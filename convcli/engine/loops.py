@@ -153,6 +153,21 @@ def _accumulate(acc, src, base, offsets, weights, first, last):
 
 
 @jit
+def _enter(q, src, row, start, m, halo, colmap, inside, pitch, value, terms, ho, hw, line):
+    """A picture row (-1: the constant) enters a slot of a ring: as it is, or filtered across for each term."""
+    entering = q[: m + halo] if terms == 0 else line[: m + halo]
+    if row < 0:
+        entering[:] = value
+    else:
+        _load(entering, src, row * pitch, start, colmap, inside, pitch, value)
+    if terms > 0:
+        q[:] = 0
+        across, part = hw.size // terms, q.size // terms
+        for k in range(terms):
+            _accumulate(q[k * part : k * part + m], line, np.uintp(0), ho, hw, k * across, (k + 1) * across)
+
+
+@jit
 def _pick(row, n, step, channels):
     """Keep every step-th pixel of a row, in place."""
     if step > 1:
@@ -174,24 +189,25 @@ def _levels(out, acc, n, scale, divisor, shift, magnitude, top, counts):
 
     `magnitude` is 1, or -1 for |...|. Where divisor is not 0 it divides in the place of `scale`: for the divisors whose
     reciprocal would spoil a tie. Adding and taking away 1.5 * 2^23 (2^52 in double) rounds half to even, since the sum
-    has no bits left for a fraction.
+    has no bits left for a fraction; -0.5 rounds to 0, top + 0.5 to top + 1, so only the latter saturates.
     """
     real = type(scale)
     magic = real(12582912.0) if acc.itemsize < 8 else real(6755399441055744.0)
-    least, most, zero = real(-1), real(top + 1), real(0)
+    zero, least, most = real(0), real(-0.5), real(top + real(0.5))
     below, above = np.int32(0), np.int32(0)
-    factor = scale
     if divisor != 0:
-        factor = real(1)
         for x in range(n):
-            acc[x] = acc[x] / divisor
+            acc[x] = acc[x] / divisor + shift
+        scale, shift = real(1), zero
+    if magnitude < 0:
+        for x in range(n):
+            acc[x] = abs(acc[x] * scale + shift)
+        scale, shift = real(1), zero
     for x in range(n):
-        v = acc[x] * factor + shift
-        v = max(v, v * magnitude)
-        v = (min(max(v, least), most) + magic) - magic
-        below = np.int32(below + np.int32(v < zero))
-        above = np.int32(above + np.int32(v > top))
-        out[x] = np.int32(min(max(v, zero), top))
+        v = acc[x] * scale + shift
+        below = np.int32(below + np.int32(v < least))
+        above = np.int32(above + np.int32(v >= most))
+        out[x] = np.int32((min(max(v, zero), top) + magic) - magic)
     counts[0] += below
     counts[1] += above
 
@@ -421,20 +437,8 @@ def sweep(finish: str) -> Loop:
                     if held[slot] == r:
                         continue
                     held[slot] = r
-                    s = rowmap[r]
                     q = ring[slot * width : (slot + 1) * width]
-                    entering = q[: m + halo] if terms == 0 else line[: m + halo]
-                    if s < 0:
-                        entering[:] = value
-                    else:
-                        _load(entering, src, s * pitch, x0, colmap, inside, pitch, value)
-                    if terms > 0:
-                        q[:] = 0
-                        across, part = hw.size // terms, width // terms
-                        for k in range(terms):
-                            _accumulate(
-                                q[k * part : k * part + m], line, np.uintp(0), ho, hw, k * across, (k + 1) * across
-                            )
+                    _enter(q, src, rowmap[r], x0, m, halo, colmap, inside, pitch, value, terms, ho, hw, line)
                 for t in range(vw.size):
                     i = vi[t]
                     slot = (y * stride + rows[i]) % period if period > 0 else i
@@ -450,57 +454,55 @@ def sweep(finish: str) -> Loop:
     return sweep
 
 
-def block(rows: int, finish: str) -> Loop:
+def block(rows: int, columns: int, finish: str) -> Loop:
     """The loop for dense kernels in float lanes at a vertical stride and dilation of 1.
 
-    BLOCK output rows are computed together, `rows` kernel rows of one kernel column in a pass, so that each sample
-    loaded serves up to BLOCK sums.
+    BLOCK output rows are computed together, `rows` kernel rows of `columns` kernel columns in a pass, so that each
+    sample loaded serves up to BLOCK sums. A kernel that is a sum of separable ones enters filtered across, as in
+    `sweep`; its terms are then the columns.
     """
     finished = _FINISH[finish]
-    take, take_rows = _TAKE[rows], _TAKE[rows + BLOCK - 1]
+    take, take_rows = _TAKE[rows * columns], _TAKE[rows + BLOCK - 1]
 
     @jit
-    def add(a, b, c, d, src, o, w, n):
-        """a[x] += sum over i of w[i] * src[o[i] + x]; b, c, d likewise one, two and three rows below"""
+    def add(a, b, c, d, src, o, w, apart, n):
+        """a[x] += sum over j, i of w[j*rows + i] * src[o[i] + j*apart + x]; b, c, d likewise one to three rows below"""
         for x in range(n):
             p, q, r, s = a[x], b[x], c[x], d[x]
-            for i in range(len(w)):
-                p += w[i] * src[o[i] + x]
-                q += w[i] * src[o[i + 1] + x]
-                r += w[i] * src[o[i + 2] + x]
-                s += w[i] * src[o[i + 3] + x]
+            for j in range(columns):
+                z = x + apart * np.uintp(j)
+                for i in range(rows):
+                    p += w[j * rows + i] * src[o[i] + z]
+                    q += w[j * rows + i] * src[o[i + 1] + z]
+                    r += w[j * rows + i] * src[o[i + 2] + z]
+                    s += w[j * rows + i] * src[o[i + 3] + z]
             a[x], b[x], c[x], d[x] = p, q, r, s
 
     @entry
     def block(
-        dst, src, rowmap, colmap, inside, pitch, value, w, down, apart, init, n, kept, tile, halo, scale, divisor,
-        shift, magnitude, top, step, channels, y0, y1, ring, width, held, acc, at, counts,
+        dst, src, rowmap, colmap, inside, pitch, value, terms, ho, hw, w, down, apart, init, n, kept, tile, halo, scale,
+        divisor, shift, magnitude, top, step, channels, y0, y1, ring, width, held, line, acc, at, counts,
     ):  # fmt: skip
         """dst[y, p] = finish(init + sum over j, i of w[j*down + i] * ring[y + i, p + j*apart])"""
-        columns = w.size // down
         for x0 in range(0, n, tile):
             m = min(tile, n - x0)
             held[:] = -1
             for y in range(y0, y1, BLOCK):
                 for i in range(down + BLOCK - 1):
                     slot = (y + i) % held.size
-                    if held[slot] == y + i:
-                        continue
-                    held[slot] = y + i
-                    s = rowmap[y + i] if y + i < rowmap.size else -1
-                    q = ring[slot * width : slot * width + m + halo]
-                    if s < 0:
-                        q[:] = value
-                    else:
-                        _load(q, src, s * pitch, x0, colmap, inside, pitch, value)
+                    if held[slot] != y + i:
+                        held[slot] = y + i
+                        r = rowmap[y + i] if y + i < rowmap.size else -1
+                        q = ring[slot * width : (slot + 1) * width]
+                        _enter(q, src, r, x0, m, halo, colmap, inside, pitch, value, terms, ho, hw, line)
                 acc[:] = init
                 a, b = acc[:m], acc[tile : tile + m]
                 c, d = acc[2 * tile : 2 * tile + m], acc[3 * tile : 3 * tile + m]
-                for j in range(columns):
-                    for i in range(0, down, rows):
-                        for k in range(rows + BLOCK - 1):
-                            at[k] = np.uintp((y + i + k) % held.size * width + j * apart)
-                        add(a, b, c, d, ring, take_rows(at, 0), take(w, j * down + i), np.uintp(m))
+                for first in range(0, w.size, rows * columns):
+                    j, i = first // (down * columns) * columns, first // columns % down
+                    for k in range(rows + BLOCK - 1):
+                        at[k] = np.uintp((y + i + k) % held.size * width + j * apart)
+                    add(a, b, c, d, ring, take_rows(at, 0), take(w, first), np.uintp(apart), np.uintp(m))
                 for k in range(min(BLOCK, y1 - y)):
                     done = acc[k * tile : k * tile + m]
                     _pick(done, m, step, channels)

@@ -198,7 +198,7 @@ def _plan_float(job: Job, integers: Integers | None) -> Plan:
     costs = {"sweep": (_SWEEP + _SWEEP_TAP * max(8, count)) / step}
     if lane == np.float32 and weights.ndim == 2 and apart == 1 and flat.size > 1:
         if step == 1 and job.finite:
-            costs["block"] = _BLOCK + _BLOCK_TAP * kw * -(-kh // -(-kh // 8)) * -(-kh // 8)
+            costs["block"] = _BLOCK + _BLOCK_TAP * kw * block_shape(kh, kw)[2]
         if not exact and job.finite:
             costs["fft"] = _fft_cost(kh, kw)
     factors = None
@@ -216,6 +216,14 @@ def _plan_float(job: Job, integers: Integers | None) -> Plan:
         )
     why = {"block": "dense", "fft": "large, without structure", "sweep": f"{count} taps"}[best]
     return Plan(best, why, lane, integers)
+
+
+def block_shape(kh: int, kw: int) -> tuple[int, int, int]:
+    """Rows and columns of the kernel in a pass of `block`, and its rows filled up to whole passes."""
+    passes = -(-kh // 8)
+    rows = -(-kh // passes)
+    columns = next(c for c in (3, 2, 1) if kw % c == 0 and rows * c <= 10)
+    return rows, columns, rows * passes
 
 
 def fft_size(rows: int) -> int:
