@@ -207,13 +207,14 @@ def _plan_float(job: Job, integers: Integers | None) -> Plan:
         if factors is None and not exact:
             factors = _float_terms(weights, 1e-13 if small else 1e-7)
         if factors is not None:
-            costs["terms"] = _SWEEP + _SWEEP_TAP * len(factors[0]) * (kw + kh / step)
+            rank = len(factors[0])
+            costs["sweep terms"] = _SWEEP + _SWEEP_TAP * rank * (kw + kh / step)
+            if "block" in costs:
+                costs["block terms"] = _BLOCK + rank * (_SWEEP_TAP * kw + _BLOCK_TAP * block_shape(kh, rank)[2])
     best = min(costs, key=lambda name: costs[name])
-    if best == "terms" and factors is not None:
-        rank = len(factors[0])
-        return Plan(
-            "sweep", "separable" if rank == 1 else f"a sum of {rank} separable kernels", lane, integers, *factors
-        )
+    if best.endswith("terms") and factors is not None:
+        why = "separable" if len(factors[0]) == 1 else f"a sum of {len(factors[0])} separable kernels"
+        return Plan(best.split()[0], why, lane, integers, *factors)
     why = {"block": "dense", "fft": "large, without structure", "sweep": f"{count} taps"}[best]
     return Plan(best, why, lane, integers)
 
