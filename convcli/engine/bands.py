@@ -246,9 +246,9 @@ def _block(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[
         halo = (grid.shape[1] - 1) * job.geometry.dilation[1] * field.samples
     kh, kw = grid.shape
     rows, columns, down = block_shape(kh, kw)
-    w = np.zeros((down, kw), np.float32)
-    w[:kh] = grid
-    passes = w.reshape(down // rows, rows, kw // columns, columns).transpose(2, 0, 3, 1)
+    w = np.zeros((down, -(-kw // columns) * columns), np.float32)
+    w[:kh, :kw] = grid
+    passes = w.reshape(down // rows, rows, -1, columns).transpose(2, 0, 3, 1)
     slots = down + 3
     tile, _ = _tile(field, slots * 4 * max(terms, 1), halo)
     part = _aligned(tile) if terms else _aligned(tile + halo)
@@ -258,7 +258,7 @@ def _block(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[
     def args(y0: int, y1: int) -> tuple[Any, ...]:
         return (
             dst, src, field.rowmap, field.colmap, field.left, field.pitch, np.float32(job.value), terms, ho, hw,
-            passes.ravel(), down, apart, _init(plan), field.n, field.kept, tile, halo, *_finish(plan, job), field.step,
+            passes.ravel(), down, kw, apart, _init(plan), field.n, field.kept, tile, halo, *_finish(plan, job), field.step,
             field.channels, y0, y1, np.empty(slots * width, np.float32), width, np.full(slots, -1, np.intp),
             np.empty(tile + halo if terms else 0, np.float32), np.empty(4 * tile, np.float32), np.empty(11, np.uintp),
             np.zeros(2, np.int64),

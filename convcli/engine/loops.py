@@ -480,8 +480,8 @@ def block(rows: int, columns: int, finish: str) -> Loop:
 
     @entry
     def block(
-        dst, src, rowmap, colmap, inside, pitch, value, terms, ho, hw, w, down, apart, init, n, kept, tile, halo, scale,
-        divisor, shift, magnitude, top, step, channels, y0, y1, ring, width, held, line, acc, at, counts,
+        dst, src, rowmap, colmap, inside, pitch, value, terms, ho, hw, w, down, across, apart, init, n, kept, tile, halo,
+        scale, divisor, shift, magnitude, top, step, channels, y0, y1, ring, width, held, line, acc, at, counts,
     ):  # fmt: skip
         """dst[y, p] = finish(init + sum over j, i of w[j*down + i] * ring[y + i, p + j*apart])"""
         for x0 in range(0, n, tile):
@@ -502,7 +502,8 @@ def block(rows: int, columns: int, finish: str) -> Loop:
                     j, i = first // (down * columns) * columns, first // columns % down
                     for k in range(rows + BLOCK - 1):
                         at[k] = np.uintp((y + i + k) % held.size * width + j * apart)
-                    add(a, b, c, d, ring, take_rows(at, 0), take(w, first), np.uintp(apart), np.uintp(m))
+                    gap = np.uintp(apart if j + columns <= across else 0)  # a column too many has weights of zero
+                    add(a, b, c, d, ring, take_rows(at, 0), take(w, first), gap, np.uintp(m))
                 for k in range(min(BLOCK, y1 - y)):
                     done = acc[k * tile : k * tile + m]
                     _pick(done, m, step, channels)
