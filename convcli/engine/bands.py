@@ -258,8 +258,8 @@ def _block(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[
     def args(y0: int, y1: int) -> tuple[Any, ...]:
         return (
             dst, src, field.rowmap, field.colmap, field.left, field.pitch, np.float32(job.value), terms, ho, hw,
-            passes.ravel(), down, kw, apart, _init(plan), field.n, field.kept, tile, halo, *_finish(plan, job), field.step,
-            field.channels, y0, y1, np.empty(slots * width, np.float32), width, np.full(slots, -1, np.intp),
+            passes.ravel(), down, kw, apart, _init(plan), field.n, field.kept, tile, halo, *_finish(plan, job),
+            field.step, field.channels, y0, y1, np.empty(slots * width, np.float32), width, np.full(slots, -1, np.intp),
             np.empty(tile + halo if terms else 0, np.float32), np.empty(4 * tile, np.float32), np.empty(11, np.uintp),
             np.zeros(2, np.int64),
         )  # fmt: skip

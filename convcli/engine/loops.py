@@ -480,8 +480,8 @@ def block(rows: int, columns: int, finish: str) -> Loop:
 
     @entry
     def block(
-        dst, src, rowmap, colmap, inside, pitch, value, terms, ho, hw, w, down, across, apart, init, n, kept, tile, halo,
-        scale, divisor, shift, magnitude, top, step, channels, y0, y1, ring, width, held, line, acc, at, counts,
+        dst, src, rowmap, colmap, inside, pitch, value, terms, ho, hw, w, down, across, apart, init, n, kept, tile,
+        halo, scale, divisor, shift, magnitude, top, step, channels, y0, y1, ring, width, held, line, acc, at, counts,
     ):  # fmt: skip
         """dst[y, p] = finish(init + sum over j, i of w[j*down + i] * ring[y + i, p + j*apart])"""
         for x0 in range(0, n, tile):
