@@ -19,7 +19,8 @@ from convcli import __version__
 from convcli.engine.window import Window, row_unit
 from convcli.errors import ConvcliError, ImageError, RecipeError
 from convcli.files import check_output, whole
-from convcli.filtering import Handling, Outcome, described, free_memory, saturation, steps
+from convcli.filtering import Outcome, described, free_memory, saturation
+from convcli.frames import Handling, steps
 from convcli.images import Target
 from convcli.recipe import Filtered, Recipe, run
 from convcli.tiled import TILE, Page, Writing, open_tiff, size_of
