@@ -163,7 +163,7 @@ def test_the_report_shows_patch_kernel_and_products():
     assert lines[0] == "Pixel 0,0 of the 640x480 map looks at columns -1..1 and rows -1..1 of the 640x480 picture."
     assert lines[1] == "sobel-x 3x3, padding same (zeros), range abs."
     assert "luma" in lines and any("patch" in line and "kernel" in line and "products" in line for line in lines)
-    assert "  (n) is padding" in lines
+    assert "  (n) is padding: zeros" in lines
     assert lines[-1].startswith("  pixel     ")
     assert "\x1b" not in done.stdout
 

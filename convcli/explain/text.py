@@ -126,7 +126,7 @@ def _window(window: Window, e: Explanation, width: int) -> Iterator[Text]:
     else:
         yield from _largest(window, e)
     if window.padded.any():
-        yield _indented(_styled("(n) is padding", "dim"))
+        yield _indented(_styled(f"(n) is padding: {e.geometry.padding_mode}", "dim"))
 
 
 def _grid(title: str, cells: list[list[str]], style: Any) -> list[Text]:
@@ -199,7 +199,7 @@ def _styled(words: str, style: str) -> Text:
 def _shade(share: float, padded: bool) -> str:
     """Ink on the pixel's own gray."""
     level = round(255 * min(max(share, 0.0), 1.0)) if isfinite(share) else 0
-    ink = "black" if level > 120 else "white"
+    ink = "rgb(0,0,0)" if level > 120 else "rgb(255,255,255)"
     return f"{'italic ' if padded else ''}{ink} on rgb({level},{level},{level})"
 
 
