@@ -124,9 +124,12 @@ def luma(image: NDArray[Any]) -> NDArray[Any]:
     """Gray from colour, ITU-R BT.601: 0.299 R + 0.587 G + 0.114 B; (H, W, 3) to (H, W), gray stays as it is.
 
     On 8 bits it is Pillow's convert("L"), to the last bit: sixteen fractional bits, rounded half up.
+    Raises RecipeError for any other number of channels.
     """
     if image.ndim == 2 or image.shape[2] == 1:
         return image.reshape(image.shape[:2])
+    if image.shape[2] != 3:
+        raise RecipeError(f"luma is made of red, green and blue, and this picture has {image.shape[2]} channels")
     red, green, blue = np.moveaxis(image, 2, 0)
     if image.dtype.kind == "f":
         gray = 0.299 * red + 0.587 * green + 0.114 * blue

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from convcli.cli import main
+from convcli.errors import ConvcliError
 from convcli.explain import animation
 from convcli.explain.animation import draw_frame, figure_of, write_animation
 from convcli.geometry import Geometry, output_size
@@ -213,3 +214,9 @@ def test_an_output_that_exists_is_kept(tmp_path):
 
 def test_the_most_frames_are_still_drawn():
     assert output_size(20, 3, padding="same") ** 2 == animation.MOST_FRAMES
+
+
+def test_four_channels_have_no_luma():
+    with pytest.raises(ConvcliError, match="this picture has 4 channels"):
+        figure_of(picture((9, 9, 4)), Recipe((Kernel(SOBEL),)))
+    assert figure_of(picture((9, 9, 4)), Recipe((Kernel(SOBEL),), channels="sum")).stage.names[3] == "black"

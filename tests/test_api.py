@@ -142,6 +142,10 @@ def test_normalize_stretches_the_whole_map_to_full_scale(dtype):
         ({"kernel": np.zeros((2, 3, 3))}, r"\(KH, KW\) or \(3, KH, KW\)"),
         ({"kernel": np.zeros((3, 3, 3)), "channels": "gray"}, "channels=sum"),
         ({"a": np.zeros((5, 5), np.uint8), "kernel": np.zeros((3, 3, 3))}, "1 channel"),
+        (
+            {"a": np.zeros((5, 5, 4), np.uint8), "channels": "gray"},
+            "red, green and blue, and this picture has 4 channels",
+        ),
         ({"stride": 0}, "stride must be at least 1, not 0"),
         ({"padding": "none"}, "not 'none'"),
         ({"padding_mode": "mirrored"}, "not 'mirrored'"),
