@@ -114,7 +114,7 @@ def test_weights_of_another_shape_are_refused() -> None:
         (Activation("gelu"), torch.nn.GELU()),
         (Activation("abs"), torch.abs),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_activations(ours: Any, theirs: Any, dtype: Any) -> None:
     x = np.concatenate([planes(1, 2, 40, 40, dtype=dtype).ravel(), np.array([0, 100, -100, np.nan], dtype)])
