@@ -271,3 +271,17 @@ def test_no_picture_is_written_to_a_terminal(photo):
     os.close(theirs)
     os.close(ours)
     assert done.returncode == 2 and b"not written to a terminal" in done.stderr
+
+
+@pytest.mark.parametrize("threads", ["1", "2", "5"])
+def test_verbose_names_the_route_and_threads_change_nothing(tmp_path, threads):
+    picture = tmp_path / "in.png"
+    Image.fromarray(np.random.default_rng(3).integers(0, 256, (400, 300, 3), np.uint8)).save(picture)
+    command = [sys.executable, "-m", "convcli", "apply", "-k", "sobel-x", str(picture)]
+    told = subprocess.run(
+        [*command, str(tmp_path / "a.png"), "-v", "--threads", threads], capture_output=True, text=True, check=True
+    ).stderr
+    assert "sobel-x: taps (6 integer taps, sums fit 16 bits), sums in int16" in told
+    quiet = subprocess.run([*command, str(tmp_path / "b.png")], capture_output=True, text=True, check=True).stderr
+    assert "int16" not in quiet
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

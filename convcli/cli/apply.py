@@ -19,6 +19,7 @@ from convcli.cli.options import (
     picture_options,
     recipe_from,
     recipe_options,
+    threads_opt,
     writing_from,
 )
 
@@ -33,12 +34,14 @@ from convcli.cli.options import (
     "-n", "--dry-run", is_flag=True, help="Tell what would be done, as `convcli plan` does, and write nothing."
 )
 @memory_opt
+@threads_opt
+@click.option("-v", "--verbose", is_flag=True, help="Tell which route the engine takes for each kernel, and why.")
 @click.option("--show", is_flag=True, help="Draw the picture before and after in the terminal.")
 @click.argument("source", metavar="INPUT")
 @click.argument("output", metavar="OUTPUT")
 def apply(
     source: str, output: str, format_: str | None, force: bool, dry_run: bool, memory: int | None, show: bool,
-    **words: Any,
+    threads: int | None, verbose: bool, **words: Any,
 ) -> None:  # fmt: skip
     """Filter the picture INPUT with a kernel and write the result to OUTPUT.
 
@@ -54,7 +57,7 @@ def apply(
     from convcli.filtering import cores, filter_file
     from convcli.images import Target
 
-    target = Target.of(output, format_, threads=cores(), **writing_from(**picture_words))
+    target = Target.of(output, format_, threads=threads or cores(), **writing_from(**picture_words))
     if show and (source == "-" or output == "-" or target.raw):
         raise click.UsageError("--show draws two picture files; standard input and output and .npy are none")
     if dry_run:
@@ -67,13 +70,20 @@ def apply(
         tell(source, recipe, max_pixels=handling.max_pixels, frame=handling.frame, reduce_depth=handling.reduce_depth)
         return
     handling = handling_from(**picture_words)
+    if verbose:
+        import logging
+
+        logging.basicConfig(format="%(message)s", level=logging.WARNING)
+        logging.getLogger("convcli").setLevel(logging.INFO)
     from convcli.large import filter_large, streams
 
     if streams(source, output, memory, picture_words["max_pixels"]):
         with _bar() as advance:
-            done = filter_large(source, output, recipe, target, handling, memory=memory, force=force, tell=advance)
+            done = filter_large(
+                source, output, recipe, target, handling, memory=memory, force=force, threads=threads, tell=advance
+            )
     else:
-        done = filter_file(source, output, recipe, target, handling, force=force)
+        done = filter_file(source, output, recipe, target, handling, force=force, threads=threads)
     click.echo(_line(source, output, recipe.kernels, done), err=True)
     for note in done.notes:
         click.echo(f"Note: {note}.", err=True)

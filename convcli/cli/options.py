@@ -119,6 +119,10 @@ memory_opt = click.option(
     "--memory", type=Bytes(), metavar="SIZE",
     help="A TIFF that needs more (500M, 2G) is filtered in bands, to a tiled BigTIFF. [default: a quarter of the free]",
 )  # fmt: skip
+threads_opt = click.option(
+    "--threads", type=click.IntRange(min=1), metavar="N",
+    help="Threads of the engine; the result does not depend on it. [default: CONVCLI_THREADS, else the cores]",
+)  # fmt: skip
 force_opt = click.option("-f", "--force", is_flag=True, help="Overwrite an output that exists.")
 format_opt = click.option(
     "--format", "format_", metavar="EXT", help="Format to write (png, jpg, tiff, npy ...) instead of the suffix's."

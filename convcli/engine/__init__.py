@@ -6,6 +6,7 @@ It computes what deep learning calls convolution: the kernel is not flipped (cro
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from logging import getLogger
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from convcli.engine.window import Window
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
 from convcli.tone import Tone
+
+log = getLogger("convcli")
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,6 @@ def convolve(
     *,
     depth: bool = False,
     tone: Tone | None = None,
-    count: bool = False,
     threads: int | None = None,
     window: Window | None = None,
 ) -> Convolved:
@@ -61,6 +63,7 @@ def convolve(
     finite = window.finite if window else image.dtype.kind != "f" or None
     if plan.route in ("block", "fft") and not (np.isfinite(source).all() if finite is None else finite):
         plan = choose(replace(job, finite=False))
+    log.info("%s: %s (%s), sums in %s", kernel.name or "kernel", plan.route, plan.why, plan.lane)
     below, above = run(plan, job, field, source.reshape(-1), target.reshape(-1), threads)
     return Convolved(target, below, above)
 
