@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from typing import Any
@@ -24,6 +24,7 @@ from convcli.listing import Job
 from convcli.recipe import Recipe
 from convcli.report import Past, Stamp, digest, kernel_digest, proves, stamp
 
+_GLANCE = 1.0  # seconds after which to look for an interrupt, if no file finishes
 _EARLIER = "finished earlier"
 _PAUSE = 0.2  # seconds before the first retry; each further one waits twice as long
 
@@ -69,7 +70,8 @@ class Work:
     """What is done to every file of a folder.
 
     writing: keywords of Target. format: the outputs' suffix, instead of the inputs'. retries: how often a file that
-    could not be read or written is tried again. prove: digest the outputs for a report.
+    could not be read or written is tried again. prove: digest the outputs for a report. base: the folder that relative
+    paths start from, for workers that run elsewhere.
     """
 
     recipe: Recipe
@@ -80,6 +82,7 @@ class Work:
     threads: int = 1
     retries: int = 0
     prove: bool = False
+    base: str = ""
 
     def do(self, job: Job) -> Result:
         """Filter one file; whatever goes wrong with it becomes a reason."""
@@ -109,12 +112,13 @@ class Work:
 
     def _done(self, job: Job) -> Result:
         target = Target.of(job.output, self.format, threads=self.threads, **self.writing)
-        before = stamp(job.source) if self.prove else None
-        os.makedirs(os.path.dirname(job.output) or ".", exist_ok=True)  # noqa: PTH103, PTH120 - a million of them
+        source, output = (os.path.join(self.base, path) for path in (job.source, job.output))  # noqa: PTH118
+        before = stamp(source) if self.prove else None
+        os.makedirs(os.path.dirname(output) or ".", exist_ok=True)  # noqa: PTH103, PTH120 - a million of them
         outcome = filter_file(
-            job.source, job.output, self.recipe, target, self.handling, force=self.force, threads=self.threads
+            source, output, self.recipe, target, self.handling, force=self.force, threads=self.threads
         )
-        proof = Proof(before, stamp(job.output), digest(job.output)) if self.prove else None
+        proof = Proof(before, stamp(output), digest(output)) if self.prove else None
         return Result(job, "done", outcome=outcome, proof=proof)
 
     def told(self) -> dict[str, Any]:
@@ -182,19 +186,20 @@ def run(
     do: Callable[[Job], Result],
     pool: Executor,
     *,
-    hands: int,
+    hands: Callable[[], int],
     settle: Callable[[Job], Result | None] = lambda job: None,
     stop: bool = False,
     halted: Callable[[], bool] = lambda: False,
 ) -> Iterator[Result]:
-    """Do the jobs in a pool and yield each result as it comes; at most `hands` are in hand at a time.
+    """Do the jobs in a pool and yield each result as it comes; at most `hands()` are in hand at a time.
 
     settle: what needs no doing. stop: begin nothing new after a failure. halted: asked before a job is begun; once it
     says yes, nothing new is begun and the jobs in hand are finished.
+    Raises AccessError where the pool has gone.
     """
-    waiting, busy, more = iter(jobs), set[Future[Result]](), True
+    waiting, busy, more = iter(jobs), dict[Future[Result], Job](), True
     while True:
-        while more and len(busy) < hands and not halted():
+        while more and len(busy) < hands() and not halted():
             job = next(waiting, None)
             if job is None:
                 more = False
@@ -203,19 +208,29 @@ def run(
                 if stop and result.status == "failed":
                     more, busy = False, _begun(busy)
             else:
-                busy.add(pool.submit(do, job))
+                busy[pool.submit(do, job)] = job
         if halted():
             more, busy = False, _begun(busy)
         if not busy:
             return
-        done, busy = wait(busy, return_when=FIRST_COMPLETED)
+        done, _ = wait(busy, _GLANCE, return_when=FIRST_COMPLETED)
         for future in done:
-            result = future.result()
+            result = _result(future, busy.pop(future))
             yield result
             if stop and result.status == "failed":
                 more, busy = False, _begun(busy)
 
 
-def _begun(futures: set[Future[Result]]) -> set[Future[Result]]:
+def _begun(futures: dict[Future[Result], Job]) -> dict[Future[Result], Job]:
     """Cancel what waits in the pool; what is left is being done."""
-    return {future for future in futures if not future.cancel()}
+    return {future: job for future, job in futures.items() if not future.cancel()}
+
+
+def _result(future: Future[Result], job: Job) -> Result:
+    """What came of it; a pool that gave it up has its own reasons."""
+    try:
+        return future.result()
+    except CancelledError:
+        raise AccessError("the cluster has gone; start it again, and the same command with --resume goes on") from None
+    except Exception as error:
+        return Result(job, "failed", f"{shown(job.source)}: given up by the cluster: {error}".splitlines()[0])

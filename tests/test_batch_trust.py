@@ -229,7 +229,7 @@ def test_few_jobs_are_in_hand():
             yield Job(str(i), "")
 
     with ThreadPoolExecutor(2) as pool:
-        for result in run(jobs(), lambda job: Result(job, "done"), pool, hands=4):
+        for result in run(jobs(), lambda job: Result(job, "done"), pool, hands=lambda: 4):
             given.append(int(result.job.source))
             assert len(asked) - len(given) <= 4
     assert sorted(given) == list(range(200))

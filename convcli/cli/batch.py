@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,6 +26,7 @@ from convcli.cli.telling import Halt, Tally, progress
 if TYPE_CHECKING:
     from convcli.batch import Before, Result, Work
     from convcli.listing import Listing
+    from convcli.recipe import Recipe
     from convcli.report import Report
 
 
@@ -62,6 +64,10 @@ if TYPE_CHECKING:
 @click.option("-v", "--verbose", is_flag=True, help="A line for each file.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as JSON on standard output.")
 @click.option("--gallery", metavar="FILE.html", help="Write a page over the results, before and after.")
+@click.option(
+    "--cluster", metavar="ADDRESS",
+    help="Let the workers of a Dask scheduler (tcp://HOST:8786) do it; local starts one on this machine.",
+)  # fmt: skip
 @force_opt
 @click.argument("source", metavar="INPUT_DIR")
 @click.argument("output", metavar="OUTPUT_DIR")
@@ -82,6 +88,7 @@ def batch(
     verbose: bool,
     as_json: bool,
     gallery: str | None,
+    cluster: str | None,
     force: bool,
     **words: Any,
 ) -> None:
@@ -114,23 +121,39 @@ def batch(
         return
     cores = thread_count()
     workers = min(jobs or cores, planned)
+    threads = 1 if cluster else max(1, cores // workers)
+    retries = max(retries, 3) if cluster else retries  # a lost worker may still be writing
     overwrite = force or if_exists == "overwrite" or (resume and if_exists is None)
+    replaces = overwrite or cluster is not None  # where a worker is lost, another does its file again
     work = Work(
-        recipe, handling, writing, format_, overwrite, max(1, cores // workers), retries, prove=report is not None
+        recipe,
+        handling,
+        writing,
+        format_,
+        replaces,
+        threads,
+        retries,
+        prove=report is not None,
+        base=str(Path.cwd()) if cluster else "",
     )
     before = _before(work, listing, report, resume, if_exists or ("overwrite" if overwrite else "fail"))
     tally = Tally(planned)
     results: list[Result] = []
     with Halt() as halt:
         try:
-            with _reporting(report, resume) as lines, progress(tally, quiet, verbose) as tell, _pool(workers) as pool:
+            with (
+                _reporting(report, resume) as lines,
+                progress(tally, quiet, verbose) as tell,
+                _pool(cluster, recipe, workers) as place,
+            ):
                 heard = _both(results.append, tell) if gallery else tell
-                _run(listing, work, before, pool, 2 * workers, lines, heard, tally, halt, on_error == "stop")
+                _run(listing, work, before, place, lines, heard, tally, halt, on_error == "stop")
         finally:
             tally.finish()
-            if not quiet:
+            begun = tally.counts.total() > 0 or halt.asked
+            if begun and not quiet:
                 tally.show()
-            if as_json:
+            if begun and as_json:
                 tally.show_json(halt.asked)
     if gallery:
         _write_gallery(gallery, results, recipe, force or resume, quiet)
@@ -192,13 +215,14 @@ def _before(work: Work, listing: Listing, report: str | None, resume: bool, if_e
 
 
 def _run(
-    listing: Listing, work: Work, before: Before, pool: Executor, hands: int,
+    listing: Listing, work: Work, before: Before, place: tuple[Executor, Callable[[], int]],
     lines: Report | None, tell: Any, tally: Tally, halt: Halt, stop: bool,
 ) -> None:  # fmt: skip
     """Do it all. What a report says is done already gets no second line."""
     from convcli.batch import run
 
     told = work.told()
+    pool, hands = place
     for result in run(listing, work.do, pool, hands=hands, settle=before.settle, stop=stop, halted=lambda: halt.asked):
         tally.add(result)
         if lines and not before.reported(result):
@@ -207,12 +231,19 @@ def _run(
 
 
 @contextlib.contextmanager
-def _pool(workers: int) -> Iterator[Executor]:
+def _pool(address: str | None, recipe: Recipe, workers: int) -> Iterator[tuple[Executor, Callable[[], int]]]:
+    """What the files are done on, and how many to have in hand."""
+    if address:
+        from convcli.cluster import cluster
+
+        with cluster(address, recipe, workers) as place:
+            yield place
+        return
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(workers) as pool:
         try:
-            yield pool
+            yield pool, lambda: 2 * workers
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
