@@ -1,0 +1,271 @@
+"""Every route of the engine on every kernel it may take, whatever the plan would choose, against the definition."""
+
+import os
+from dataclasses import replace
+from itertools import cycle, product
+
+import naive
+import numpy as np
+import pytest
+from compare import assert_renders, geometry_of
+
+from convcli import engine
+from convcli.engine import bands, machine, plan
+from convcli.kernel import Kernel
+from convcli.tone import tone_of
+
+MODES = ("zeros", "constant", "replicate", "reflect", "symmetric", "circular")
+RNG = np.random.default_rng(11)
+FLOAT = RNG.normal(size=(7, 5))
+KERNELS = {
+    "sobel": ([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], 1),
+    "mean of corners": ([[1, 0, 1], [0, 2, 0], [1, 0, 1]], 6),
+    "nine": ([[1, -2, 3], [-4, 5, -6], [7, -8, 9]], 4),
+    "binomial": (np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]), 256),
+    "box": (np.ones((5, 7)), 35),
+    "even box": (np.ones((6, 6)), 4),
+    "large box": (np.ones((9, 31)), 90),
+    "integers": (RNG.integers(-9, 10, (8, 6)), 20),
+    "float": (FLOAT, 3),
+    "rank 2": (np.outer(FLOAT[0], FLOAT[1]) + np.outer(FLOAT[2], FLOAT[3]), 4),
+}
+
+
+def picture(shape, dtype=np.uint8, seed=0):
+    """Noise over the whole range; black and white in a quarter of it, so that responses reach both ends."""
+    rng = np.random.default_rng(seed)
+    a = rng.random(shape)
+    a = np.where(rng.random(shape) < 0.25, a > 0.5, a)
+    return (a * naive.FULL_SCALE[np.dtype(dtype).name]).astype(dtype)
+
+
+def routes(job):
+    """Every plan that may serve the job: what `choose` would say if the costs were otherwise."""
+    integers = plan._integers(job)
+    lane = plan._lane16(job, integers) if integers is not None else None
+    if integers is not None and lane is not None and job.weights.ndim == 2:
+        w = integers.weights
+        factors = plan._integer_factors(w)
+        if plan._is_box(job, integers):
+            yield plan.Plan("box", "", np.dtype(np.float32), integers)
+        if factors is not None and max(map(np.count_nonzero, factors)) <= plan._LONGEST:
+            yield plan.Plan("separable", "", lane, integers, factors[0][None], factors[1][None])
+        if 0 < np.count_nonzero(w) <= plan._LONGEST:
+            yield plan.Plan("taps", "", lane, integers)
+    yield from float_routes(job, integers)
+
+
+def float_routes(job, integers):
+    base = replace(plan._plan_float(job, integers), across=None, down=None)
+    if base.route == "box":
+        yield base
+    yield replace(base, route="sweep")
+    if job.weights.ndim == 3:
+        return
+    w = integers.weights if integers is not None else job.weights / job.divisor
+    exact = integers is not None and job.dtype.kind != "f"
+    factors = plan._integer_terms(w) if integers is not None else plan._float_terms(w, 1e-7)
+    if factors is not None:
+        yield replace(base, route="sweep", across=factors[0], down=factors[1])
+    if base.lane == np.float32 and job.geometry.dilation[0] == 1 and job.finite:
+        if job.geometry.stride[0] == 1:
+            yield replace(base, route="block")
+        if not exact:
+            yield replace(base, route="fft")
+
+
+def forced(monkeypatch, image, weights, divisor=1, bias=0, range="clip", depth=False, threads=None, **geometry):
+    """(route, result) for every route; the result is what `convolve` returns."""
+    monkeypatch.setattr(plan, "_SMALL", 0)  # small pictures would be summed in double, which not every route can
+    kernel, where = Kernel(weights, divisor=divisor, bias=bias), geometry_of(**geometry)
+    tone = None if range == "raw" else tone_of(range, image.dtype)
+    size = (*image.shape[:2], image.shape[2] if image.ndim == 3 else 1)
+    for way in list(routes(plan.Job.of(kernel, where, image.dtype, size, depth, tone))):
+        monkeypatch.setattr(engine, "choose", lambda job, way=way: way)
+        name = f"{way.route}, {way.lane}, {'whole' if way.across is None else f'{len(way.across)} terms'}"
+        yield name, engine.convolve(image, kernel, where, depth=depth, tone=tone, threads=threads)
+
+
+def check_all(monkeypatch, image, weights, **how):
+    """Every route agrees with the definition; returns their names."""
+    how = {"divisor": 1, "bias": 0, "range": "clip", **how}
+    said = {k: v for k, v in how.items() if k not in ("threads", "range")}
+    r = naive.responses_by_tap(image, weights, **said)
+    geometry = {k: v for k, v in said.items() if k not in ("divisor", "bias", "depth")}
+    names = []
+    for name, done in forced(monkeypatch, image, weights, **how):
+        names.append(name)
+        try:
+            assert_renders(done.pixels, r, image, weights, how["divisor"], how["bias"], how["range"], geometry)
+        except AssertionError as error:
+            raise AssertionError(f"{name}, {image.dtype} {image.shape}, {how}: {error}") from None
+    return names
+
+
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_every_route_over_modes_strides_and_ranges(monkeypatch, name, dtype):
+    weights, divisor = KERNELS[name]
+    image = picture((15, 23, 3), dtype)
+    ranges = cycle(("clip", "abs", "offset", "raw", "clip"))
+    for mode, stride in product(MODES, (1, (2, 3), (1, 2))):
+        how = {"padding_mode": mode, "padding_value": 77, "stride": stride, "divisor": divisor}
+        check_all(monkeypatch, image, weights, range=next(ranges), **how)
+    check_all(monkeypatch, image, weights, range="raw", divisor=divisor)
+    check_all(monkeypatch, image, weights, depth=True, bias=3, divisor=divisor, padding="full")
+    check_all(monkeypatch, image[:, :, 0], weights, divisor=divisor, dilation=2, padding=(20, 1, 40, 9))
+
+
+def test_the_kernels_here_meet_every_route(monkeypatch):
+    """A route that no kernel takes would not be tested above."""
+    met = set()
+    for (weights, divisor), dtype in product(KERNELS.values(), (np.uint8, np.float32)):
+        met.update(name.split(",")[0] for name, _ in forced(monkeypatch, picture((9, 9), dtype), weights, divisor))
+    assert met == set(bands._LOOPS)
+
+
+@pytest.mark.parametrize("width", range(1, 71))
+def test_every_route_at_every_width(monkeypatch, width):
+    """Vector loops have tails, and a picture narrower than the kernel is all border."""
+    for name in ("sobel", "binomial", "box", "float"):
+        weights, divisor = KERNELS[name]
+        check_all(monkeypatch, picture((6, width), seed=width), weights, divisor=divisor, padding_mode="reflect")
+        check_all(monkeypatch, picture((6, width, 3), seed=width), weights, divisor=divisor, range="abs")
+
+
+@pytest.mark.parametrize("height", range(1, 9))
+@pytest.mark.parametrize("name", KERNELS)
+def test_every_route_at_heights_below_the_kernel(monkeypatch, height, name):
+    weights, divisor = KERNELS[name]
+    for mode in MODES:
+        how = {"padding_mode": mode, "padding_value": 200, "divisor": divisor}
+        check_all(monkeypatch, picture((height, 20), seed=height), weights, **how)
+        check_all(monkeypatch, picture((height, 20), seed=height), weights, padding="full", stride=(2, 1), **how)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_every_route_in_bands_of_any_height(monkeypatch, name):
+    """A band may be one row, and there may be more threads than rows; nothing of the result depends on it."""
+    monkeypatch.setattr(bands, "_SMALL", 0)
+    weights, divisor = KERNELS[name]
+    image = picture((13, 19, 3))
+    for how in ({}, {"stride": 2, "range": "abs"}, {"depth": True, "range": "offset", "padding": 16}):
+        alone = dict(forced(monkeypatch, image, weights, divisor, threads=1, **how))
+        for threads in (2, 3, 4, 5, 6, 7, 8, 13, 50):
+            for route, done in forced(monkeypatch, image, weights, divisor, threads=threads, **how):
+                np.testing.assert_array_equal(done.pixels, alone[route].pixels, err_msg=f"{route}, {threads} threads")
+                assert (done.below, done.above) == (alone[route].below, alone[route].above)
+    check_all(monkeypatch, image, weights, divisor=divisor, threads=13)
+
+
+TIES = {
+    "taps": [[1, 0, 0], [0, 0, 0], [0, 0, 1]],
+    "negative taps": [[-1, 0, 0], [0, 3, 0], [0, 0, -1]],
+    "separable": np.outer([1, 2, 1, 2, 1], [1, 1, 3]),
+    "box": np.ones((5, 5)),
+    "dense": RNG.integers(-3, 4, (5, 5)),
+}
+
+
+@pytest.mark.parametrize("name", TIES)
+@pytest.mark.parametrize("divisor", [2, 4, 6, 10, 36, 64, 100, 256])
+def test_every_route_rounds_ties_to_even(monkeypatch, name, divisor):
+    image = picture((40, 60), seed=divisor)
+    weights = TIES[name]
+    for range_, bias in product(("clip", "abs", "offset"), (0, 20)):
+        r = naive.responses_by_tap(image, weights, divisor, bias)
+        ties = np.floor(r[r % 1 == 0.5]) % 2
+        assert (ties == 0).any() and (ties == 1).any()
+        check_all(monkeypatch, image, weights, divisor=divisor, bias=bias, range=range_)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_every_route_saturates_and_counts_alike(monkeypatch, name):
+    weights, divisor = KERNELS[name]
+    image = picture((30, 41, 3))
+    for range_, bias in (("clip", -120), ("clip", 140), ("offset", 0), ("abs", -30)):
+        r = naive.responses_by_tap(image, weights, divisor, bias)
+        r = np.rint(np.abs(r) if range_ == "abs" else r + 128 * (range_ == "offset"))
+        want, slack = ((r < 0).sum(), (r > 255).sum()), 0 if name not in ("float", "rank 2") else 2
+        for route, done in forced(monkeypatch, image, weights, divisor, bias, range_):
+            assert done.below == pytest.approx(want[0], abs=slack), route
+            assert done.above == pytest.approx(want[1], abs=slack), route
+            assert ((done.pixels == 0) >= (r < 0)).mean() > 0.999 and ((done.pixels == 255) >= (r > 255)).mean() > 0.999
+
+
+# ---------------------------------------------------------------- where routes meet
+
+
+def chosen(weights, divisor=1, bias=0, dtype=np.uint8, range_="clip"):
+    tone = None if range_ == "raw" else tone_of(range_, dtype)
+    return plan.choose(plan.Job.of(Kernel(weights, divisor, bias), geometry_of(), dtype, (3000, 4000, 3), False, tone))
+
+
+def extremes(weights):
+    """Pictures on which the response is the greatest and the least that can occur."""
+    for sign in (1, -1):
+        a = np.where(sign * np.asarray(weights) > 0, 255, 0).astype(np.uint8)
+        yield np.pad(a, 3, constant_values=255)
+        yield np.tile(a, (2, 3))
+
+
+@pytest.mark.parametrize(
+    ("weights", "divisor", "bias", "lane"),
+    [
+        ([[100, 156]], 1, 0, "uint16"),  # 255 * 256, and room for the rounding
+        ([[100, 157]], 1, 0, "float32"),
+        ([[100, 156]], 3, 84, "uint16"),  # 65280 + 252, and a room of 2
+        ([[100, 156]], 3, 85, "float32"),  # 65280 + 255 would fit, but leaves no room
+        ([[-100, 128]], 1, 0, "int16"),
+        ([[-100, 129]], 1, 0, "float32"),
+        ([[-128, 100]], 1, 0, "int16"),
+        ([[-129, 100]], 1, 0, "float32"),
+        ([[-20, 100]], 1, 0, "int16"),
+        ([[100, 100]], 1, -1, "float32"),  # 51000 does not fit with a sign
+        ([[1, 2]], 16383, 0, "uint16"),
+        ([[1, 2]], 16384, 0, "float32"),
+        ([[1, 2]], 16385, 0, "float64"),
+        ([[65792, 1]], 1, 0, "float32"),
+        ([[65793, 1]], 1, 0, "float64"),
+    ],
+)
+def test_the_largest_kernel_of_a_lane_and_one_more(monkeypatch, weights, divisor, bias, lane):
+    """The lane that is chosen holds every sum, and the next wider one is taken as soon as it would not."""
+    assert str(chosen(weights, divisor, bias).lane) == lane
+    for image, range_ in product(extremes(weights), ("clip", "abs", "offset")):
+        check_all(monkeypatch, image, weights, divisor=divisor, bias=bias, range=range_, padding_mode="replicate")
+
+
+@pytest.mark.parametrize("size", [(1, 257), (1, 258), (16, 16), (2, 129), (257, 1), (4, 65), (129, 2)])
+def test_boxes_whose_sums_just_fit_16_bits_and_just_do_not(monkeypatch, size):
+    """255 * 257 is 65535."""
+    white = np.full((300, 301), 255, np.uint8)
+    white[::7, ::5] = 254
+    assert chosen(np.ones(size), size[0] * size[1]).route == "box"
+    for divisor in (size[0] * size[1], 256):
+        check_all(monkeypatch, white, np.ones(size), divisor=divisor, padding_mode="reflect")
+
+
+@pytest.mark.parametrize("count", [1, 8, 9, 10, 16, 17])
+def test_the_longest_group_of_taps_and_one_more(monkeypatch, count):
+    weights = np.zeros(25)
+    weights[RNG.permutation(25)[:count]] = RNG.permutation(np.arange(1, count + 1)) * np.resize([1, -1], count)
+    weights = weights.reshape(5, 5)
+    assert (chosen(weights).route == "taps") == (count <= 9)
+    check_all(monkeypatch, picture((20, 31)), weights, divisor=3, range="offset")
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 8, 9, 16, 17, 25, 26, 27, 28, 31, 32, 33])
+def test_dense_kernels_of_every_number_of_rows(monkeypatch, rows):
+    """`block` takes up to eight rows in a pass, the Fourier transform grows at 27."""
+    weights = np.random.default_rng(rows).normal(size=(rows, 3))
+    image = picture((2 * rows + 5, 40), np.float32, seed=rows)
+    check_all(monkeypatch, image, weights, range="raw", padding_mode="reflect")
+    check_all(monkeypatch, picture((70, 33)), weights, divisor=rows)
+
+
+@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"), reason="nothing is compiled")
+def test_every_loop_met_here_is_kept_for_the_next_process():
+    """An object that the cache would refuse is compiled again in every process, at seconds each."""
+    refused = sorted({name for name, codes in machine._calls if machine._cached(name, codes) is None})
+    assert machine._calls and refused == []
