@@ -55,7 +55,7 @@ def test_what_is_embedded_is_the_picture_and_the_recipe():
     data = embedded(page(image, recipe_of("sharpen", stride=2, padding=(1, 2, 3, 4)), "a<b>.png", (10, 20, 60, 50)))
     png = base64.b64decode(data["picture"].split(",")[1])
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png))), image[20:70, 10:70])
-    assert data["preset"] == "sharpen" and data["input"] == "a<b>.png"
+    assert data["preset"] == "sharpen" and data["input"] == "'a<b>.png'"
     assert data["recipe"]["stride"] == [2, 2] and data["recipe"]["padding"] == [1, 2, 3, 4]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import shlex
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
@@ -39,7 +40,7 @@ def page(image: NDArray[Any], recipe: Recipe, name: str, crop: Crop | None = Non
     data = {
         "picture": _data_url(part),
         "channels": 1 if part.ndim == 2 else 3,
-        "input": name,
+        "input": shlex.quote(name),
         "at": {"x": first.x, "y": first.y},
         "preset": kernel.name if kernel in _presets() else None,
         "presets": [_words(k) for k in _presets()],
