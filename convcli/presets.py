@@ -90,12 +90,14 @@ def user_kernels(name: str | None = None) -> UserKernels:
 
 
 def hides_built_in(kernel: Kernel) -> bool:
-    """Whether the kernel is a user's own under the name of a built-in one."""
+    """Whether the kernel is a user's own under the name of a built-in one, and another one than that."""
     if kernel.origin in (BUILT_IN, "inline", "combined"):
         return False
     from convcli.families import FAMILIES
 
-    return kernel.name in FAMILIES or kernel.name in preset_names()
+    if kernel.name in FAMILIES:
+        return True
+    return kernel.name in preset_names() and kernel != _preset(kernel.name)
 
 
 def _evaluate(node: Node, text: str) -> Kernel | Number:

@@ -1,6 +1,7 @@
 """Kernel files of every kind, good and bad; the user's folders."""
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -232,3 +233,13 @@ def test_a_misspelt_kernel_of_the_user_is_suggested(own):
     (own / "shared/my-special.yaml").write_text("weights: [[1]]")
     with pytest.raises(KernelError, match="did you mean my-special"):
         load_kernel("my-specail")
+
+
+def test_a_copy_of_a_built_in_kernel_hides_nothing(tmp_path, monkeypatch):
+    """As in a checkout of this project, whose kernels/ is what is built in."""
+    (tmp_path / "kernels").mkdir()
+    built_in = Path(__file__).parent.parent / "kernels" / "sobel-x.yaml"
+    (tmp_path / "kernels" / "sobel-x.yaml").write_bytes(built_in.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert not hides_built_in(load_kernel("sobel-x"))
+    assert not hides_built_in(load_kernel("kernels/sobel-x.yaml"))
