@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli import engine
+from convcli.engine.bands import index_map
 from convcli.geometry import Geometry, extent
 from convcli.kernel import Kernel
 from convcli.tone import full_scale
 
-_NUMPY_MODES: dict[str, Any] = {"replicate": "edge", "reflect": "reflect", "symmetric": "symmetric", "circular": "wrap"}
 _FAINT = 1e-4  # of full opacity; below it a weighted mean is noise
 
 
@@ -51,11 +51,7 @@ def sampled(plane: NDArray[Any], geometry: Geometry, kernel: tuple[int, int]) ->
 
 def _centres(size: int, kernel: int, pads: tuple[int, int], stride: int, dilation: int, mode: str) -> NDArray[np.intp]:
     """Where the kernel's centre stands along one axis, as indices into the picture; -1 on a constant border."""
-    indices = np.arange(size)
-    if mode in _NUMPY_MODES:
-        padded = np.pad(indices, pads, mode=_NUMPY_MODES[mode])
-    else:
-        padded = np.pad(indices, pads, constant_values=-1)
+    padded = index_map(size, *pads, mode)
     return padded[(extent(kernel, dilation) - 1) // 2 :: stride]
 
 

@@ -92,7 +92,7 @@ def _checked(reading: Reading, recipe: Recipe, target: Target) -> tuple[int, int
     if free is not None and need > free:
         raise ImageError(
             f"{reading.name} needs about {need / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free; "
-            "free some, or use a smaller picture"
+            "free some, or use a smaller picture or padding"
         )
     return size
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from itertools import product
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from convcli import conv2d, filter_image
 from convcli.engine import convolve
-from convcli.errors import ConvcliError
+from convcli.engine.bands import spread
+from convcli.errors import ConvcliError, GeometryError
 from convcli.kernel import Kernel
 from convcli.tone import tone_of
 
@@ -429,6 +432,22 @@ def test_integers_against_exact_arithmetic(case):
     case["weights"] = np.rint(case["weights"])
     case["range"] = "clip" if case["range"] == "raw" else case["range"]
     np.testing.assert_array_equal(filtered(**case), naive.convolve(**case))
+
+
+@pytest.mark.parametrize("huge", [{"dilation": 10**9}, {"dilation": 10**20}, {"padding": 10**9}])
+def test_a_border_beyond_all_measure_is_refused_before_memory_is_asked_for(huge):
+    words = r"border of \d+ pixels is wider .* smaller padding or dilation"
+    with pytest.raises(GeometryError, match=words):
+        filter_image(picture((5, 6)), SOBEL, **huge)
+    with pytest.raises(GeometryError, match=words):
+        conv2d(np.ones((1, 5, 6)), np.ones((1, 1, 3, 3)), **{"padding": "same", **huge})
+
+
+def test_the_calling_thread_stays_open_to_ctrl_c():
+    seen = []
+    spread(lambda i: seen.append((i, threading.current_thread())), [(0,), (1,)])
+    assert sorted(i for i, _ in seen) == [0, 1]
+    assert all(thread.daemon and thread is not threading.current_thread() for _, thread in seen)
 
 
 def test_without_the_compiler_too():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from convcli.engine import machine
 from convcli.engine.plan import Job, Plan, block_shape, fft_size
-from convcli.errors import RecipeError
+from convcli.errors import GeometryError, RecipeError
 from convcli.geometry import Pads
 
 _TILE = 3072  # samples of a row that `sweep` and `block` work on at a time; with a ring of rows they stay in L2
 _RING = 192 * 1024  # bytes of a ring beyond which tiles get narrower
 _SPECTRA = 768 * 1024  # bytes that a tile of `fft` may take: it is gone through many times, so it has to stay in L2
 _SMALL = 200_000  # samples below which a second thread costs more than it brings
+_WIDEST = 1 << 22  # pixels of border on one side: an index map has an entry for each
 
 Array = NDArray[Any]
 
@@ -77,6 +78,11 @@ def index_map(size: int, before: int, after: int, mode: str) -> NDArray[np.intp]
     >>> index_map(4, 2, 2, "reflect").tolist()
     [2, 1, 0, 1, 2, 3, 2, 1]
     """
+    if max(before, after) > _WIDEST:
+        raise GeometryError(
+            f"a border of {max(before, after)} pixels is wider than the {_WIDEST} that can be worked with; "
+            "use a smaller padding or dilation"
+        )
     i = np.arange(-before, size + after)
     if mode == "replicate":
         return i.clip(0, size - 1)
@@ -106,6 +112,18 @@ def thread_count(threads: int | None = None) -> int:
     return threads
 
 
+def spread(call: Callable[..., Any], work: Sequence[tuple[Any, ...]]) -> None:
+    """Call once with each tuple of arguments, each on a thread of its own.
+
+    This thread only waits, so that Ctrl-C reaches it, which machine code would keep off; and nobody waits for a daemon.
+    """
+    helpers = [threading.Thread(target=call, args=args, daemon=True) for args in work]
+    for helper in helpers:
+        helper.start()
+    for helper in helpers:
+        helper.join()
+
+
 def run(plan: Plan, job: Job, field: Field, src: Array, dst: Array, threads: int | None) -> tuple[int, int]:
     """Fill dst, flat, from src, flat; the counts of samples that saturated below and above."""
     name, args = _LOOPS[plan.route](plan, job, field, src, dst)
@@ -119,12 +137,10 @@ def run(plan: Plan, job: Job, field: Field, src: Array, dst: Array, threads: int
     edges = [rows * i // bands for i in range(bands + 1)]
     work = [args(*edge) for edge in pairwise(edges)]
     call = machine.prepare(name, *work[0])
-    helpers = [threading.Thread(target=call, args=w) for w in work[1:]]
-    for helper in helpers:
-        helper.start()
-    call(*work[0])
-    for helper in helpers:
-        helper.join()
+    if dst.size < _SMALL:
+        call(*work[0])
+    else:
+        spread(call, work)
     counts = sum(w[-1] for w in work)
     return int(counts[0]), int(counts[1])
 

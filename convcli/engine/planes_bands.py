@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.engine import machine
-from convcli.engine.bands import thread_count
+from convcli.engine.bands import spread, thread_count
 from convcli.engine.planes import Planes
 from convcli.geometry import extent
 
@@ -67,12 +66,10 @@ def run(job: Planes, threads: int | None = None) -> NDArray[Any]:
     workers = thread_count(threads) if out.size * job.weight[0].size > _SMALL else 1
     work = _work(job, out, lanes, workers)
     call = machine.prepare(f"planes:{lanes}:{wide}", *work[0])
-    helpers = [threading.Thread(target=call, args=args) for args in work[1:]]
-    for helper in helpers:
-        helper.start()
-    call(*work[0])
-    for helper in helpers:
-        helper.join()
+    if len(work) == 1:
+        call(*work[0])
+    else:
+        spread(call, work)
     return out
 
 
