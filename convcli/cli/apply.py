@@ -75,9 +75,9 @@ def apply(
 
         logging.basicConfig(format="%(message)s", level=logging.WARNING)
         logging.getLogger("convcli").setLevel(logging.INFO)
-    from convcli.large import filter_large, streams
+    if _streams(source, output, memory, picture_words["max_pixels"]):
+        from convcli.large import filter_large
 
-    if streams(source, output, memory, picture_words["max_pixels"]):
         with _bar() as advance:
             done = filter_large(
                 source, output, recipe, target, handling, memory=memory, force=force, threads=threads, tell=advance
@@ -91,6 +91,15 @@ def apply(
         from convcli.cli.show import draw
 
         draw([source, output])
+
+
+def _streams(source: str, output: str, memory: int | None, max_pixels: int | None) -> bool:
+    """Whether the picture is filtered in bands; only a TIFF can be, and others need not wait for the import."""
+    if not output.lower().endswith((".tif", ".tiff")):
+        return False
+    from convcli import large
+
+    return large.streams(source, output, memory, max_pixels)
 
 
 @contextlib.contextmanager
