@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -249,8 +250,9 @@ def test_a_folder_in_the_place_of_a_file(cache):
 def other_source(monkeypatch, tmp_path):
     here = Path(machine.__file__)
     (tmp_path / "machine.py").write_bytes(here.read_bytes())
-    (tmp_path / "loops.py").write_bytes(here.with_name("loops.py").read_bytes() + b"\n# changed\n")
-    (tmp_path / "planes_loops.py").write_bytes(here.with_name("planes_loops.py").read_bytes())
+    shutil.copytree(here.with_name("loops"), tmp_path / "loops")
+    with (tmp_path / "loops" / "shared.py").open("a") as file:
+        file.write("# changed\n")
     monkeypatch.setattr(machine, "__file__", str(tmp_path / "machine.py"))
 
 
@@ -271,7 +273,7 @@ def other_processor(function, answer):
 
 
 CHANGES = {
-    "loops.py": other_source,
+    "the loops": other_source,
     "numba": other_version("numba"),
     "llvmlite": other_version("llvmlite"),
     "python": lambda monkeypatch, tmp_path: monkeypatch.setattr(sys, "version", "3.99"),
@@ -392,3 +394,13 @@ def test_the_first_use_says_on_a_terminal_that_it_compiles(cache, monkeypatch):
     os.close(ours)
     assert np.frombuffer(out, np.uint8).tolist() == WANTED.ravel().tolist()
     assert said.startswith("convcli: compiling taps for this machine (once) ...")
+
+
+def test_what_a_killed_process_left_is_removed_after_an_hour(cache):
+    old, new = cache.folder / ".making-old", cache.folder / ".making-new"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    cache.file.unlink()
+    assert not used(cache)
+    assert not old.exists() and new.exists()

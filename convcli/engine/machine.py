@@ -21,6 +21,7 @@ import struct
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -36,6 +37,11 @@ _LIBC = ("memset", "memcpy", "memmove")
 _SCALARS: dict[str, Any] = {
     "u1": ctypes.c_uint8, "u2": ctypes.c_uint16, "u4": ctypes.c_uint32, "u8": ctypes.c_size_t,
     "i2": ctypes.c_int16, "i4": ctypes.c_int32, "i8": ctypes.c_ssize_t, "f4": ctypes.c_float, "f8": ctypes.c_double,
+}  # fmt: skip
+
+_HOMES = {
+    "taps": "integers", "separable": "integers", "sweep": "floats", "block": "floats", "box": "boxes",
+    "fft": "fourier", "planes": "planes",
 }  # fmt: skip
 
 Call = Callable[..., None]
@@ -88,7 +94,7 @@ def _find_loop(name: str) -> Call:
     from importlib import import_module
 
     factory, *options = name.split(":")
-    loops = import_module("convcli.engine.planes_loops" if factory == "planes" else "convcli.engine.loops")
+    loops = import_module(f"convcli.engine.loops.{_HOMES[factory]}")
     loop: Call = getattr(loops, factory)(*(int(o) if o.isdigit() else o for o in options))
     return loop
 
@@ -135,7 +141,8 @@ def _llvm() -> Any:
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    unreachable = ctypes.cast(ctypes.CDLL(None).abort, ctypes.c_void_p).value
+    libc = ctypes.CDLL(None) if os.name == "posix" else ctypes.cdll.msvcrt
+    unreachable = ctypes.cast(libc.abort, ctypes.c_void_p).value
     for symbol in _UNREACHED:
         llvm.add_symbol(symbol, unreachable)
     return llvm
@@ -192,7 +199,7 @@ def folder() -> Path:
 @cache
 def _maker() -> bytes:
     """What decides the machine code besides the loop's name and types: source, versions, processor."""
-    source = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("loops.py", "planes_loops.py"))
+    source = b"".join(path.read_bytes() for path in sorted(Path(__file__).with_name("loops").glob("*.py")))
     llvm = _llvm()
     features = llvm.get_host_cpu_features().flatten()
     words = (sys.version, _version("numba"), _version("llvmlite"), llvm.get_process_triple(), llvm.get_host_cpu_name())
@@ -220,6 +227,8 @@ def _path(name: str, codes: str) -> Path:
 def _ours(path: Path) -> bool:
     """Whether the file or folder is the user's and nobody else can write to it."""
     info = path.stat(follow_symlinks=False)
+    if not hasattr(os, "getuid"):  # Windows keeps a user's folders from others by other means
+        return True
     return info.st_uid == os.getuid() and not info.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
@@ -247,6 +256,9 @@ def _store(name: str, codes: str, symbol: str, binary: bytes) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _ours(path.parent):
             raise PermissionError
+        for leftover in path.parent.glob(".making-*"):  # of a process that was killed; one at work takes seconds
+            if leftover.stat().st_mtime < time.time() - 3600:
+                leftover.unlink(missing_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".making-")
     except OSError:
         _say(f"{path.parent} cannot be used to keep machine code; set CONVCLI_CACHE_DIR to a folder of your own")

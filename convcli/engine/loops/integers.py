@@ -1,0 +1,187 @@
+"""16-bit integers: 8-bit pictures and integer kernels whose sums fit 16 bits, exact to the last bit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convcli.engine.loops.shared import TAKE, Loop, dot, entry, jit, levels, pick
+
+RUN = 16384  # samples in one run of a 16-bit loop: its 16-bit counters cannot overflow
+SCALED, UNFINISHED = -1, -2  # in the place of a shift: an odd divisor; one that needs a true division
+
+
+@jit
+def _half_even(v, half, shift):
+    """v / 2^shift, rounded half to even, in 16 bits; half is 2^(shift-1) - 1."""
+    odd = np.uint16(np.uint16(v >> np.uint16(shift & 15)) & np.uint16(1))
+    return np.uint16(np.uint16(v + half + odd) >> np.uint16(shift & 15))
+
+
+def _row16(take: Loop) -> Loop:
+    """The last pass of the 16-bit routes over one run of a row, for as many taps as `take` takes."""
+
+    @jit
+    def unit(out, src, n, at, wt, init, magnitude, counts):
+        """out[x] = saturate(init + sum over t of wt[t] * src[at[t] + x])"""
+        o, w, lane = take(at, 0), take(wt, 0), type(init)
+        below, above = np.uint16(0), np.uint16(0)
+        for x in range(n):
+            v = lane(init + dot(src, o, w, x))
+            v = max(v, lane(v * magnitude))
+            below = np.uint16(below + np.uint16(v < 0))
+            above = np.uint16(above + np.uint16(v > 255))
+            out[x] = np.uint8(min(max(v, lane(0)), lane(255)))
+        counts[0] += below
+        counts[1] += above
+
+    @jit
+    def shifted(out, src, n, at, wt, init, magnitude, half, shift, counts):
+        """The same over 2^shift, rounded half to even."""
+        o, w, lane = take(at, 0), take(wt, 0), type(init)
+        below, above, margin = np.uint16(0), np.uint16(0), lane(half + 1)
+        for x in range(n):
+            v = lane(init + dot(src, o, w, x))
+            v = max(v, lane(v * magnitude))
+            below = np.uint16(below + np.uint16(lane(v + margin) < 0))
+            q = _half_even(np.uint16(max(v, lane(0))), half, shift)
+            above = np.uint16(above + np.uint16(q > np.uint16(255)))
+            out[x] = np.uint8(min(q, np.uint16(255)))
+        counts[0] += below
+        counts[1] += above
+
+    @jit
+    def scaled(out, src, n, at, wt, init, magnitude, half, scale, counts):
+        """The same over an odd divisor, 2*half + 1: no ties, so that a half may be added and the rest cut off."""
+        o, w, lane = take(at, 0), take(wt, 0), type(init)
+        below, above, margin = np.uint16(0), np.uint16(0), lane(half)
+        for x in range(n):
+            v = lane(init + dot(src, o, w, x))
+            v = max(v, lane(v * magnitude))
+            below = np.uint16(below + np.uint16(lane(v + margin) < 0))
+            q = np.uint16(np.int32(np.float32(max(v, lane(0))) * scale + np.float32(0.5)))
+            above = np.uint16(above + np.uint16(q > np.uint16(255)))
+            out[x] = np.uint8(min(q, np.uint16(255)))
+        counts[0] += below
+        counts[1] += above
+
+    @jit
+    def unfinished(acc, src, n, at, wt, init):
+        """The plain sums, in float, for `levels` to finish."""
+        o, w, lane = take(at, 0), take(wt, 0), type(init)
+        for x in range(n):
+            acc[x] = np.float32(lane(init + dot(src, o, w, x)))
+
+    @jit
+    def row(out, acc, src, start, end, at, wt, init, magnitude, half, shift, scale, step, counts):
+        """Positions start..end of a row; at[t] is where tap t reads for position `start`."""
+        if shift == UNFINISHED or step > 1:
+            unfinished(acc[start:end], src, np.uintp(end - start), at, wt, init)
+            return
+        for x in range(start, end, RUN):
+            n = np.uintp(min(RUN, end - x))
+            if shift == 0:
+                unit(out[x : x + n], src, n, at, wt, init, magnitude, counts)
+            elif shift == SCALED:
+                scaled(out[x : x + n], src, n, at, wt, init, magnitude, half, scale, counts)
+            else:
+                shifted(out[x : x + n], src, n, at, wt, init, magnitude, half, np.uint16(shift), counts)
+            for t in range(at.size):
+                at[t] += n
+
+    return row
+
+
+def taps(count: int) -> Loop:
+    """The loop for 8-bit pictures and `count` integer taps whose sums fit 16 bits; reads the picture directly."""
+    row = _row16(TAKE[count])
+
+    @entry
+    def taps(
+        dst, src, rowmap, colmap, dy, dx, w, pitch, n, kept, lo, hi, left, value, init, magnitude, half, shift,
+        scale, divisor, top, stride, step, channels, y0, y1, at, wt, base, acc, counts,
+    ):  # fmt: skip
+        """dst[y, p] = level(init + sum over t of w[t] * src[y*stride + dy[t], p + dx[t] - left])"""
+        whole = shift == UNFINISHED or step > 1
+        for y in range(y0, y1):
+            constant = init
+            for t in range(w.size):
+                r = rowmap[y * stride + dy[t]]
+                wt[t] = w[t] if r >= 0 else 0
+                base[t] = max(r, 0) * pitch
+                if r < 0:
+                    constant = type(init)(constant + w[t] * value)
+            for e in range(lo + n - hi):
+                p = e if e < lo else e - lo + hi
+                v = constant
+                for t in range(w.size):
+                    c = colmap[p + dx[t]]
+                    v = type(init)(v + wt[t] * (src[base[t] + c] if c >= 0 else value))
+                acc[p] = v
+            for t in range(w.size):
+                at[t] = np.uintp(base[t] + lo + dx[t] - left)
+            out = dst[y * kept : y * kept + kept]
+            row(out, acc, src, lo, hi, at, wt, constant, magnitude, half, shift, scale, step, counts)
+            if whole:
+                pick(acc, n, step, channels)
+                levels(out, acc, kept, scale, divisor, np.float32(0), np.float32(magnitude), top, counts)
+            else:
+                levels(out, acc, lo, scale, divisor, np.float32(0), np.float32(magnitude), top, counts)
+                levels(out[hi:], acc[hi:], n - hi, scale, divisor, np.float32(0), np.float32(magnitude), top, counts)
+
+    return taps
+
+
+def separable(across: int, down: int) -> Loop:
+    """The loop for 8-bit pictures and integer kernels of rank 1 whose sums fit 16 bits.
+
+    Each picture row is filtered across once, as it enters a ring of rows; the ring is filtered down.
+    """
+    row = _row16(TAKE[down])
+    take = TAKE[across]
+
+    @jit
+    def filter_across(q, src, n, at, w):
+        """q[x] = sum over t of w[t] * src[at[t] + x]"""
+        o, u = take(at, 0), take(w, 0)
+        for x in range(n):
+            q[x] = dot(src, o, u, x)
+
+    @entry
+    def separable(
+        dst, src, rowmap, colmap, dx, hw, dy, vw, pitch, n, kept, lo, hi, left, value, init, magnitude, half, shift,
+        scale, divisor, top, stride, step, channels, y0, y1, ring, width, held, ho, vo, acc, counts,
+    ):  # fmt: skip
+        """dst[y, p] = level(init + sum over i, j of vw[i] * hw[j] * src[y*stride + dy[i], p + dx[j] - left])"""
+        total = type(init)(0)
+        for j in range(hw.size):
+            total = type(init)(total + hw[j] * value)
+        for y in range(y0, y1):
+            for i in range(vw.size):
+                r = y * stride + dy[i]
+                slot = r % held.size
+                vo[i] = np.uintp(slot * width)
+                if held[slot] == r:
+                    continue
+                held[slot] = r
+                q = ring[slot * width : slot * width + n]
+                s = rowmap[r]
+                if s < 0:
+                    q[:] = total
+                    continue
+                for e in range(lo + n - hi):
+                    p = e if e < lo else e - lo + hi
+                    v = type(init)(0)
+                    for j in range(hw.size):
+                        c = colmap[p + dx[j]]
+                        v = type(init)(v + hw[j] * (src[s * pitch + c] if c >= 0 else value))
+                    q[p] = v
+                for j in range(hw.size):
+                    ho[j] = np.uintp(s * pitch + lo + dx[j] - left)
+                filter_across(q[lo:hi], src, np.uintp(hi - lo), ho, hw)
+            out = dst[y * kept : y * kept + kept]
+            row(out, acc, ring, 0, n, vo, vw, init, magnitude, half, shift, scale, step, counts)
+            if shift == UNFINISHED or step > 1:
+                pick(acc, n, step, channels)
+                levels(out, acc, kept, scale, divisor, np.float32(0), np.float32(magnitude), top, counts)
+
+    return separable
