@@ -283,7 +283,7 @@ class _Parser:
 
 def near(word: str, words: list[str]) -> str:
     """`; did you mean ...?` with the nearest of the words, or nothing."""
-    found = get_close_matches(word, words, 3, 0.5)
+    found = get_close_matches(word.lower().replace("_", "-"), words, 3, 0.5)
     return f"; did you mean {' or '.join(found)}?" if found else ""
 
 

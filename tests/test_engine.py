@@ -443,6 +443,13 @@ def test_a_border_beyond_all_measure_is_refused_before_memory_is_asked_for(huge)
         conv2d(np.ones((1, 5, 6)), np.ones((1, 1, 3, 3)), **{"padding": "same", **huge})
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_weight_beyond_float32_gives_infinity_and_no_warning(dtype):
+    image = np.ones((3, 4), dtype)
+    assert (filter_image(image, [[1e300]], range="raw") == np.inf).all()
+    assert (filter_image(image, [[1e300]]) == (np.inf if dtype == np.float32 else np.iinfo(dtype).max)).all()
+
+
 def test_the_calling_thread_stays_open_to_ctrl_c():
     seen = []
     spread(lambda i: seen.append((i, threading.current_thread())), [(0,), (1,)])

@@ -86,6 +86,7 @@ def test_sobel_and_scharr_are_those_of_opencv():
         ("", "the kernel spec is empty"),
         ("   ", "the kernel spec is empty"),
         ("sobelx", "unknown kernel 'sobelx'; did you mean sobel-x"),
+        ("Sobel_X", "unknown kernel 'Sobel_X'; did you mean sobel-x"),
         ("gausian", "unknown kernel 'gausian'; did you mean gaussian"),
         ("qqqqqq", "unknown kernel 'qqqqqq'; `convcli kernels list` shows the names"),
         ("sobel-x:size=3", "sobel-x is a fixed grid and takes no parameters, but 'size=3' was given"),

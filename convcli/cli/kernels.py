@@ -59,7 +59,7 @@ def list_(as_json: bool) -> None:
     screen.print("`convcli kernels show NAME` shows the weights.")
 
 
-@kernels.command()
+@kernels.command(short_help="Show the weights of a kernel, and what can be told of it.")
 @click.argument("spec")
 @click.option("--json", "form", flag_value="json", help="One object, for machines.")
 @click.option("--yaml", "form", flag_value="yaml", help="A kernel file, ready to be saved and changed.")
@@ -112,7 +112,7 @@ def show(
         _draw(kernel, anatomy(kernel))
 
 
-@kernels.command()
+@kernels.command(short_help="Check kernel files: faults, facts, suggestions.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 def check(files: tuple[str, ...]) -> None:
     """Check kernel files: faults with their place, facts of what is well, and notes on what may be meant otherwise.
