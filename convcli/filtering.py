@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -107,13 +106,6 @@ def free_memory() -> int | None:
         words = (group / "memory.stat").read_text().split()
         free.append(int((group / "memory.max").read_text()) - int(words[words.index("anon") + 1]))
     return min(free, default=None)
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _filtered(

@@ -54,10 +54,11 @@ def apply(
     """
     recipe_words, picture_words = parted(words)
     recipe = recipe_from(**recipe_words)
-    from convcli.filtering import cores, filter_file
+    from convcli.engine.bands import thread_count
+    from convcli.filtering import filter_file
     from convcli.images import Target
 
-    target = Target.of(output, format_, threads=threads or cores(), **writing_from(**picture_words))
+    target = Target.of(output, format_, threads=thread_count(threads), **writing_from(**picture_words))
     if show and (source == "-" or output == "-" or target.raw):
         raise click.UsageError("--show draws two picture files; standard input and output and .npy are none")
     if dry_run:
