@@ -3,6 +3,7 @@
 The tests run a short course. By hand:  python tests/faults.py FLIPS [SEED]
 """
 
+import gc
 import io
 import json
 import resource
@@ -20,6 +21,7 @@ from PIL import Image
 
 MEMORY = 3 << 30  # bytes of address space that a trial may take
 SECONDS = 10
+WARM = 300  # cases after which every library has been imported
 
 
 def _drawing(size=(61, 47), channels=3):
@@ -139,6 +141,11 @@ def traps():
         "claims 65535 squared.gif",
         b"GIF89a\xff\xff\xff\xff\x80\0\0" + bytes(6) + b",\0\0\0\0\xff\xff\xff\xff\0\2\1\0\0;",
     )
+    frame = b",\0\0\0\0%b\0\2\2\x44\1\0"
+    yield (
+        "later frame of 65535 squared.gif",
+        b"GIF89a\1\0\1\0\x80\0\0" + bytes(6) + frame % b"\1\0\1\0" + frame % b"\xff\xff\xff\xff" + b";",
+    )
     yield (
         "claims 65500 squared.jpg",
         _saved(rgb, "JPEG").replace(b"\xff\xc0\0\x11\x08\0\x2f\0\x3d", b"\xff\xc0\0\x11\x08\xff\xdc\xff\xdc"),
@@ -223,14 +230,16 @@ def trial(name, data, folder: Path):
     if left:
         return f"left: {left}"
     lines = result.stderr.strip().splitlines()
+    if "not enough memory" in result.stderr:
+        return "memory: no sentence foresaw what it takes"
     clear = len(lines) == 1 and lines[0].startswith("Error: ") and len(lines[0]) < 500 and result.exit_code in (1, 2)
     return "refused" if clear else f"unclear: {result.exit_code} {result.stderr!r}"
 
 
 def run(flips, seed=0):
-    """Counts, the slowest case, and everything that must not be."""
+    """Counts, the slowest case, memory at its peak and kept since the first cases, and everything that must not be."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    counts, wrong, slowest = Counter(), [], (0.0, "")
+    counts, wrong, slowest, begun = Counter(), [], (0.0, ""), 0
     with tempfile.TemporaryDirectory() as folder:
         for name, data in corpus(flips, seed):
             print(name, file=sys.stderr, flush=True)
@@ -240,8 +249,17 @@ def run(flips, seed=0):
             counts[verdict if verdict in ("done", "refused") else "wrong"] += 1
             if verdict not in ("done", "refused"):
                 wrong.append((name, verdict))
+            if counts.total() == WARM:
+                begun = _resident()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    return {"counts": counts, "slowest": slowest, "peak MB": peak, "wrong": wrong}
+    told = {"counts": counts, "slowest": slowest, "peak MB": peak, "growth MB": _resident() - begun}
+    return told | {"wrong": wrong}
+
+
+def _resident():
+    """Megabytes of memory this process holds now."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() >> 20
 
 
 if __name__ == "__main__":

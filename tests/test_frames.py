@@ -1,5 +1,8 @@
 """Animations and pages: every frame filtered, shown as long and as often as before."""
 
+import io
+import struct
+
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -142,3 +145,35 @@ def test_a_second_frame_that_is_broken(tmp_path):
         ["in.gif", "out.gif"],
     )
     assert result.exit_code == (0 if (tmp_path / "out.gif").exists() else 1)
+
+
+def reaching(size):
+    """A GIF of 40x30 whose second frame is of another size."""
+    parts = []
+    for shape in ((30, 40), size[::-1]):
+        stream = io.BytesIO()
+        Image.fromarray(np.arange(shape[0] * shape[1], dtype=np.uint8).reshape(shape)).save(stream, "GIF")
+        parts.append(stream.getvalue())
+    return parts[0][:-1] + parts[1][13 + 3 * 256 :]
+
+
+def test_a_later_frame_beyond_all_measure_is_refused_before_it_takes_memory(tmp_path):
+    data = reaching((60, 45))
+    place = data.rindex(struct.pack("<2H", 60, 45))
+    (tmp_path / "in.gif").write_bytes(data[:place] + b"\xff\xff\xff\xff" + data[place + 4 :])
+    result = survey.convcli("apply", "-k", "box", tmp_path / "in.gif", tmp_path / "out.gif")
+    assert result.exit_code == 1 and not (tmp_path / "out.gif").exists()
+    assert "in.gif has 4,294,836,225 pixels, more than the limit of 178,956,970" in result.stderr
+    assert "--max-pixels 4294836225" in result.stderr
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png", "webp"])
+def test_a_frame_that_reaches_over_the_screen_is_cut_at_it(tmp_path, suffix):
+    (tmp_path / "in.gif").write_bytes(reaching((60, 45)))
+    before = frames(tmp_path / "in.gif")
+    assert [f.shape for f in before] == [(30, 40, 4), (45, 60, 4)]
+    apply("-k", "identity", tmp_path / "in.gif", tmp_path / f"out.{suffix}")
+    after = frames(tmp_path / f"out.{suffix}")
+    assert len(after) == 2
+    for one, two in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one[:30, :40], two)

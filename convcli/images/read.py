@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -75,10 +76,10 @@ class Reading:
 
     def _open(self) -> None:
         _quiet()
-        Image.MAX_IMAGE_PIXELS = None  # the limit is ours: it counts, and it can be raised
+        Image.MAX_IMAGE_PIXELS = -(-self._max_pixels // 2)  # beyond twice that, Pillow's decoders allocate nothing
         head = self._stream.read(1 << 16)
         self._stream.seek(0)
-        with _damage(self.name):
+        with _damage(self.name, self._max_pixels):
             try:
                 image = Image.open(self._stream)
             except UnidentifiedImageError:
@@ -130,10 +131,7 @@ class Reading:
         if width * height == 0:
             raise ImageError(f"{self.name} has no pixels: it is {width}x{height}")
         if width * height > self._max_pixels:
-            raise ImageError(
-                f"{self.name} has {width * height:,} pixels, more than the limit of {self._max_pixels:,} that guards "
-                f"against decompression bombs; --max-pixels {width * height} lets it pass"
-            )
+            raise _too_large(self.name, width * height, self._max_pixels)
 
     def _choose(self, frame: int | None) -> None:
         count = self.origin.frames
@@ -149,7 +147,7 @@ class Reading:
             yield self._frame(index)
 
     def _frame(self, index: int) -> Frame:
-        with _damage(self.name):
+        with _damage(self.name, self._max_pixels):
             frame = _upright(self._decoded(index), self._turn)
         if not (self._reduce and frame.pixels.dtype != np.uint8):
             return frame
@@ -172,11 +170,13 @@ class Reading:
             image.im = None  # type: ignore[assignment] # the samples are in our arrays now
             return frame
         image.seek(index)
-        image.load()
         self._check(*image.size)
+        image.load()
         if index == self._indices[0]:
             self.metadata = metadata_of(image)
-        return replace(frame_of(image), duration=image.info.get("duration"))
+        screen = self.size[::-1]
+        shown = image.crop((0, 0, *screen)) if image.format == "GIF" and image.size != screen else image
+        return replace(frame_of(shown), duration=image.info.get("duration"))
 
     def close(self) -> None:
         """Let the file go."""
@@ -221,8 +221,15 @@ def _opened(source: str | Path | bytes, name: str) -> BinaryIO:
     return stream
 
 
+def _too_large(name: str, pixels: int, limit: int) -> ImageError:
+    return ImageError(
+        f"{name} has {pixels:,} pixels, more than the limit of {limit:,} that guards against decompression bombs; "
+        f"--max-pixels {pixels} lets it pass"
+    )
+
+
 @contextlib.contextmanager
-def _damage(name: str) -> Iterator[None]:
+def _damage(name: str, max_pixels: int) -> Iterator[None]:
     """Whatever a decoder stumbles over in a file becomes one sentence.
 
     Decoders raise nearly every exception there is on damaged files, hence the broad catch; what we say ourselves and
@@ -234,6 +241,9 @@ def _damage(name: str) -> Iterator[None]:
         raise
     except UnidentifiedImageError:
         raise ImageError(f"{name} is not a picture in a format that can be read") from None
+    except Image.DecompressionBombError as error:
+        pixels = re.search(r"\d+", str(error))
+        raise _too_large(name, int(pixels[0]) if pixels else max_pixels + 1, max_pixels) from None
     except Exception as error:
         if isinstance(error, OSError) and error.errno:  # the disk's trouble, not the file's
             raise AccessError(f"{name} can't be read: {error.strerror or error}") from None
