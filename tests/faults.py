@@ -242,7 +242,7 @@ def run(flips, seed=0):
     counts, wrong, slowest, begun = Counter(), [], (0.0, ""), 0
     with tempfile.TemporaryDirectory() as folder:
         for name, data in corpus(flips, seed):
-            print(name, file=sys.stderr, flush=True)
+            print(f"case: {name}", file=sys.stderr, flush=True)
             begin = time.perf_counter()
             verdict = trial(name, data, Path(folder))
             slowest = max(slowest, (round(time.perf_counter() - begin, 2), name))

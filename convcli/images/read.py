@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
@@ -24,6 +22,7 @@ from convcli.images.metadata import metadata_of
 from convcli.images.modes import frame_of, image_bytes
 from convcli.images.origin import origin_of
 from convcli.images.picture import Frame, Metadata, Origin
+from convcli.images.quiet import hush, hush_libtiff
 from convcli.tone import full_scale
 
 MAX_PIXELS = 178_956_970  # where Pillow by itself refuses a picture as a decompression bomb
@@ -75,7 +74,7 @@ class Reading:
             raise
 
     def _open(self) -> None:
-        _quiet()
+        hush()
         Image.MAX_IMAGE_PIXELS = -(-self._max_pixels // 2)  # beyond twice that, Pillow's decoders allocate nothing
         head = self._stream.read(1 << 16)
         self._stream.seek(0)
@@ -85,6 +84,8 @@ class Reading:
             except UnidentifiedImageError:
                 self._open_elsewhere(head)
                 return
+            if image.format == "TIFF":
+                hush_libtiff()
             self._image, self._turn = image, _orientation(image)
             self._check(*image.size)
             frames = getattr(image, "n_frames", 1) if image.format in FRAMED else 1
@@ -189,14 +190,6 @@ class Reading:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _quiet() -> None:
-    """What Pillow warns of and logs is about files; what matters of it, we say ourselves."""
-    warnings.filterwarnings("ignore", module=r"PIL\.")
-    logger = logging.getLogger("PIL")
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())
 
 
 def _opened(source: str | Path | bytes, name: str) -> BinaryIO:
