@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
+import signal
 import stat
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -47,17 +50,16 @@ def whole(path: str | Path, force: bool) -> Iterator[BinaryIO]:
     The bytes go to a temporary name in the same folder, which then takes the place of the old file in one step. A link
     is followed, and stays. A device or a pipe is written to directly.
     """
+    part = None
     try:
         target = Path(os.path.realpath(path))
-        device = None if _regular(target) else target.open("wb")
-        part, stream = (target, device) if device else _part_of(target)
-    except OSError as error:
-        raise _unwritable(path, error) from None
-    if device:
-        with device:
-            yield device
-        return
-    try:
+        if not _regular(target):
+            with target.open("wb") as stream:
+                yield stream
+            return
+        with _uninterrupted():
+            part, stream = _part_of(target)
+            _unfinished.add(part)
         with stream:
             yield stream
             stream.flush()
@@ -67,12 +69,45 @@ def whole(path: str | Path, force: bool) -> Iterator[BinaryIO]:
                 part.replace(target)
         if os.name != "posix":
             part.replace(target)
+        _unfinished.discard(part)
     except BaseException as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
+        if part:
+            _discard(part)
         if isinstance(error, OSError):
             raise _unwritable(path, error) from None
         raise
+
+
+# Temporary files of this process. What an interrupt between two lines of ours left here is removed at the end.
+_unfinished: set[Path] = set()
+
+
+@atexit.register
+def _sweep() -> None:
+    for part in list(_unfinished):
+        _discard(part)
+
+
+def _discard(part: Path) -> None:
+    with contextlib.suppress(OSError):
+        part.unlink()
+    _unfinished.discard(part)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold a Ctrl-C back until the block has ended. Only the main thread is ever interrupted."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _unwritable(path: str | Path, error: OSError) -> ConvcliError:

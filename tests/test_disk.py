@@ -1,5 +1,7 @@
 """Disks that are full, closed or oddly named, and processes that are killed while they write."""
 
+import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -12,6 +14,8 @@ import numpy as np
 import pytest
 import survey
 from PIL import Image
+
+from convcli import files
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the ways to make a disk fail are Linux's")
 RNG = np.random.default_rng(9)
@@ -45,6 +49,55 @@ def test_an_interrupt_leaves_no_file(tmp_path):
     error = process.communicate(timeout=60)[1]
     assert process.returncode == 130 and "Interrupted" in error and "Traceback" not in error
     assert names(tmp_path) == ["big.png"]
+
+
+def interrupted(path, event):
+    """Write a file with `whole`, and press Ctrl-C at that event (a call, a line, a return) of the code that does it."""
+    count = 0
+
+    def trace(frame, kind, _):
+        nonlocal count
+        if frame.f_code.co_filename not in (files.__file__, contextlib.__file__):
+            return None
+        count += 1
+        if count == event:
+            signal.raise_signal(signal.SIGINT)
+        return trace
+
+    sys.settrace(trace)
+    try:
+        with files.whole(path, force=True) as stream:
+            stream.write(b"new")
+    finally:
+        sys.settrace(None)
+    return count
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed file:ResourceWarning")
+def test_an_interrupt_at_any_line_leaves_the_old_file_or_the_new_one(tmp_path):
+    path = tmp_path / "out"
+    path.write_bytes(b"old")
+    events = interrupted(path, 0)
+    assert events > 50 and path.read_bytes() == b"new"
+    for event in range(1, events + 1):
+        path.write_bytes(b"old")
+        with contextlib.suppress(KeyboardInterrupt):
+            interrupted(path, event)
+            pytest.fail(f"no interrupt at event {event}")
+        gc.collect()
+        files._sweep()  # as at the end of the process
+        assert names(tmp_path) == ["out"] and path.read_bytes() in (b"old", b"new"), event
+
+
+def test_an_interrupt_inside_of_exec_ends_with_130_too(tmp_path):
+    (tmp_path / "stopped.py").write_text(
+        "import convcli.files\n"
+        "convcli.files.check_output = lambda *_: exec('raise KeyboardInterrupt')\n"
+        "from convcli.cli import main\nmain()\n"
+    )
+    command = [sys.executable, "-m", "stopped", "apply", "-k", "identity", "in.png", "out.png"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "\nInterrupted.\n")
 
 
 def limited(words, size):

@@ -67,6 +67,7 @@ class _Commands(click.Group):
             raise _Failure(str(error), error.exit_code) from None
         except KeyboardInterrupt:
             click.echo("\nInterrupted.", err=True)
+            exec("")  # `python -m` would end by the signal, not with 130, had it fallen into a dataclass's own exec
             ctx.exit(130)
         except BrokenPipeError:
             # The reader has gone: Click ends quietly, and the interpreter must not complain on its way out.
