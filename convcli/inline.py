@@ -40,8 +40,8 @@ def _kernel(text: str) -> Kernel:
     rows = _rows(parts[0])
     flat = [weight for row in rows for weight in row]
     divisor = Fraction(1) if len(parts) == 1 else _divisor(parts[1], len(parts[0]) + 1, sum(flat, Fraction(0)))
-    weights, over = integral(flat, divisor)
-    return Kernel(np.array(weights).reshape(len(rows), -1), divisor=over, origin="inline")
+    weights, over, factor = integral(flat, divisor)
+    return Kernel(np.array(weights).reshape(len(rows), -1), divisor=over, origin="inline", denominator=factor)
 
 
 def _rows(grid: str) -> list[list[Fraction]]:

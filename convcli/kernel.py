@@ -23,6 +23,7 @@ class Kernel:
     weights: (KH, KW), or (3, KH, KW) for a kernel of depth 3; kept as read-only float64.
     divisor: not zero.
     bias: added after the division, on the 0..255 scale of an 8-bit picture.
+    denominator: what the weights as they were written were multiplied by, and the divisor with them, to be whole.
     range: how responses become pixels if nothing else is asked for: one of `RANGES`, or None (clip).
 
     Raises KernelError for empty, ragged or non-numeric weights, NaN or infinity, a zero divisor.
@@ -37,6 +38,7 @@ class Kernel:
     source: str = ""
     tags: tuple[str, ...] = field(default=())
     origin: str = ""
+    denominator: float = 1.0
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__

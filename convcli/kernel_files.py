@@ -60,13 +60,13 @@ def imagemagick(text: str, place: str) -> Kernel | None:
     if len(words) != width * height:
         raise KernelError(f"{place}: {width}x{height} needs {width * height} values, but {len(words)} are there")
     flat = [_imagemagick_value(word, index, place) for index, word in enumerate(words, 1)]
-    weights, divisor = integral(flat, Fraction(1))
+    weights, divisor, factor = integral(flat, Fraction(1))
     grid = np.array(weights).reshape(height, width)
     x = int(match[3]) if match[3] else (width - 1) // 2
     y = int(match[4]) if match[4] else (height - 1) // 2
     if x >= width or y >= height:
         raise KernelError(f"{place}: the origin +{x}+{y} lies outside of {width}x{height}")
-    return Kernel(_origin_in_the_centre(grid, y, x), divisor=divisor)
+    return Kernel(_origin_in_the_centre(grid, y, x), divisor=divisor, denominator=factor)
 
 
 def _imagemagick_value(word: str, index: int, place: str) -> Fraction:
@@ -225,8 +225,8 @@ def _number(word: str, place: str) -> Fraction:
 
 
 def _from_rows(rows: list[tuple[int, list[Fraction]]], divisor: Fraction, bias: float = 0.0) -> Kernel:
-    weights, over = integral([value for _, row in rows for value in row], divisor)
-    return Kernel(np.array(weights).reshape(len(rows), -1), divisor=over, bias=bias)
+    weights, over, factor = integral([value for _, row in rows for value in row], divisor)
+    return Kernel(np.array(weights).reshape(len(rows), -1), divisor=over, bias=bias, denominator=factor)
 
 
 def _named(kernel: Kernel, path: Path) -> Kernel:

@@ -41,6 +41,7 @@ def scale(kernel: Kernel, factor: Fraction) -> Kernel:
         weights=kernel.weights * float(factor.numerator),
         divisor=kernel.divisor * float(factor.denominator),
         bias=kernel.bias * float(factor),
+        denominator=kernel.denominator * float(factor.denominator),
     )
 
 
@@ -68,7 +69,7 @@ def zero_mean(kernel: Kernel) -> Kernel:
     """The mean subtracted from every weight: flat areas give zero."""
     count = kernel.weights.size
     weights = kernel.weights * count - kernel.weights.sum()
-    return replace(kernel, weights=weights, divisor=kernel.divisor * count)
+    return replace(kernel, weights=weights, divisor=kernel.divisor * count, denominator=kernel.denominator * count)
 
 
 def unit_l1(kernel: Kernel) -> Kernel:
@@ -108,7 +109,13 @@ def compose(first: Kernel, then: Kernel) -> Kernel:
     ]  # fmt: skip
     weights = np.array(planes) if len(planes) > 1 else planes[0]
     bias = first.bias * float(then.scaled.sum()) + then.bias
-    return Kernel(weights, divisor=first.divisor * then.divisor, bias=bias, range=_range_of(weights, first, then))
+    return Kernel(
+        weights,
+        divisor=first.divisor * then.divisor,
+        bias=bias,
+        range=_range_of(weights, first, then),
+        denominator=first.denominator * then.denominator,
+    )
 
 
 MODIFIERS: dict[str, tuple[Callable[[Kernel], Kernel], str]] = {

@@ -37,16 +37,18 @@ def number(text: str) -> Fraction:
     return value
 
 
-def integral(weights: Iterable[Fraction], divisor: Fraction) -> tuple[list[float], float]:
+def integral(weights: Iterable[Fraction], divisor: Fraction) -> tuple[list[float], float, float]:
     """The same quotients as whole weights over a whole divisor, if their common denominator is small; else as floats.
 
+    Returns the weights, the divisor, and what both were multiplied by.
+
     >>> integral([Fraction(1, 9), Fraction(2, 9)], Fraction(1))
-    ([1.0, 2.0], 9.0)
+    ([1.0, 2.0], 9.0, 9.0)
     """
     exact = list(weights)
     common = lcm(*(w.denominator for w in exact))
     factor = common * divisor.denominator
     whole, over = [w * factor for w in exact], divisor * factor
     if common > _LARGEST_DENOMINATOR or max(map(abs, [*whole, over])) > _LARGEST_EXACT:
-        return [float(w) for w in exact], float(divisor)
-    return [float(w) for w in whole], float(over)
+        return [float(w) for w in exact], float(divisor), 1.0
+    return [float(w) for w in whole], float(over), float(factor)

@@ -212,7 +212,7 @@ def _check_depth(image: NDArray[Any], kernel: Kernel, depth: bool) -> None:
 def override(kernel: Kernel, divisor: float | None = None, bias: float | None = None, flip: bool = False) -> Kernel:
     """The kernel with another divisor or bias, or flipped."""
     if divisor is not None:
-        kernel = replace(kernel, divisor=divisor)
+        kernel = replace(kernel, divisor=divisor * kernel.denominator)
     if bias is not None:
         kernel = replace(kernel, bias=bias)
     return kernel.flipped() if flip else kernel

@@ -101,11 +101,11 @@ class _Grids:
     fractions: bool = False
 
 
-def _quotients(grids: _Grids, divisor: Fraction) -> tuple[list[float], float]:
+def _quotients(grids: _Grids, divisor: Fraction) -> tuple[list[float], float, float]:
     """Weights and divisor as they are written; with fractions among them, as whole numbers where that is possible."""
     if grids.fractions:
         return integral(grids.flat, divisor)
-    return [float(w) for w in grids.flat], float(divisor)
+    return [float(w) for w in grids.flat], float(divisor), 1.0
 
 
 class _Reader:
@@ -142,8 +142,9 @@ class _Reader:
 
     def bare(self, root: Node, stem: str) -> Kernel:
         grids = self.weights(root)
-        weights, over = _quotients(grids, Fraction(1))
-        return Kernel(np.array(weights).reshape(grids.shape), divisor=over, name=stem, origin=self.file)
+        weights, over, factor = _quotients(grids, Fraction(1))
+        grid = np.array(weights).reshape(grids.shape)
+        return Kernel(grid, divisor=over, name=stem, origin=self.file, denominator=factor)
 
     def kernel(self, node: Node, stem: str) -> Kernel:
         keys = self.mapping(node, "a mapping with `weights:`", _KEYS)
@@ -151,7 +152,7 @@ class _Reader:
             self.fail(node, "weights: missing; rows of numbers are expected, as in `- [1, 2, 1]`")
         grids = self.weights(keys["weights"][1])
         divisor = self.divisor(keys["divisor"][1], grids) if "divisor" in keys else Fraction(1)
-        weights, over = _quotients(grids, divisor)
+        weights, over, factor = _quotients(grids, divisor)
         texts = {key: self.text(keys[key][1], key) for key in ("name", "description", "source") if key in keys}
         return Kernel(
             np.array(weights).reshape(grids.shape),
@@ -163,6 +164,7 @@ class _Reader:
             source=texts.get("source", ""),
             tags=self.tags(keys["tags"][1]) if "tags" in keys else (),
             origin=self.file,
+            denominator=factor,
         )
 
     def mapping(self, node: Node, expected: str, known: tuple[str, ...]) -> dict[str, tuple[Node, Node]]:

@@ -89,6 +89,30 @@ def test_divisor_and_bias(photo, tmp_path):
     np.testing.assert_allclose(pixels(tmp_path / "out.png"), by_hand, atol=0.51)
 
 
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ("1 -2.5 3", ""),
+        ("1 -2.5 3 / 7", ""),
+        ("1 -5/2 3 / 0.1", ""),
+        ("k.yaml", "weights: [[1, -2.5, 3]]\ndivisor: 7\n"),
+        ("k.yaml", "weights: [[1, -2.5, 3]]\ndivisor: sum\n"),
+        ("k.txt", "1 -2.5 3\n"),
+        ("3x1: 1,-2.5,3", ""),
+        ("0.5 * k.txt", "2 -5 6\n"),
+    ],
+)
+def test_the_divisor_is_put_in_the_place_of_the_one_that_was_written(spec, text, photo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if text:
+        (tmp_path / spec.split()[-1]).write_text(text)
+    result = run("-k", spec, "--divisor", 4, photo, tmp_path / "out.npy")
+    assert result.exit_code == 0, result.output
+    np.testing.assert_array_equal(
+        np.load(tmp_path / "out.npy"), filter_image(COLOR, [[0.25, -0.625, 0.75]], range="raw")
+    )
+
+
 def test_two_kernels_are_two_runs(photo, tmp_path):
     a, b, both = (tmp_path / f"{n}.png" for n in ("a", "b", "both"))
     run("-k", "sharpen", photo, a)
