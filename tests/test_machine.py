@@ -3,8 +3,10 @@
 import hashlib
 import io
 import os
+import platform
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -16,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convcli.engine import convolve, machine
+from convcli.engine import convolve, elf, kept, machine, native
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
 from convcli.tone import tone_of
@@ -29,7 +31,7 @@ WANTED = naive.convolve(PICTURE, WEIGHTS, range="abs")
 SCRIPT = """
 import os, signal, sys
 import numpy as np
-from convcli.engine import convolve, machine
+from convcli.engine import convolve, kept, machine
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
 from convcli.tone import tone_of
@@ -57,7 +59,7 @@ def finish(process):
     return np.frombuffer(out, np.uint8), (err or b"").decode()
 
 
-def kept(cache):
+def files(cache):
     return sorted(p.name for p in Path(cache).glob("*.o"))
 
 
@@ -85,14 +87,14 @@ def cache(compiled, tmp_path, monkeypatch):
 
     def compiles(name, codes):
         times.append(name)
-        machine._store(name, codes, compiled.head.decode(), compiled.code)
+        machine._keep(name, codes, compiled.head.decode(), compiled.code)
         return compiled.head.decode(), compiled.code
 
     monkeypatch.setenv("CONVCLI_CACHE_DIR", str(folder))
     monkeypatch.setattr(machine, "_calls", {})
     monkeypatch.setattr(machine, "_compile", compiles)
     yield SimpleNamespace(folder=folder, file=file, compiled=times)
-    machine._maker.cache_clear()
+    kept._maker.cache_clear()
 
 
 def used(cache):
@@ -104,7 +106,7 @@ def used(cache):
 
 
 def signed(body):
-    return hashlib.sha256(body).digest() + body
+    return hashlib.blake2b(body, digest_size=32).digest() + body
 
 
 # ---------------------------------------------------------------- what is kept is used
@@ -130,7 +132,7 @@ def test_apply_runs_without_numba_once_its_loop_is_kept(tmp_path):
         env = {**os.environ, "CONVCLI_CACHE_DIR": str(cache)}
         said.append(subprocess.run(words, env=env, capture_output=True, text=True, timeout=100, check=True).stdout)
         np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / name)), WANTED)
-    assert "numba" in said[0] and said[1] == "llvmlite\n"
+    assert "numba" in said[0] and said[1] == ("\n" if LINUX_X86_64 else "llvmlite\n")
 
 
 def test_a_folder_made_for_the_cache_is_the_users_alone(cache, tmp_path, monkeypatch):
@@ -143,13 +145,13 @@ def test_a_folder_made_for_the_cache_is_the_users_alone(cache, tmp_path, monkeyp
 
 def test_where_the_cache_lies(monkeypatch, tmp_path):
     monkeypatch.setenv("CONVCLI_CACHE_DIR", str(tmp_path / "own"))
-    assert machine.folder() == tmp_path / "own"
+    assert kept.folder() == tmp_path / "own"
     monkeypatch.delenv("CONVCLI_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert machine.folder() == tmp_path / "xdg" / "convcli"
+    assert kept.folder() == tmp_path / "xdg" / "convcli"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert machine.folder() == tmp_path / ".cache" / "convcli"
+    assert kept.folder() == tmp_path / ".cache" / "convcli"
 
 
 # ---------------------------------------------------------------- what is damaged or foreign is compiled again
@@ -190,10 +192,10 @@ def test_a_damaged_file_is_compiled_again_and_repaired(cache, compiled, how):
 
 def test_an_object_with_an_unknown_undefined_symbol_is_refused(cache, compiled):
     """The digest is right, so that only the list of symbols tells: memset, which the loop calls, becomes system."""
-    assert machine._sound(compiled.code)
+    assert native.sound(compiled.code)
     known = next(s for s in (b"memset", b"NRT_MemInfo_call_dtor") if b"\0" + s + b"\0" in compiled.code)
     bent = compiled.code.replace(b"\0" + known + b"\0", b"\0" + b"system".ljust(len(known), b"_") + b"\0")
-    assert not machine._sound(bent)
+    assert not native.sound(bent)
     body = len(compiled.head).to_bytes(2, "little") + compiled.head + bent
     cache.file.write_bytes(signed(body))
     assert not used(cache)
@@ -212,7 +214,7 @@ def test_a_folder_that_others_can_write_to_is_not_used_at_all(cache, mode):
     cache.folder.chmod(mode)
     before = cache.file.stat()
     assert not used(cache) and not used(cache)
-    assert cache.file.stat().st_mtime_ns == before.st_mtime_ns and kept(cache.folder) == [cache.file.name]
+    assert cache.file.stat().st_mtime_ns == before.st_mtime_ns and files(cache.folder) == [cache.file.name]
 
 
 @pytest.mark.parametrize("part", ["folder", "file"])
@@ -225,7 +227,7 @@ def test_what_belongs_to_another_user_is_not_used(cache, part):
 
 
 def test_nobody_elses_cache_is_used(cache, monkeypatch):
-    monkeypatch.setattr(machine.os, "getuid", lambda: 12345)
+    monkeypatch.setattr(kept.os, "getuid", lambda: 12345)
     assert not used(cache) and not used(cache)
 
 
@@ -248,26 +250,35 @@ def test_a_folder_in_the_place_of_a_file(cache):
 
 
 def other_source(monkeypatch, tmp_path):
-    here = Path(machine.__file__)
-    (tmp_path / "machine.py").write_bytes(here.read_bytes())
+    here = Path(kept.__file__)
+    shutil.copy(here.with_name("machine.py"), tmp_path)
     shutil.copytree(here.with_name("loops"), tmp_path / "loops")
     with (tmp_path / "loops" / "shared.py").open("a") as file:
         file.write("# changed\n")
-    monkeypatch.setattr(machine, "__file__", str(tmp_path / "machine.py"))
+    monkeypatch.setattr(kept, "__file__", str(tmp_path / "kept.py"))
 
 
 def other_version(package):
     def change(monkeypatch, tmp_path):
-        told = machine._version
-        monkeypatch.setattr(machine, "_version", lambda name: "9.9" if name == package else told(name))
+        told = kept._version
+        monkeypatch.setattr(kept, "_version", lambda name: "9.9" if name == package else told(name))
 
     return change
 
 
+def other_features(monkeypatch, tmp_path):
+    (tmp_path / "modalias").write_text("cpu:type:x86,ven0002fam0019mod0011:feature:,0000,0001\n")
+    monkeypatch.setattr(native, "_MODALIAS", tmp_path / "modalias")
+
+
 def other_processor(function, answer):
+    """Where the kernel has no word for the processor."""
+
     def change(monkeypatch, tmp_path):
-        llvm = machine._llvm()
-        monkeypatch.setattr(llvm, function, lambda: answer)
+        monkeypatch.setattr(native, "_MODALIAS", tmp_path / "missing")
+        known = native.processor()
+        monkeypatch.setattr(native.llvm(), function, lambda: answer)
+        assert native.processor() != known
 
     return change
 
@@ -277,6 +288,7 @@ CHANGES = {
     "numba": other_version("numba"),
     "llvmlite": other_version("llvmlite"),
     "python": lambda monkeypatch, tmp_path: monkeypatch.setattr(sys, "version", "3.99"),
+    "its features in the kernel's words": other_features,
     "processor": other_processor("get_host_cpu_name", "i486"),
     "its features": other_processor("get_host_cpu_features", SimpleNamespace(flatten=lambda: "-avx2")),
 }
@@ -284,15 +296,116 @@ CHANGES = {
 
 @pytest.mark.parametrize("what", CHANGES)
 def test_what_another_maker_made_is_not_used(cache, monkeypatch, tmp_path, what):
-    machine._maker.cache_clear()
+    kept._maker.cache_clear()
     CHANGES[what](monkeypatch, tmp_path)
     assert not used(cache)
-    assert len(kept(cache.folder)) == 2 and used(cache)
+    assert len(files(cache.folder)) == 2 and used(cache)
 
 
 def test_other_types_of_arguments_are_another_loop(cache):
-    path = machine._path("taps:2", "u1[] i8")
-    assert path != machine._path("taps:2", "u2[] i8") and path != machine._path("taps:3", "u1[] i8")
+    path = kept._path("taps:2", "u1[] i8")
+    assert path != kept._path("taps:2", "u2[] i8") and path != kept._path("taps:3", "u1[] i8")
+
+
+# ---------------------------------------------------------------- how it gets into memory
+
+LINUX_X86_64 = sys.platform == "linux" and platform.machine() == "x86_64"
+only_here = pytest.mark.skipif(not LINUX_X86_64, reason="object files are placed without llvmlite on Linux and x86-64")
+SYMBOL = struct.Struct("<IBBHQQ")
+RELOCATION = struct.Struct("<QIIq")
+
+
+def section_headers(code):
+    start, count = struct.unpack_from("<Q", code, 40)[0], struct.unpack_from("<H", code, 60)[0]
+    return [(start + 64 * i, *struct.unpack_from("<IIQQQQII", code, start + 64 * i)) for i in range(count)]
+
+
+def bent_header(**fields):
+    """The code's section headers changed: of the section of instructions, or of its relocations."""
+
+    def bend(code):
+        bent = bytearray(code)
+        headers = section_headers(code)
+        text = next(i for i, h in enumerate(headers) if h[3] & 4 and h[6])
+        for at, _, kind, flags, *_, info in headers:
+            if "flags" in fields and at == headers[text][0]:
+                struct.pack_into("<Q", bent, at + 8, flags | fields["flags"])
+            if "relocations" in fields and kind == 4 and info == text:
+                struct.pack_into("<I", bent, at + 4, fields["relocations"])
+        return bytes(bent)
+
+    return bend
+
+
+def bent_relocations(change):
+    """The code with other relocations of its instructions: change(offset, kind, symbol, addend) gives new ones."""
+
+    def bend(code):
+        bent = bytearray(code)
+        headers = section_headers(code)
+        for _, _, kind, _, _, offset, size, _, info in headers:
+            if kind == 4 and headers[info][3] & 4:
+                for at in range(offset, offset + size, 24):
+                    RELOCATION.pack_into(bent, at, *change(*RELOCATION.unpack_from(code, at)))
+        return bytes(bent)
+
+    return bend
+
+
+REFUSED = {
+    "another processor": lambda c: c[:18] + b"\xb7\0" + c[20:],
+    "a program": lambda c: c[:16] + b"\2\0" + c[18:],
+    "another width": lambda c: c[:4] + b"\1" + c[5:],
+    "instructions that can be written": bent_header(flags=1),
+    "relocations without addends": bent_header(relocations=9),
+    "a relocation relative to its place": bent_relocations(lambda offset, kind, symbol, add: (offset, 2, symbol, add)),
+    "a relocation beyond the section": bent_relocations(lambda offset, kind, symbol, add: (1 << 30, kind, symbol, add)),
+    "a relocation to no symbol": bent_relocations(lambda offset, kind, symbol, add: (offset, kind, 1 << 20, add)),
+    "a relocation to the file's name": bent_relocations(lambda offset, kind, symbol, add: (offset, kind, 1, add)),
+    "cut": lambda c: c[: len(c) // 2],
+    "empty": lambda c: b"",
+}
+OUTSIDE = {name: native._address(name) for name in (*native._UNREACHED, *native._LIBC)}
+
+
+@only_here
+def test_placed_code_can_be_run_and_not_be_written(compiled):
+    address = elf.place(compiled.code, compiled.head.decode(), OUTSIDE)
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        first, last = (int(end, 16) for end in line.split()[0].split("-"))
+        if first <= address < last:
+            assert line.split()[1] == "r-xp"
+            return
+    pytest.fail("the code lies nowhere")
+
+
+@only_here
+@pytest.mark.parametrize("how", REFUSED)
+def test_what_the_loader_does_not_know_is_refused(compiled, how):
+    with pytest.raises(native._MALFORMED):
+        elf.place(REFUSED[how](compiled.code), compiled.head.decode(), OUTSIDE)
+
+
+@only_here
+def test_an_unknown_symbol_is_refused(compiled):
+    with pytest.raises(LookupError):
+        elf.place(compiled.code, compiled.head.decode(), {})
+    with pytest.raises(StopIteration):
+        elf.place(compiled.code, "another", OUTSIDE)
+
+
+@only_here
+@pytest.mark.parametrize("why", ["refused", "no executable memory"])
+def test_llvmlite_loads_what_is_not_placed(cache, monkeypatch, why):
+    loaded = []
+    by_llvm = native._load_by_llvm
+    monkeypatch.setattr(native, "_load_by_llvm", lambda *words: loaded.append(words) or by_llvm(*words))
+    assert used(cache) and not loaded
+    if why == "refused":
+        monkeypatch.setattr(elf, "_FOR_US", b"another")
+    else:
+        monkeypatch.setattr(elf.mmap, "PROT_EXEC", 1 << 20)  # the system refuses what it doesn't know
+    assert used(cache) and len(loaded) == 1
 
 
 # ---------------------------------------------------------------- no place to keep anything
@@ -325,7 +438,7 @@ def test_a_user_without_a_home_is_served_from_memory(cache, monkeypatch):
     def no_home():
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(machine.Path, "home", no_home)
+    monkeypatch.setattr(kept.Path, "home", no_home)
     monkeypatch.setattr(sys, "stderr", Terminal())
     assert not used(cache)
     assert "set CONVCLI_CACHE_DIR" in sys.stderr.getvalue()
@@ -337,7 +450,7 @@ def test_a_full_disk_leaves_no_half_file(cache, monkeypatch):
     def full(self, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(machine.Path, "replace", full)
+    monkeypatch.setattr(kept.Path, "replace", full)
     assert not used(cache)
     assert list(cache.folder.iterdir()) == []
 
@@ -350,7 +463,7 @@ def test_two_processes_compile_at_once(tmp_path):
     for process in [start(cache), start(cache)]:
         pixels, said = finish(process)
         assert pixels.tolist() == WANTED.ravel().tolist() and said == "True\n"
-    assert len(list(cache.iterdir())) == len(kept(cache)) == 1
+    assert len(list(cache.iterdir())) == len(files(cache)) == 1
     pixels, said = finish(start(cache))
     assert pixels.tolist() == WANTED.ravel().tolist() and said == "False\n"
 
@@ -366,19 +479,17 @@ def test_a_killed_compile_leaves_nothing_that_is_used(compiled, tmp_path, moment
         process.kill()
         process.communicate(timeout=10)
     else:
-        store = (
-            f"machine._store({{0}}, {{1}}, {compiled.head.decode()!r}, open({str(tmp_path / 'raw')!r}, 'rb').read())"
-        )
+        store = f"kept.store({{0}}, {{1}}, {compiled.head.decode()!r}, open({str(tmp_path / 'raw')!r}, 'rb').read())"
         (tmp_path / "raw").write_bytes(compiled.code)
-        before = f"machine.Path.replace = {dying}\nmachine._compile = lambda *key: " + store.format("key[0]", "key[1]")
+        before = f"kept.Path.replace = {dying}\nmachine._compile = lambda *key: " + store.format("key[0]", "key[1]")
         process = start(cache, before)
         process.communicate(timeout=100)
         assert [p.name[:8] for p in cache.iterdir()] == [".making-"]
     assert process.returncode == -signal.SIGKILL
-    assert kept(cache) == []
+    assert files(cache) == []
     pixels, said = finish(start(cache))
     assert pixels.tolist() == WANTED.ravel().tolist() and said == "True\n"
-    assert kept(cache) == [compiled.name]
+    assert files(cache) == [compiled.name]
 
 
 def test_the_first_use_says_on_a_terminal_that_it_compiles(cache, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 from compare import assert_renders, geometry_of
 
 from convcli import engine
-from convcli.engine import bands, machine, plan
+from convcli.engine import bands, kept, machine, plan
 from convcli.kernel import Kernel
 from convcli.tone import tone_of
 
@@ -267,5 +267,5 @@ def test_dense_kernels_of_every_number_of_rows(monkeypatch, rows):
 @pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"), reason="nothing is compiled")
 def test_every_loop_met_here_is_kept_for_the_next_process():
     """An object that the cache would refuse is compiled again in every process, at seconds each."""
-    refused = sorted({name for name, codes in machine._calls if machine._cached(name, codes) is None})
+    refused = sorted({name for name, codes in machine._calls if kept.find(name, codes) is None})
     assert machine._calls and refused == []

@@ -23,7 +23,7 @@ def warmup(quiet: bool) -> None:
     Example:
       convcli warmup
     """
-    from convcli.engine import machine
+    from convcli.engine import kept, machine
 
     begin, before = perf_counter(), machine.compiled()
     for call in _calls():
@@ -36,7 +36,7 @@ def warmup(quiet: bool) -> None:
         new, seconds = machine.compiled() - before, perf_counter() - begin
         click.echo(
             f"{len(machine.loops())} loop(s) ready, {new} of them compiled now, in {seconds:.1f} s; "
-            f"kept in {machine.folder()}",
+            f"kept in {kept.folder()}",
             err=True,
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.engine import machine
+from convcli.engine import machine, native
 from convcli.engine.bands import spread, thread_count
 from convcli.engine.planes import Planes
 from convcli.geometry import extent
@@ -96,7 +96,7 @@ def _work(job: Planes, out: NDArray[Any], lanes: int, workers: int) -> list[tupl
 
 def _vectors(itemsize: int) -> tuple[int, int]:
     """Lanes of the processor's vectors, and how many vectors the largest tile is wide."""
-    size = machine.vector_bytes()
+    size = native.vector_bytes()
     return size // itemsize, 4 if size != 32 else 3
 
 
