@@ -22,7 +22,7 @@ def hush_libtiff() -> None:
     """No messages of libtiff, which it writes to file descriptor 2 itself; Pillow raises what is wrong all the same.
 
     The symbol is looked up in Pillow's own module and what that is linked with, so it is the libtiff that Pillow uses,
-    and one pointer is set for all threads. Where libtiff is linked in without its symbols (Windows), it goes on talking.
+    and one pointer is set for all threads. Where libtiff is linked without its symbols (Windows), it goes on talking.
     """
     from PIL import _imaging
 
