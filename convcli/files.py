@@ -54,8 +54,8 @@ def whole(path: str | Path, force: bool) -> Iterator[BinaryIO]:
     try:
         target = Path(os.path.realpath(path))
         if not _regular(target):
-            with target.open("wb") as stream:
-                yield stream
+            with target.open("wb") as device:
+                yield device
             return
         with _uninterrupted():
             part, stream = _part_of(target)
