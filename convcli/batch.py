@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from dataclasses import asdict, dataclass, field, replace
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from typing import Any
 
 from convcli.errors import AccessError, ConvcliError
@@ -22,7 +22,8 @@ from convcli.frames import Handling
 from convcli.images import Target
 from convcli.listing import Job
 from convcli.recipe import Recipe
-from convcli.report import Past, Stamp, digest, kernel_digest, proves, stamp
+from convcli.report import Past, Stamp, kernel_digest, known, proves, stamp
+from convcli.urls import is_url
 
 _GLANCE = 1.0  # seconds after which to look for an interrupt, if no file finishes
 _EARLIER = "finished earlier"
@@ -51,7 +52,8 @@ class Result:
 
     def record(self) -> dict[str, Any]:
         """The line of the report, without what is the same for all files."""
-        line: dict[str, Any] = {"input": self.job.source, "output": self.job.output, "status": self.status}
+        names = {"input": known(self.job.source), "output": known(self.job.output)}
+        line: dict[str, Any] = {**names, "status": self.status}
         if self.reason:
             line["reason"] = self.reason
         if self.outcome:
@@ -86,19 +88,20 @@ class Work:
 
     def do(self, job: Job) -> Result:
         """Filter one file; whatever goes wrong with it becomes a reason."""
+        sealed: list[str] = []
         for tries in range(1, self.retries + 2):
-            result, again = self._try(job)
+            result, again = self._try(job, sealed)
             if not again or tries > self.retries:
                 break
             time.sleep(_PAUSE * 2 ** (tries - 1))
         return replace(result, tries=tries)
 
-    def _try(self, job: Job) -> tuple[Result, bool]:
-        """The result, and whether another try may help."""
+    def _try(self, job: Job, sealed: list[str]) -> tuple[Result, bool]:
+        """The result, and whether another try may help. sealed: grows by an output's digest before it is written."""
         try:
             if job.problem:
                 return Result(job, "failed", job.problem), False
-            return self._done(job), False
+            return self._done(job, sealed), False
         except AccessError as error:
             return Result(job, "failed", str(error)), True
         except ConvcliError as error:
@@ -110,16 +113,25 @@ class Work:
         except Exception as error:  # one odd file must not end a night's work
             return Result(job, "failed", f"{shown(job.source)}: {type(error).__name__}: {error}"), False
 
-    def _done(self, job: Job) -> Result:
+    def _done(self, job: Job, sealed: list[str]) -> Result:
         target = Target.of(job.output, self.format, threads=self.threads, **self.writing)
-        source, output = (os.path.join(self.base, path) for path in (job.source, job.output))  # noqa: PTH118
+        source, output = (self._placed(path) for path in (job.source, job.output))
         before = stamp(source) if self.prove else None
-        os.makedirs(os.path.dirname(output) or ".", exist_ok=True)  # noqa: PTH103, PTH120 - a million of them
+        _make_folder(output)
+
+        def seal(stream: Any) -> None:
+            stream.seek(0)
+            sealed.append(file_digest(stream, "sha256").hexdigest() if self.prove else "")
+
+        force = self.force or bool(sealed)  # what is there now, an earlier try has written without hearing of it
         outcome = filter_file(
-            source, output, self.recipe, target, self.handling, force=self.force, threads=self.threads
+            source, output, self.recipe, target, self.handling, force=force, threads=self.threads, seal=seal
         )
-        proof = Proof(before, stamp(output), digest(output)) if self.prove else None
+        proof = Proof(before, stamp(output), sealed[-1]) if self.prove else None
         return Result(job, "done", outcome=outcome, proof=proof)
+
+    def _placed(self, path: str) -> str:
+        return path if is_url(path) else os.path.join(self.base, path)  # noqa: PTH118
 
     def told(self) -> dict[str, Any]:
         """What every line of a report says of the work: the recipe in words, its digest and that of its kernels.
@@ -146,7 +158,8 @@ class Before:
     """Whether a file needs doing at all, seen from what is there already.
 
     if_exists: "skip", "overwrite", "fail". resume: finished files are skipped, by what `past` says of them (of the
-    recipe of this digest), or, where there is no earlier report, by an output newer than its input.
+    recipe of this digest), or, where there is no earlier report, by an output newer than its input. look: tells the
+    stamp of a file.
     """
 
     if_exists: str = "fail"
@@ -154,18 +167,27 @@ class Before:
     past: Past | None = None
     recipe: str = ""
     in_place: bool = False
+    look: Callable[[str], Stamp | None] = stamp
 
     def settle(self, job: Job) -> Result | None:
         """The result where there is nothing left to do, None where there is."""
+        try:
+            return self._settled(job)
+        except ConvcliError as error:  # a store that does not answer
+            return Result(job, "failed", str(error))
+        except OSError as error:
+            return Result(job, "failed", f"{shown(error.filename or job.output)}: {error.strerror or error}")
+
+    def _settled(self, job: Job) -> Result | None:
         if job.problem:
             return None
         if self.resume and self._finished(job):
             return Result(job, "skipped", _EARLIER)
-        if self.if_exists == "overwrite" or not os.path.lexists(job.output):
+        if self.if_exists == "overwrite" or not self._exists(job.output):
             return None
         if self.if_exists == "skip":
             return Result(job, "skipped", "the output exists")
-        if os.path.isdir(job.output):  # noqa: PTH112
+        if not is_url(job.output) and os.path.isdir(job.output):  # noqa: PTH112
             return None  # filtering says what is wrong with it
         return Result(job, "failed", f"{shown(job.output)} exists; --force overwrites it")
 
@@ -176,9 +198,22 @@ class Before:
     def _finished(self, job: Job) -> bool:
         if self.past is not None and (self.past.lines or self.in_place):
             record = self.past.record(job.source, job.output)
-            return record is not None and proves(record, self.recipe, self.in_place)
-        source, output = stamp(job.source), stamp(job.output)
-        return source is not None and output is not None and output[1] >= source[1]
+            return record is not None and proves(record, job.source, job.output, self.recipe, self.in_place, self.look)
+        source, output = self.look(job.source), self.look(job.output)
+        return source is not None and output is not None and output[1] >= source[1] >= 0
+
+    def _exists(self, output: str) -> bool:
+        return self.look(output) is not None if is_url(output) else os.path.lexists(output)
+
+
+def _make_folder(output: str) -> None:
+    """Make the folder that the file lies in."""
+    if is_url(output):
+        from convcli import remote
+
+        remote.make_folder(output)
+    else:
+        os.makedirs(os.path.dirname(output) or ".", exist_ok=True)  # noqa: PTH103, PTH120 - a million of them
 
 
 def run(

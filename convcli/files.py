@@ -9,17 +9,23 @@ import signal
 import stat
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from convcli.errors import AccessError, ConvcliError, RecipeError
+from convcli.urls import is_url, public
 
 PART = ".convcli-part"
 
 
 def check_output(path: str | Path, force: bool) -> None:
     """Raise where an output of that name can't be written, before any work is done."""
+    if is_url(path):
+        from convcli import remote
+
+        remote.check_output(path, force)
+        return
     try:
         _check_output(Path(path), force)
     except OSError as error:
@@ -44,12 +50,19 @@ def _check_output(path: Path, force: bool) -> None:
 
 
 @contextlib.contextmanager
-def whole(path: str | Path, force: bool) -> Iterator[BinaryIO]:
+def whole(path: str | Path, force: bool, seal: Callable[[BinaryIO], None] | None = None) -> Iterator[BinaryIO]:
     """A stream whose content becomes the file `path` when the block ends well, and leaves nothing when it fails.
 
     The bytes go to a temporary name in the same folder, which then takes the place of the old file in one step. A link
-    is followed, and stays. A device or a pipe is written to directly.
+    is followed, and stays. A device or a pipe is written to directly. A URL is sent as its store allows.
+    seal: is given the complete stream, which can be read, before it gets its name; not that of a device.
     """
+    if is_url(path):
+        from convcli import remote
+
+        with remote.whole(path, force, seal) as stream:
+            yield stream
+        return
     part = None
     try:
         target = Path(os.path.realpath(path))
@@ -63,6 +76,8 @@ def whole(path: str | Path, force: bool) -> Iterator[BinaryIO]:
         with stream:
             yield stream
             stream.flush()
+            if seal:
+                seal(stream)
             if not force and target.exists():
                 raise ConvcliError(f"{shown(path)} has appeared meanwhile; --force overwrites it")
             if os.name == "posix":  # while the lock is held, so that nobody takes the name over
@@ -130,7 +145,7 @@ def standard_output() -> Any:
 
 def shown(path: str | Path) -> str:
     """A path as a message shows it: printable, on one line."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    text = os.fsencode(public(path) if is_url(path) else path).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

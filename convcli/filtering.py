@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from time import perf_counter
+from typing import BinaryIO
 
 from convcli import __version__
 from convcli.errors import ConvcliError, ImageError
@@ -47,10 +48,11 @@ def filter_file(
     *,
     force: bool = False,
     threads: int | None = None,
+    seal: Callable[[BinaryIO], None] | None = None,
 ) -> Outcome:
     """Read a picture, run the recipe on it, write what comes out; "-" is standard input or output.
 
-    The output appears whole or not at all.
+    Both are paths or URLs. The output appears whole or not at all; seal: is given it before it appears.
     Raises ConvcliError: what can't be done with these files, or with this recipe on this picture.
     """
     begin = perf_counter()
@@ -67,7 +69,7 @@ def filter_file(
         count = Count()
         made = described(recipe) + handling.described
         frames = _filtered(reading, recipe, target, handling, count, threads)
-        notes = _write(output, frames, reading, made, target, force)
+        notes = _write(output, frames, reading, made, target, force, seal)
         if reading.reduced:
             notes.append("the depth was reduced to 8 bits a channel")
         if told := saturation(count.range, count.samples, count.below, count.above):
@@ -127,14 +129,15 @@ def _filtered(
 
 
 def _write(
-    output: str | Path, frames: Iterator[Frame], reading: Reading, made: str, target: Target, force: bool
-) -> list[str]:
+    output: str | Path, frames: Iterator[Frame], reading: Reading, made: str, target: Target, force: bool,
+    seal: Callable[[BinaryIO], None] | None,
+) -> list[str]:  # fmt: skip
     first = next(frames)  # metadata is complete once a frame has been decoded; and no file is begun for nothing
     told = (reading.origin, reading.metadata, f"convcli {__version__}: {made}")
     coming = _chained(first, frames)
     del first
     if str(output) != "-":
-        with whole(output, force) as stream:
+        with whole(output, force, seal) as stream:
             return target.write(stream, coming, *told)
     stdout, buffer = standard_output(), BytesIO()
     notes = target.write(buffer, coming, *told)

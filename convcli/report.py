@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import blake2b, file_digest, sha256
 from pathlib import Path
 from types import TracebackType
@@ -20,12 +20,17 @@ import numpy as np
 from convcli.errors import AccessError, ConvcliError
 from convcli.files import shown
 from convcli.kernel import Kernel
+from convcli.urls import is_url, public
 
-Stamp = tuple[int, int]  # size in bytes, time of the last change in nanoseconds
+Stamp = tuple[int, int] | tuple[int, int, str]  # size in bytes, time of change in nanoseconds, a store's version
 
 
 def stamp(path: str | Path) -> Stamp | None:
     """The file's size and time of change; None where there is none."""
+    if is_url(path):
+        from convcli import remote
+
+        return remote.stamp(path)
     try:
         info = os.stat(path)  # noqa: PTH116 - a million of them
     except (FileNotFoundError, NotADirectoryError):
@@ -35,6 +40,10 @@ def stamp(path: str | Path) -> Stamp | None:
 
 def digest(path: str | Path) -> str:
     """SHA-256 of the file's content."""
+    if is_url(path):
+        from convcli import remote
+
+        return sha256(remote.read(path)).hexdigest()
     with Path(path).open("rb") as stream:
         return file_digest(stream, "sha256").hexdigest()
 
@@ -105,6 +114,7 @@ class Past:
 
     def record(self, source: str, output: str) -> dict[str, Any] | None:
         """The latest line about this file that says it is done."""
+        source, output = known(source), known(output)
         name = np.uint64(_name(source, output))
         at = int(np.searchsorted(self._found["name"], name, side="right")) - 1
         if at < 0 or self._found["name"][at] != name:
@@ -127,21 +137,32 @@ def _places(path: Path) -> Iterator[tuple[int, int]]:
             place += len(line)
 
 
+def known(name: str) -> str:
+    """The name of a file as a report has it: without a password."""
+    return public(name) if is_url(name) else name
+
+
 def _name(source: str, output: str) -> int:
     names = f"{source}\0{output}".encode("utf-8", "surrogatepass")
     return int.from_bytes(blake2b(names, digest_size=8).digest())
 
 
-def proves(record: dict[str, Any], recipe: str, in_place: bool = False) -> bool:
-    """Whether the line and the disk together show that the file is finished, under the recipe of that digest."""
+def proves(
+    record: dict[str, Any], source: str, output: str, recipe: str, in_place: bool = False,
+    look: Callable[[str], Stamp | None] = stamp,
+) -> bool:  # fmt: skip
+    """Whether the line and the disk together show that the file is finished, under the recipe of that digest.
+
+    look: tells the stamp of a file.
+    """
     try:
         if record["recipe_digest"] != recipe:
             return False
-        if not in_place and list(stamp(record["input"]) or ()) != record["input_stamp"]:
+        if not in_place and list(look(source) or ()) != record["input_stamp"]:
             return False
-        now = stamp(record["output"])
+        now = look(output)
         if now is None or now[0] != record["output_stamp"][0]:
             return False
-        return bool(list(now) == record["output_stamp"] or digest(record["output"]) == record["output_digest"])
+        return bool(list(now) == record["output_stamp"] or digest(output) == record["output_digest"])
     except (KeyError, TypeError, OSError):
         return False

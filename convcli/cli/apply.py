@@ -46,7 +46,8 @@ def apply(
     """Filter the picture INPUT with a kernel and write the result to OUTPUT.
 
     The kernel slides over the picture; its weights multiply the pixels under it and the products are summed. OUTPUT's
-    suffix names the format; .npy gets the float32 responses themselves. "-" is standard input or output.
+    suffix names the format; .npy gets the float32 responses themselves. "-" is standard input or output. Both may be
+    URLs (s3://bucket/a.png, https://...) with the extra `remote`.
 
     \b
     Example:
@@ -96,7 +97,9 @@ def apply(
 
 def _streams(source: str, output: str, memory: int | None, max_pixels: int | None) -> bool:
     """Whether the picture is filtered in bands; only a TIFF can be, and others need not wait for the import."""
-    if not output.lower().endswith((".tif", ".tiff")):
+    from convcli.urls import is_url
+
+    if is_url(source) or is_url(output) or not output.lower().endswith((".tif", ".tiff")):
         return False
     from convcli import large
 

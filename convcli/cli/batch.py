@@ -23,11 +23,13 @@ from convcli.cli.options import (
 )
 from convcli.cli.telling import Halt, Tally, progress
 
+_AWAY = 4  # files at a time and core, where they come from or go to a URL: most of the time is waiting
+
 if TYPE_CHECKING:
     from convcli.batch import Before, Result, Work
     from convcli.listing import Listing
     from convcli.recipe import Recipe
-    from convcli.report import Report
+    from convcli.report import Report, Stamp
 
 
 @click.command()
@@ -40,7 +42,10 @@ if TYPE_CHECKING:
     help="Only files of such names (*.jpg, holiday/*); repeatable. [default: every picture]",
 )  # fmt: skip
 @format_opt
-@click.option("-j", "--jobs", type=click.IntRange(1), metavar="N", help="Files at a time. [default: one per core]")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1), metavar="N",
+    help="Files at a time. [default: one per core, four for URLs]",
+)  # fmt: skip
 @click.option(
     "--on-error", type=click.Choice(("continue", "stop")), default="continue", show_default=True,
     help="What to do after a file that failed.",
@@ -94,7 +99,8 @@ def batch(
 ) -> None:
     """Filter every picture of INPUT_DIR into OUTPUT_DIR, under the same names.
 
-    A file that fails is named with its reason, the others are done, and the exit code is 1. Ctrl-C finishes the files
+    Both may be URLs (s3://bucket/photos) with the extra `remote`. A file that fails is named with its reason, the
+    others are done, and the exit code is 1. Ctrl-C finishes the files
     in hand (130); the same command with --resume goes on.
 
     \b
@@ -108,6 +114,7 @@ def batch(
     from convcli.engine.bands import thread_count
     from convcli.images import Target
     from convcli.listing import Listing
+    from convcli.urls import is_url
 
     writing, handling = writing_from(**picture_words), handling_from(**picture_words)
     if format_:
@@ -120,7 +127,8 @@ def batch(
         _list(listing, planned)
         return
     cores = thread_count()
-    workers = min(jobs or cores, planned)
+    away = not cluster and (is_url(source) or is_url(output))
+    workers = min(jobs or (_AWAY * cores if away else cores), planned)
     threads = 1 if cluster else max(1, cores // workers)
     retries = max(retries, 3) if cluster else retries  # a lost worker may still be writing
     overwrite = force or if_exists == "overwrite" or (resume and if_exists is None)
@@ -211,7 +219,20 @@ def _before(work: Work, listing: Listing, report: str | None, resume: bool, if_e
     if resume and report is None and listing.in_place:
         raise RecipeError("--resume in the same folder needs --report: inputs and outputs are the same files")
     past = Past(report) if resume and report else None
-    return Before(if_exists, resume, past, work.told()["recipe_digest"], listing.in_place)
+    return Before(if_exists, resume, past, work.told()["recipe_digest"], listing.in_place, _looking(listing))
+
+
+def _looking(listing: Listing) -> Callable[[str], Stamp | None]:
+    """What tells the stamps of files: each by itself on a disk, a folder at a time elsewhere."""
+    from convcli.report import stamp
+    from convcli.urls import is_url
+
+    if not (is_url(listing.folder) or is_url(listing.output)):
+        return stamp
+    from convcli.remote import Glance
+
+    glance = Glance()
+    return lambda path: glance.stamp(path) if is_url(path) else stamp(path)
 
 
 def _run(
@@ -252,7 +273,13 @@ def _pool(address: str | None, recipe: Recipe, workers: int) -> Iterator[tuple[E
 @contextlib.contextmanager
 def _reporting(path: str | None, resume: bool) -> Iterator[Report | None]:
     """The report that lines are written to, if one is wanted."""
+    from convcli.errors import RecipeError
+    from convcli.files import shown
     from convcli.report import Report
+    from convcli.urls import is_url
+
+    if is_url(path):
+        raise RecipeError(f"--report is a file of this machine, written line by line; {shown(path)} is none")
 
     if path is None:
         yield None

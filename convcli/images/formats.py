@@ -6,6 +6,7 @@ from pathlib import Path
 
 from convcli.errors import RecipeError
 from convcli.files import shown
+from convcli.urls import folder_of, is_url
 
 # What a file of the format gives back as it was written. Quantized or thresholded formats stand below.
 HOLDS: dict[str, tuple[str, ...]] = {
@@ -44,7 +45,8 @@ _COMMON = {
 
 def format_of(path: str | Path, word: str | None = None) -> str:
     """The format to write: the one that `word` names (png, .png), else the one of the path's suffix."""
-    suffix = "." + word.lower().lstrip(".") if word else Path(path).suffix.lower()
+    file = folder_of(path)[1] if is_url(path) else path
+    suffix = "." + word.lower().lstrip(".") if word else Path(file).suffix.lower()
     if not suffix:
         name = "standard output" if str(path) == "-" else shown(path)
         raise RecipeError(f"{name} has no suffix that names a format; add one, or say --format png")

@@ -24,6 +24,7 @@ from convcli.images.origin import origin_of
 from convcli.images.picture import Frame, Metadata, Origin
 from convcli.images.quiet import hush, hush_libtiff
 from convcli.tone import full_scale
+from convcli.urls import is_url
 
 MAX_PIXELS = 178_956_970  # where Pillow by itself refuses a picture as a decompression bomb
 
@@ -196,6 +197,10 @@ def _opened(source: str | Path | bytes, name: str) -> BinaryIO:
     """The file as a stream, or a sentence that says why not."""
     if isinstance(source, bytes):
         stream: BinaryIO = BytesIO(source)
+    elif is_url(source):
+        from convcli import remote
+
+        stream = BytesIO(remote.read(source))
     else:
         try:
             stream = Path(source).open("rb")  # noqa: SIM115 - closed by Reading
