@@ -127,7 +127,7 @@ class Work:
         outcome = filter_file(
             source, output, self.recipe, target, self.handling, force=force, threads=self.threads, seal=seal
         )
-        proof = Proof(before, stamp(output), sealed[-1]) if self.prove else None
+        proof = Proof(before, stamp(output), sealed[-1] if sealed else "") if self.prove else None
         return Result(job, "done", outcome=outcome, proof=proof)
 
     def _placed(self, path: str) -> str:
