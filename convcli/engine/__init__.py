@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convcli.engine import tiles
 from convcli.engine.bands import Field, run
 from convcli.engine.plan import Job, choose
 from convcli.engine.window import Window
@@ -61,10 +62,11 @@ def convolve(
     target = np.empty(shape, np.float32 if tone is None else image.dtype)
     plan = choose(job)
     finite = window.finite if window else image.dtype.kind != "f" or None
-    if plan.route in ("block", "fft") and not (np.isfinite(source).all() if finite is None else finite):
+    if plan.route in ("block", "fft", "spectrum") and not (np.isfinite(source).all() if finite is None else finite):
         plan = choose(replace(job, finite=False))
     log.info("%s: %s (%s), sums in %s", kernel.name or "kernel", plan.route, plan.why, plan.lane)
-    below, above = run(plan, job, field, source.reshape(-1), target.reshape(-1), threads)
+    go = tiles.run if plan.route == "spectrum" else run
+    below, above = go(plan, job, field, source.reshape(-1), target.reshape(-1), threads)
     return Convolved(target, below, above)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.geometry import Geometry
+from convcli.engine import spectrum
+from convcli.geometry import Geometry, extent
 from convcli.kernel import Kernel
 from convcli.tone import Tone, full_scale
 
@@ -19,6 +20,9 @@ _LONGEST = 9
 # Multiply-adds up to which float responses are summed in double: small pictures are where the greatest response, to
 # which the error is compared, may be next to nothing.
 _SMALL = 4_000_000
+
+# Taps from which on the transform of whole tiles may pay, and weights up to which the singular values are looked for.
+_MANY, _SOLVED = 1000, 1 << 16
 
 # Nanoseconds a sample, measured on one core of a Zen 4 (12 MP RGB). A tap of `block` shares its loads among four rows,
 # one of `sweep` does not. The FFT costs its columns, whatever the rows; a longer transform leaves the fast cache.
@@ -76,12 +80,17 @@ class Job:
         work = rows * columns * (1 if depth else size[2]) * weights.size
         return cls(weights, kernel.divisor, shift, value, dtype, tone is None, absolute, geometry, work)
 
+    @property
+    def top(self) -> float:
+        """The greatest magnitude that a sample of a whole-numbered picture, or its padding, can have."""
+        return max(full_scale(self.dtype), abs(self.value))
+
 
 @dataclass(frozen=True)
 class Plan:
     """A route and what its loop needs to know of the kernel.
 
-    route: taps, separable, box (16-bit integers); sweep, block, fft (floats).
+    route: taps, separable, box (16-bit integers); sweep, block, fft (floats); spectrum (double, NumPy's).
     lane: the dtype of the sums. across, down: the factors of a separable kernel, one row a term.
     """
 
@@ -201,11 +210,16 @@ def _plan_float(job: Job, integers: Integers | None) -> Plan:
             costs["block"] = _BLOCK + _BLOCK_TAP * kw * block_shape(kh, kw)[2]
         if not exact and job.finite:
             costs["fft"] = _fft_cost(kh, kw)
+    if count > _MANY and _fits_spectrum(job, weights, exact):
+        maps = 1 if weights.ndim == 2 else len(weights)
+        grid = (extent(weights.shape[-2], apart), extent(weights.shape[-1], job.geometry.dilation[1]))
+        costs["spectrum"] = maps * spectrum.cost(grid, job.work / weights.size)
     factors = None
     if weights.ndim == 2 and min(kh, kw) > 1:
         factors = _integer_terms(weights) if integers is not None else None
         if factors is None and not exact:
-            factors = _float_terms(weights, 1e-13 if small else 1e-7)
+            tolerance = 1e-13 if small else 1e-7
+            factors = _float_terms(weights, tolerance) if weights.size <= _SOLVED else _outer(weights, tolerance)
         if factors is not None:
             rank = len(factors[0])
             costs["sweep terms"] = _SWEEP + _SWEEP_TAP * rank * (kw + kh / step)
@@ -215,8 +229,16 @@ def _plan_float(job: Job, integers: Integers | None) -> Plan:
     if best.endswith("terms") and factors is not None:
         why = "separable" if len(factors[0]) == 1 else f"a sum of {len(factors[0])} separable kernels"
         return Plan(best.split()[0], why, lane, integers, *factors)
-    why = {"block": "dense", "fft": "large, without structure", "sweep": f"{count} taps"}[best]
-    return Plan(best, why, lane, integers)
+    why = {"block": "dense", "sweep": f"{count} taps"}.get(best, "large, without structure")
+    return Plan(best, why, np.dtype(np.float64) if best == "spectrum" else lane, integers)
+
+
+def _fits_spectrum(job: Job, weights: NDArray[Any], exact: bool) -> bool:
+    """Whether `spectrum` may serve: it spreads NaN, and is exact for whole numbers only up to a size."""
+    sides = zip(weights.shape[-2:], job.geometry.dilation, strict=True)
+    if not job.finite or max(extent(k, d) for k, d in sides) > spectrum.LARGEST // 2:
+        return False
+    return not (exact and job.dtype == np.uint8) or spectrum.exact(weights, job.top)
 
 
 def block_shape(kh: int, kw: int) -> tuple[int, int, int]:
@@ -245,6 +267,14 @@ def _fft_cost(kh: int, kw: int) -> float:
 def _integer_terms(w: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]] | None:
     factors = _integer_factors(w)
     return None if factors is None else (factors[0][None], factors[1][None])
+
+
+def _outer(w: NDArray[Any], tolerance: float) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """The one term of a grid that is a column times a row, by its greatest weight; None for any other grid."""
+    i, j = np.unravel_index(int(np.abs(w).argmax()), w.shape)
+    if w[i, j] == 0 or np.abs(np.outer(w[:, j] / w[i, j], w[i]) - w).max() > tolerance * abs(w[i, j]):
+        return None
+    return w[i][None], (w[:, j] / w[i, j])[None]
 
 
 def _float_terms(w: NDArray[Any], tolerance: float) -> tuple[NDArray[Any], NDArray[Any]] | None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convcli.engine import spectrum
 from convcli.engine.bands import Field, index_map
 from convcli.engine.plan import Job, choose, fft_size
 from convcli.geometry import Geometry, extent
@@ -66,7 +67,7 @@ def row_unit(
 ) -> int:
     """Windows must begin and end at multiples of so many rows, or at the map's end: the tiles of the route."""
     job = Job.of(kernel, geometry, dtype, size, depth, tone)
-    if choose(job).route != "fft":
-        return 1
-    rows = int(job.weights.shape[-2])
-    return 2 * (fft_size(rows) - rows + 1)
+    rows, route = int(job.weights.shape[-2]), choose(job).route
+    if route == "spectrum":
+        return spectrum.step((extent(rows, geometry.dilation[0]), 1))[0]
+    return 2 * (fft_size(rows) - rows + 1) if route == "fft" else 1
