@@ -15,7 +15,8 @@ from convcli.specs import File, Modified, Named, Negated, Node, Number, Rows, co
 
 BUILT_IN = "built-in"
 _GROUPS = (
-    "basic", "blur", "shape", "motion", "sharpen", "edge", "compass", "laplacian", "line", "texture", "relief",
+    "basic", "blur", "shape", "motion", "sharpen", "edge", "gradient", "compass", "laplacian", "line", "texture",
+    "relief",
 )  # fmt: skip
 
 

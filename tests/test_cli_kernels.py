@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -30,6 +31,15 @@ def test_list_names_every_kernel_with_what_it_does():
     for kernel in catalogue():
         assert f"{kernel.name} {kernel.size[1]}x{kernel.size[0]} {kernel.range}" in words
     assert "\x1b" not in done.stdout
+
+
+def test_list_shows_no_group_larger_than_a_screen_of_80_by_40(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", run("list").stdout).splitlines()
+    groups = [number for number, line in enumerate(lines) if re.fullmatch(r"[a-z]+ *", line)]
+    assert len(groups) > 10 and max(map(len, lines)) <= 80
+    assert max(end - start for start, end in pairwise([*groups, len(lines)])) <= 40
 
 
 def test_list_json_is_a_list_of_objects():

@@ -76,6 +76,23 @@ def test_a_family_beside_a_fixed_grid_of_its_name_begins_with_that_grid():
         assert fixed.tags == made.tags, name
 
 
+def test_ridges_are_the_second_derivative_of_a_gaussian_with_the_sign_turned():
+    impulse = np.zeros((41, 41))
+    impulse[20, 20] = 1
+    wanted = {"sigma=2,size=41": -ndi.gaussian_laplace(impulse, 2, truncate=8)}
+    wanted |= {f"sigma=2,size=41,angle={angle}": -ndi.gaussian_filter(impulse, 2, order=order, truncate=8)
+               for angle, order in ((0, (2, 0)), (90, (0, 2)))}  # fmt: skip
+    for parameters, want in wanted.items():
+        made = load_kernel(f"ridge:{parameters}").weights
+        np.testing.assert_allclose(made, want / want[want > 0].sum(), atol=2e-4)
+    assert np.array_equal(load_kernel("ridge:angle=45").weights[0], [2, -1, -2])
+    diagonal = np.eye(31) * 255
+    falling, rising = (
+        float((load_kernel(f"ridge:sigma=1,size=31,angle={a}").weights * diagonal).sum()) for a in (45, 135)
+    )
+    assert falling > 100 > abs(rising)
+
+
 def test_an_alias_is_another_word_for_a_family():
     assert ALIASES == {"tent": "pyramid"}
     assert np.array_equal(load_kernel("tent:size=7").weights, load_kernel("pyramid:size=7").weights)

@@ -86,7 +86,7 @@ def apply(
             )
     else:
         done = filter_file(source, output, recipe, target, handling, force=force, threads=threads)
-    click.echo(_line(source, output, recipe.kernels, done), err=True)
+    click.echo(_line(source, output, recipe, done), err=True)
     for note in done.notes:
         click.echo(f"Note: {note}.", err=True)
     if show:
@@ -120,12 +120,13 @@ def _bar() -> Iterator[Callable[[int, int], None]]:
         yield lambda rows, total: bar.update(task, completed=rows, total=total)
 
 
-def _line(source: str, output: str, kernels: Any, done: Any) -> str:
+def _line(source: str, output: str, recipe: Any, done: Any) -> str:
     """One line: what was read, the kernel, the output's size, the time."""
     from convcli.files import shown
 
     (height, width), (out_height, out_width) = done.size, done.output_size
-    chain = ", ".join(f"{k.name or 'kernel'} {k.size[1]}x{k.size[0]}" for k in kernels)
+    chain = ", ".join(f"{k.name or 'kernel'} {k.size[1]}x{k.size[0]}" for k in recipe.kernels)
+    chain = f"{recipe.combine} of {chain}" if recipe.combine else chain
     return (
         f"{shown(source)}: {done.format} {done.mode} {width}x{height}; {chain}, range {done.range}; "
         f"{shown(output)}: {out_width}x{out_height}; {done.seconds:.2f} s"

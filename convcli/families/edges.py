@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from convcli.errors import KernelError
-from convcli.families.registry import Array, checked_positive, family, offsets, sigma_size
+from convcli.families.registry import Array, balanced, checked_positive, family, offsets, sigma_size
 from convcli.families.smoothing import bell
 from convcli.kernel import Kernel
 from convcli.turning import turned
@@ -141,7 +141,7 @@ def log(sigma: float = 1.0, size: int | None = None) -> Kernel:
     n = sigma_size("log", size, sigma)
     y, x = offsets(n, n)
     share = (x**2 + y**2) / (2 * sigma**2)
-    return Kernel(_balanced("log", (share - 1) * np.exp(-share)))
+    return Kernel(balanced("log", (share - 1) * np.exp(-share)))
 
 
 @family(source="Marr & Hildreth (1980); Wilson & Bergen (1979)", range="abs", tags=("laplacian", "edge"))
@@ -153,7 +153,7 @@ def dog(sigma: float = 1.0, sigma2: float = 1.6, size: int | None = None) -> Ker
         raise KernelError(f"dog: sigma2 must be greater than 0 and differ from sigma, not {sigma2:g}")
     y, x = offsets(n, n)
     narrow, wide = (np.exp(-(x**2 + y**2) / (2 * s**2)) / s**2 for s in (sigma, sigma2))
-    return Kernel(_balanced("dog", narrow - wide))
+    return Kernel(balanced("dog", narrow - wide))
 
 
 def _compass(name: str, base: list[list[float]], angle: float, direction: str | None) -> Kernel:
@@ -177,13 +177,3 @@ def _second(sigma: float, size: int) -> Array:
     smooth = bell(sigma, size)
     taps = smooth * (x**2 - (smooth * x**2).sum())
     return np.asarray(taps / (taps * x**2).sum() * 2)
-
-
-def _balanced(name: str, weights: Array) -> Array:
-    """The positive weights scaled to sum to 1, the negative ones to -1: the whole sums to zero."""
-    positive, negative = weights > 0, weights < 0
-    if not positive.any() or not negative.any():
-        raise KernelError(f"{name}: the grid is too small for this sigma; a larger size is needed")
-    weights[positive] /= weights[positive].sum()
-    weights[negative] /= -weights[negative].sum()
-    return weights

@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from convcli.errors import KernelError
-from convcli.families.registry import Array, checked_positive, family, offsets, sigma_size
+from convcli.families.registry import Array, balanced, checked_positive, family, offsets, sigma_size
 from convcli.kernel import Kernel
 from convcli.turning import turned
 
@@ -22,6 +22,30 @@ _LAWS = {
 def line(angle: float = 0.0) -> Kernel:
     """Responds to bright lines one pixel wide: 0 horizontal, 45 falling to the right, 90 vertical."""
     return Kernel(turned(np.array([[-1.0, -1, -1], [2, 2, 2], [-1, -1, -1]]), angle))
+
+
+@family(
+    source="Lindeberg (1998); without a scale the isotropic Laplacian, sign reversed",
+    range="abs",
+    tags=("line", "laplacian"),
+)
+def ridge(angle: float | None = None, sigma: float | None = None, size: int | None = None) -> Kernel:
+    """Responds to bright ridges: of any direction, or of one (0 horizontal, 90 vertical); sigma is half their width."""
+    if sigma is None:
+        if size is not None:
+            raise KernelError("ridge: a size needs a sigma; without one the grid is 3x3")
+        if angle is None:
+            return Kernel(np.array([[-1.0, -2, -1], [-2, 12, -2], [-1, -2, -1]]), divisor=4)
+        return Kernel(turned(np.array([[-1.0, -2, -1], [2, 4, 2], [-1, -2, -1]]), angle), divisor=4)
+    n = sigma_size("ridge", size, sigma)
+    y, x = offsets(n, n)
+    if angle is None:
+        share = (x**2 + y**2) / (2 * sigma**2)
+        return Kernel(balanced("ridge", (1 - share) * np.exp(-share)))
+    turn = np.deg2rad(angle)
+    across = y * np.cos(turn) - x * np.sin(turn)
+    bell = np.exp(-(x**2 + y**2) / (2 * sigma**2))
+    return Kernel(balanced("ridge", (1 - across**2 / sigma**2) * bell))
 
 
 @family(source="Gabor (1946); Daugman (1985)", range="offset", tags=("line", "texture"))

@@ -128,3 +128,13 @@ def offsets(height: int, width: int) -> tuple[Array, Array]:
     """How far each weight lies below and to the right of the centre, each of shape (height, width)."""
     y, x = np.mgrid[:height, :width]
     return y - (height - 1) / 2, x - (width - 1) / 2
+
+
+def balanced(name: str, weights: Array) -> Array:
+    """The positive weights scaled to sum to 1, the negative ones to -1: the whole sums to zero."""
+    positive, negative = weights > 0, weights < 0
+    if not positive.any() or not negative.any():
+        raise KernelError(f"{name}: the grid is too small for this sigma; a larger size is needed")
+    weights[positive] /= weights[positive].sum()
+    weights[negative] /= -weights[negative].sum()
+    return weights
