@@ -74,7 +74,7 @@ def sums(
 
 
 def _length(n: int) -> int:
-    """The length that transforms quickly, holds n weights, and costs least for each result; none longer than need be."""
+    """The length that transforms quickly, holds n weights and costs least for each result; no longer than need be."""
     sizes = (factor << power for factor in (2, 3, 5) for power in range(4, 13))
     fit = [size for size in sizes if n <= 0.9 * size and size <= max(512, 4 * n)]
     return min(fit, key=lambda size: size * log2(size) / (size - n + 1), default=LARGEST)
