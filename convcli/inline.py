@@ -7,9 +7,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from convcli.errors import KernelError
 from convcli.kernel import Kernel
 from convcli.rationals import integral, number
+from convcli.specs import column_error
 
 _DIVISOR = re.compile(r"(?<=\s)/(?=\s)")
 
@@ -24,7 +24,7 @@ def inline(text: str, whole: str = "", before: int = 0) -> Kernel:
     try:
         return _kernel(text)
     except _Fault as fault:
-        raise KernelError(f"{(whole or text)!r}, column {before + fault.column}: {fault.message}") from None
+        raise column_error(whole or text, before + fault.column, fault.message) from None
 
 
 class _Fault(Exception):

@@ -15,6 +15,7 @@ from convcli.kernel import Kernel
 from convcli.rationals import integral, number
 
 LARGEST_SIDE = 2048
+_LONGEST_NAME = 200
 _LARGEST_TEXT = 16 * 2**20
 _PICTURES = (".png", ".tif", ".tiff", ".bmp", ".pgm", ".webp", ".jpg", ".jpeg", ".gif")
 _IMAGEMAGICK = re.compile(r"\s*(\d{1,9})x(\d{1,9})(?:\+(\d{1,9})\+(\d{1,9}))?\s*([@<>]?)\s*:", re.ASCII)
@@ -38,6 +39,8 @@ def load_file(path: Path) -> list[Kernel]:
         raise ConvcliError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise ConvcliError(f"{path} is a folder; a kernel file is expected") from None
+    except OSError as error:
+        raise ConvcliError(f"{str(path)[:_LONGEST_NAME]}: {error.strerror or error}") from None
 
 
 def imagemagick(text: str, place: str) -> Kernel | None:

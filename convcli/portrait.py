@@ -30,17 +30,22 @@ def frequency_response(weights: NDArray[np.float64], side: int = 255) -> NDArray
 
 
 def portrait(kernel: Kernel) -> Image.Image:
-    """An RGB picture: for each grid its weights (blue negative, red positive) and its frequency response."""
+    """An RGB picture: for each grid its weights (blue negative, red positive) and its frequency response.
+
+    Of several grids the colours mean the same; those of frequencies begin at zero, for nothing passes there.
+    """
     tiles: list[NDArray[Any]] = []
     labels: list[str] = []
     grids = kernel.scaled.reshape(-1, *kernel.size)
-    for index, grid in enumerate(grids):
+    waves = [frequency_response(grid) for grid in grids]
+    reach, loudest = float(np.abs(grids).max()) or 1.0, max(float(wave.max()) for wave in waves) or 1.0
+    for index, (grid, wave) in enumerate(zip(grids, waves, strict=True)):
         channel = f" {'RGB'[index]}" if len(grids) > 1 else ""
-        reach = float(np.abs(grid).max()) or 1.0
         cells = colored(grid, "diverging", -reach, reach)
         grown = _grown(grid.shape)
-        tiles += [cells.repeat(grown, 0).repeat(grown, 1), frequency_response(grid)]
-        labels += [f"weights{channel}, {grid.min():.3g} to {grid.max():.3g}", f"frequencies{channel}"]
+        tiles += [cells.repeat(grown, 0).repeat(grown, 1), colored(wave, "viridis", 0, loudest)]
+        labels += [f"weights{channel}, {grid.min():.3g} to {grid.max():.3g}"]
+        labels += [f"frequencies{channel}, {wave.min():.3g} to {wave.max():.3g}"]
     return contact_sheet(tiles, labels, columns=2, shared=False, tile=_TILE, title=kernel.name or "kernel")
 
 

@@ -14,6 +14,7 @@ from convcli.rationals import number
 from convcli.specs import File, Modified, Named, Negated, Node, Number, Rows, column_error, near, parse
 
 BUILT_IN = "built-in"
+_LONGEST_NAME, _LONGEST_PATH = 80, 4000
 _GROUPS = (
     "basic", "blur", "shape", "motion", "sharpen", "edge", "gradient", "compass", "laplacian", "line", "texture",
     "relief",
@@ -37,8 +38,8 @@ def load_kernel(spec: str) -> Kernel:
     theirs = imagemagick(text, repr(text[:60]))
     if theirs is not None:
         return replace(theirs, origin="inline")
-    node = parse(text, lambda path: Path(path).is_file())
-    if isinstance(node, Named | File | Rows):
+    node = parse(text, lambda path: len(path) < _LONGEST_PATH and Path(path).is_file())
+    if isinstance(node, File | Rows) or (isinstance(node, Named) and not node.parameters):
         return _leaf(node, text)
     kernel = _evaluate(node, text)
     if isinstance(kernel, Number):
@@ -111,7 +112,7 @@ def _evaluate(node: Node, text: str) -> Kernel | Number:
         try:
             return _leaf(node)
         except KernelError as error:
-            raise column_error(text, node.column, str(error)) from None
+            raise column_error(text, _column(node), str(error)) from None
     if isinstance(node, File | Rows):
         return _leaf(node, text)
     if isinstance(node, Negated):
@@ -127,6 +128,22 @@ def _evaluate(node: Node, text: str) -> Kernel | Number:
         return _pair(left, node.sign, right)
     except KernelError as error:
         raise column_error(text, node.column, str(error)) from None
+
+
+def _column(node: Named) -> int:
+    """Where a name that gave no kernel is wrong: at a parameter that by itself is, at the first one, or at the name."""
+    from convcli.families import ALIASES, FAMILIES
+
+    family = FAMILIES.get(ALIASES.get(node.name, node.name))
+    if family is None or not node.columns:
+        return node.column
+    for (key, value), column in zip(node.parameters, node.columns, strict=True):
+        try:
+            family.value(key, value)
+            family.kernel({key: value})
+        except KernelError:
+            return column
+    return node.columns[0]
 
 
 def _kernel(node: Node, text: str, sign: str) -> Kernel:
@@ -185,7 +202,7 @@ def _named(name: str, parameters: Mapping[str, str]) -> Kernel:
     own = None if parameters else _users_own(name)
     if own:
         return own
-    fixed = (folders.built_in() / f"{name}.yaml").is_file()
+    fixed = len(name) < _LONGEST_NAME and (folders.built_in() / f"{name}.yaml").is_file()
     if fixed and not parameters:
         return _preset(name)
     from convcli.families import ALIASES, FAMILIES
@@ -196,6 +213,7 @@ def _named(name: str, parameters: Mapping[str, str]) -> Kernel:
     if fixed:
         given = ",".join(f"{key}={value}" for key, value in parameters.items())
         raise KernelError(f"{name} is a fixed grid and takes no parameters, but {given!r} was given")
+    name = name if len(name) < _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
     hint = near(name, [*preset_names(), *FAMILIES, *ALIASES, *user_kernels().kernels])
     raise KernelError(f"unknown kernel {name!r}{hint or '; `convcli kernels list` shows the names'}")
 

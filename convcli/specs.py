@@ -25,8 +25,9 @@ from convcli.rationals import number
 _NAMED = re.compile(r"([A-Za-z][\w-]*)(?::(.*))?", re.DOTALL)
 _FILE = re.compile(r"([^#]*\.[A-Za-z]\w*)(?:#(.*))?", re.DOTALL)
 _WORD = re.compile(r"[^\s()\[\]@]+")
-_OPERATOR = re.compile(r"(?<=\s)[-+*/](?=\s)")
-_DEEPEST = 30
+_OPERATOR = re.compile(r"(?<=\s)[-+*/](?=\s|$)")
+_DEEPEST, _LONGEST = 30, 200
+_SHOWN = 100
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Named:
     name: str
     parameters: tuple[tuple[str, str], ...] = ()
     column: int = field(default=0, compare=False)
+    columns: tuple[int, ...] = field(default=(), compare=False)  # of the parameters
 
     def __str__(self) -> str:
         values = ",".join(f"{key}={value}" for key, value in self.parameters)
@@ -135,8 +137,11 @@ def parse(text: str, is_file: Callable[[str], bool] = lambda path: False) -> Nod
 
 
 def column_error(text: str, column: int, message: str) -> KernelError:
-    """An error that points into a spec; columns count from 1."""
-    return KernelError(f"{text!r}, column {column}: {message}")
+    """An error that points into a spec; columns count from 1. Of a long spec only what stands there is shown."""
+    start = max(0, min(column - _SHOWN // 2, len(text) - _SHOWN))
+    part = text[start : start + _SHOWN]
+    shown = f"{'...' * (start > 0)}{part}{'...' * (start + _SHOWN < len(text))}"
+    return KernelError(f"{shown!r}, column {column}: {message}")
 
 
 def _is_rows(text: str) -> bool:
@@ -159,10 +164,16 @@ class _Parser:
     """Recursive descent over the text; `at` is where it stands."""
 
     def __init__(self, text: str) -> None:
-        self.text, self.at, self.depth = text, 0, 0
+        self.text, self.at, self.depth, self.steps = text, 0, 0, 0
 
     def fail(self, message: str, at: int | None = None) -> NoReturn:
         raise column_error(self.text, (self.at if at is None else at) + 1, message)
+
+    def step(self) -> None:
+        """Count an operation; the tree of a longer spec would be too deep to walk."""
+        self.steps += 1
+        if self.steps > _LONGEST:
+            self.fail(f"more than {_LONGEST} operations; keep a part of it as a kernel file")
 
     def spec(self) -> Node:
         node = self.sum()
@@ -193,6 +204,7 @@ class _Parser:
         match = _OPERATOR.match(self.text, self.at)
         if not match or match[0] not in signs:
             return ""
+        self.step()
         self.at += 1
         return match[0]
 
@@ -200,6 +212,7 @@ class _Parser:
         self.spaces()
         if self.text.startswith("-", self.at) and not re.match(r"-[\d.]", self.text[self.at :]):
             self.at += 1
+            self.step()
             return Negated(self.modified())
         return self.modified()
 
@@ -207,6 +220,7 @@ class _Parser:
         node = self.atom()
         while self.text.startswith("@", self.at):
             at = self.at + 1
+            self.step()
             self.at += 1
             word = _WORD.match(self.text, self.at)
             if not word:
@@ -232,28 +246,29 @@ class _Parser:
     def leaf(self, word: str, at: int) -> Node:
         named = _NAMED.fullmatch(word)
         if named:
-            return Named(named[1], self.parameters(named[1], named[2], at + len(named[1]) + 1), at + 1)
+            values = self.parameters(named[1], named[2], at + len(named[1]) + 1)
+            return Named(named[1], tuple(v[:2] for v in values), at + 1, tuple(v[2] for v in values))
         file = _FILE.fullmatch(word)
         if file:
             return File(file[1], file[2])
         try:
             return Number(number(word))
         except ValueError:
-            self.fail(f"{word!r} is neither a kernel's name, nor a file, nor a number", at)
+            shown = word if len(word) <= _SHOWN else f"{word[:_SHOWN]}..."
+            self.fail(f"{shown!r} is neither a kernel's name, nor a file, nor a number", at)
 
-    def parameters(self, name: str, text: str | None, at: int) -> tuple[tuple[str, str], ...]:
-        if text is None:
-            return ()
-        values: dict[str, str] = {}
-        for part in text.split(","):
+    def parameters(self, name: str, text: str | None, at: int) -> list[tuple[str, str, int]]:
+        """Key, value and column of each parameter."""
+        values: list[tuple[str, str, int]] = []
+        for part in text.split(",") if text is not None else ():
             key, equals, value = (word.strip() for word in part.partition("="))
             if not key or not equals or not value:
                 self.fail(f"{name}: {part!r} is not of the form key=value", at)
-            if key in values:
+            if key in (known for known, _, _ in values):
                 self.fail(f"{name}: {key} is given twice", at)
-            values[key] = value
+            values.append((key, value, at + 1))
             at += len(part) + 1
-        return tuple(values.items())
+        return values
 
     def bracketed(self) -> Node:
         start = self.at

@@ -201,6 +201,15 @@ def test_a_kernel_is_drawn_beside_its_frequencies(spec, tmp_path):
     assert run("show", spec, "--image", str(file), "--force").exit_code == 0
 
 
+def test_what_lets_every_wave_pass_is_drawn_bright_and_what_lets_none_pass_dark():
+    from convcli.portrait import portrait
+
+    for spec, light in (("identity", True), ("0 0; 0 0", False)):
+        picture = np.asarray(portrait(load_kernel(spec)).convert("L"))
+        right = picture[100:200, picture.shape[1] - 150 : picture.shape[1] - 50]
+        assert (right.min() > 180) if light else (right.max() < 60)
+
+
 @pytest.mark.parametrize(("name", "code"), [("k.xyz", 2), ("folder", 2), ("k.npy", 2), ("no/such/k.png", 1)])
 def test_an_image_that_cannot_be_written_is_told(name, code, tmp_path):
     done = run("show", "sobel-x", "--image", str(tmp_path / name))

@@ -145,13 +145,15 @@ def check(files: tuple[str, ...]) -> None:
 
 
 def _save_portrait(kernel: Kernel, file: str, force: bool) -> None:
+    from pathlib import Path
+
     from convcli.errors import RecipeError
     from convcli.layers.output import Output
     from convcli.portrait import portrait
 
     output = Output.of(file, None, force)
     if output.kind != "sheet":
-        raise RecipeError(f"--image needs a picture, as in {file.rstrip('/')}.png")
+        raise RecipeError(f"--image needs a picture, as in {Path(file).stem}.png")
     output.write_picture(portrait(kernel))
 
 

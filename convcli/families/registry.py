@@ -39,7 +39,7 @@ class Family:
 
     def kernel(self, values: Mapping[str, str]) -> Kernel:
         """The kernel for parameters as text. Raises KernelError naming the parameter and what was expected."""
-        chosen = {key: self._value(key, text) for key, text in values.items()}
+        chosen = {key: self.value(key, text) for key, text in values.items()}
         made = self.make(**chosen)
         spec = ",".join(f"{key}={text}" for key, text in values.items())
         return replace(
@@ -52,7 +52,8 @@ class Family:
             origin="built-in",
         )
 
-    def _value(self, key: str, text: str) -> Any:
+    def value(self, key: str, text: str) -> Any:
+        """The value of a parameter as the family takes it. Raises KernelError."""
         if key not in self.parameters:
             near = get_close_matches(key, self.parameters, 1)
             takes = ", ".join(self.parameters) or "no parameters"
