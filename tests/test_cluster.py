@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
+import store
 from click.testing import CliRunner
 from PIL import Image
 
@@ -40,23 +42,22 @@ def test_the_extra_is_missing(tmp_path, monkeypatch):
     assert result.exit_code == 1 and "pip install 'convcli[cluster]'" in result.stderr
 
 
-def start(module, *words):
-    env = os.environ | {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s"}
+def start(module, *words, env):
+    env = os.environ | {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s"} | env
     command = [sys.executable, "-m", "distributed.cli." + module, *map(str, words)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
 
 
 @contextlib.contextmanager
-def scheduler(folder, name):
-    """A scheduler, the file that holds its address, and a way to start workers; all end with the block."""
+def scheduler(folder, name, env=MappingProxyType({})):
+    """A scheduler, its address, and a way to start workers; all end with the block."""
     file, running = folder / name, []
-    running.append(
-        start("dask_scheduler", "--host", "127.0.0.1", "--port", 0, "--no-dashboard", "--scheduler-file", file)
-    )
+    words = ("--host", "127.0.0.1", "--port", 0, "--no-dashboard", "--scheduler-file", file)
+    running.append(start("dask_scheduler", *words, env=env))
 
     def work(count=1):
         words = ("--scheduler-file", file, "--nthreads", 1, "--no-nanny", "--no-dashboard", "--local-directory", folder)
-        fresh = [start("dask_worker", *words) for _ in range(count)]
+        fresh = [start("dask_worker", *words, env=env) for _ in range(count)]
         running.extend(fresh)
         return fresh
 
@@ -85,18 +86,17 @@ def digests(folder):
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
 
 
-def launch(folder, address):
-    words = ["batch", "-k", "gaussian:sigma=3", "--cluster", address, "--report", "r.jsonl", "--resume", "--json", "-q"]
-    command = [Path(sys.executable).with_name("convcli"), *words, "in", "out"]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def launch(folder, address, *words, env=MappingProxyType({})):
+    how = ["batch", "-k", "gaussian:sigma=3", "--cluster", address, "--report", "r.jsonl", "--resume", "--json", "-q"]
+    command = [Path(sys.executable).with_name("convcli"), *how, *(words or ("in", "out"))]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=folder, env=os.environ | env, **pipes)
 
 
 @pytest.mark.cluster
 def test_a_worker_killed_one_late_the_scheduler_stopped_and_the_run_resumed(tmp_path):
     """Nothing lost, nothing twice, nothing partial: counted by digest, and byte for byte what one machine makes."""
-    (tmp_path / "in").mkdir()
-    for i in range(COUNT):
-        Image.fromarray(RNG.integers(0, 256, (500, 600, 3), dtype=np.uint8)).save(tmp_path / "in" / f"{i:03}.png")
+    pictures(tmp_path / "in")
     with scheduler(tmp_path, "first.json") as (boss, address, work):
         workers = work(3)
         run = launch(tmp_path, address)
@@ -121,6 +121,55 @@ def test_a_worker_killed_one_late_the_scheduler_stopped_and_the_run_resumed(tmp_
     found = digests(tmp_path / "out")
     assert {Path(line["output"]).name: line["output_digest"] for line in lines} == found and len(found) == COUNT
     assert convcli_local(tmp_path) == found
+
+
+@pytest.mark.cluster
+@pytest.mark.timeout(600)
+def test_the_same_over_a_store_that_fails_and_is_slow(tmp_path):
+    """A fifth of the workers' requests meet an error, a lost or cut answer, or wait for up to two seconds."""
+    pictures(tmp_path / "in")
+    want = convcli_local(tmp_path)
+    with store.started(tmp_path, seed=2, share=0.2, seconds=2) as s3:
+        s3.client.mkdir("photos")
+        s3.client.put(f"{tmp_path}/in", "photos/", recursive=True)
+        given = len(s3.log())
+        there = s3.env | {"AWS_ENDPOINT_URL": s3.faulty}  # the workers' clients do not try again by themselves
+        here = there | {"AWS_MAX_ATTEMPTS": "8"}
+        words = ("s3://photos/in", "s3://photos/out", "--retries", "6")
+        with scheduler(tmp_path, "first.json", there) as (boss, address, work):
+            workers = work(3)
+            run = launch(tmp_path, address, *words, env=here)
+            wait_for(lambda: reported(tmp_path) >= 15, 150)
+            workers[0].send_signal(signal.SIGKILL)
+            work()
+            wait_for(lambda: reported(tmp_path) >= 45, 150)
+            boss.send_signal(signal.SIGKILL)
+            _, stderr = run.communicate(timeout=90)
+            assert run.returncode == 1 and "the cluster has gone" in stderr and "Traceback" not in stderr
+            assert 45 <= reported(tmp_path) < COUNT
+        with scheduler(tmp_path, "second.json", there) as (_, address, work):
+            work(2)
+            for _ in range(3):  # a file may have had bad luck seven times
+                run = launch(tmp_path, address, *words, env=here)
+                _, stderr = run.communicate(timeout=200)
+                assert "Traceback" not in stderr
+                if run.returncode == 0:
+                    break
+            assert run.returncode == 0, stderr
+        lines = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+        done = [line for line in lines if line["status"] == "done"]
+        print(len(done), "done;", len(lines) - len(done), "failed before;", s3.faults())
+        assert len(done) == COUNT and {Path(line["output"]).name: line["output_digest"] for line in done} == want
+        kept = {Path(name).name: s3.client.cat_file(name) for name in s3.client.find("photos/out")}
+        assert {name: hashlib.sha256(data).hexdigest() for name, data in kept.items()} == want
+        put = s3.log()[given:]
+        assert {(Path(name).name, digest) for name, digest in put} == set(want.items())  # never anything else
+
+
+def pictures(folder):
+    folder.mkdir()
+    for i in range(COUNT):
+        Image.fromarray(RNG.integers(0, 256, (500, 600, 3), dtype=np.uint8)).save(folder / f"{i:03}.png")
 
 
 def convcli_local(folder):
