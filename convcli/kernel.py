@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from convcli.errors import KernelError
 from convcli.words import RANGES
 
+LARGEST_SIDE = 2048  # of a kernel that is read from a file or made of others
+
 
 @dataclass(frozen=True, eq=False)
 class Kernel:

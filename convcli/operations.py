@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.errors import KernelError
-from convcli.kernel import Kernel
+from convcli.kernel import LARGEST_SIDE, Kernel
 from convcli.turning import turned
 
-LARGEST_SIDE = 2048
 _MOST_PRODUCTS = 10**9
 
 Array = NDArray[np.float64]

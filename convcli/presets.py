@@ -1,4 +1,4 @@
-"""A SPEC -> a Kernel: by name, with parameters, from a file, written out, or combined of these."""
+"""Kernels by their names: the built-in ones, the families and the user's own; and by a SPEC, which may be more."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from pathlib import Path
 from convcli import folders
 from convcli.errors import ConvcliError, KernelError
 from convcli.kernel import Kernel
-from convcli.rationals import number
-from convcli.specs import File, Modified, Named, Negated, Node, Number, Rows, column_error, near, parse
 
 BUILT_IN = "built-in"
-_LONGEST_NAME, _LONGEST_PATH = 80, 4000
+_LONGEST_NAME = 80
 _GROUPS = (
     "basic", "blur", "shape", "motion", "sharpen", "edge", "gradient", "compass", "laplacian", "line", "texture",
     "relief",
@@ -33,18 +31,11 @@ def load_kernel(spec: str) -> Kernel:
     if not isinstance(spec, str):
         raise KernelError(f"a kernel spec must be text, not {type(spec).__name__}")
     text = spec.strip()
-    from convcli.kernel_files import imagemagick
+    if text.isascii() and text[:1].isalpha() and text.replace("-", "").replace("_", "").isalnum():
+        return named(text, {})
+    from convcli.evaluation import evaluated
 
-    theirs = imagemagick(text, repr(text[:60]))
-    if theirs is not None:
-        return replace(theirs, origin="inline")
-    node = parse(text, lambda path: len(path) < _LONGEST_PATH and Path(path).is_file())
-    if isinstance(node, File | Rows) or (isinstance(node, Named) and not node.parameters):
-        return _leaf(node, text)
-    kernel = _evaluate(node, text)
-    if isinstance(kernel, Number):
-        raise KernelError(f"{text!r} is a number, not a kernel")
-    return replace(kernel, name=str(node), description="", source="", tags=(), origin="combined")
+    return evaluated(text)
 
 
 def preset_names() -> list[str]:
@@ -102,103 +93,8 @@ def hides_built_in(kernel: Kernel) -> bool:
     return kernel.name in preset_names() and kernel != _preset(kernel.name)
 
 
-def _evaluate(node: Node, text: str) -> Kernel | Number:
-    """The kernel of a tree. What goes wrong is told with its column in the text."""
-    from convcli import operations
-
-    if isinstance(node, Number):
-        return node
-    if isinstance(node, Named):
-        try:
-            return _leaf(node)
-        except KernelError as error:
-            raise column_error(text, _column(node), str(error)) from None
-    if isinstance(node, File | Rows):
-        return _leaf(node, text)
-    if isinstance(node, Negated):
-        return operations.scale(_kernel(node.of, text, "-"), number("-1"))
-    if isinstance(node, Modified):
-        kernel = _kernel(node.of, text, "@")
-        try:
-            return _modified(kernel, node.how)
-        except KernelError as error:
-            raise column_error(text, node.column, str(error)) from None
-    left, right = _evaluate(node.left, text), _evaluate(node.right, text)
-    try:
-        return _pair(left, node.sign, right)
-    except KernelError as error:
-        raise column_error(text, node.column, str(error)) from None
-
-
-def _column(node: Named) -> int:
-    """Where a name that gave no kernel is wrong: at a parameter that by itself is, at the first one, or at the name."""
-    from convcli.families import ALIASES, FAMILIES
-
-    family = FAMILIES.get(ALIASES.get(node.name, node.name))
-    if family is None or not node.columns:
-        return node.column
-    for (key, value), column in zip(node.parameters, node.columns, strict=True):
-        try:
-            family.value(key, value)
-            family.kernel({key: value})
-        except KernelError:
-            return column
-    return node.columns[0]
-
-
-def _kernel(node: Node, text: str, sign: str) -> Kernel:
-    value = _evaluate(node, text)
-    if isinstance(value, Number):
-        raise KernelError(f"{text!r}: {sign} works on a kernel, not on the number {value}")
-    return value
-
-
-def _pair(left: Kernel | Number, sign: str, right: Kernel | Number) -> Kernel | Number:
-    from convcli import operations
-
-    if isinstance(left, Kernel) and isinstance(right, Kernel):
-        if sign == "*":
-            return operations.compose(left, right)
-        return operations.add(left, right, 1 if sign == "+" else -1)
-    if sign in "+-" or (isinstance(left, Number) and isinstance(right, Number)):
-        raise KernelError(f"{sign} needs a kernel on both sides; a number can only scale one, as in 2 * sobel-x")
-    kernel, factor = (left, right) if isinstance(left, Kernel) else (right, left)
-    if not isinstance(kernel, Kernel) or not isinstance(factor, Number):
-        raise KernelError(f"{sign} needs a kernel")
-    if sign == "/" and factor.value == 0:
-        raise KernelError("division by zero")
-    return operations.scale(kernel, 1 / factor.value if sign == "/" else factor.value)
-
-
-def _modified(kernel: Kernel, how: str) -> Kernel:
-    from convcli import operations
-
-    if how in operations.MODIFIERS:
-        return operations.MODIFIERS[how][0](kernel)
-    try:
-        if how.startswith("dilate="):
-            return operations.dilate(kernel, int(how.removeprefix("dilate=")))
-        angle = float(number(how))
-    except ValueError as error:
-        if isinstance(error, KernelError):
-            raise
-        words = [*operations.MODIFIERS, "dilate=N"]
-        hint = near(how, words) or f"; expected an angle in degrees or one of {', '.join(words)}"
-        raise KernelError(f"@{how}: unknown{hint}") from None
-    return operations.turn(kernel, angle)
-
-
-def _leaf(node: Named | File | Rows, text: str = "") -> Kernel:
-    if isinstance(node, Named):
-        return _named(node.name, dict(node.parameters))
-    if isinstance(node, File):
-        return _member(Path(node.path), node.member)
-    from convcli.inline import inline
-
-    return inline(node.text, text, node.column)
-
-
-def _named(name: str, parameters: Mapping[str, str]) -> Kernel:
+def named(name: str, parameters: Mapping[str, str]) -> Kernel:
+    """The kernel of that name: the user's own, a built-in one, or a family's with these parameters, as written."""
     own = None if parameters else _users_own(name)
     if own:
         return own
@@ -213,6 +109,8 @@ def _named(name: str, parameters: Mapping[str, str]) -> Kernel:
     if fixed:
         given = ",".join(f"{key}={value}" for key, value in parameters.items())
         raise KernelError(f"{name} is a fixed grid and takes no parameters, but {given!r} was given")
+    from convcli.specs import near
+
     name = name if len(name) < _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
     hint = near(name, [*preset_names(), *FAMILIES, *ALIASES, *user_kernels().kernels])
     raise KernelError(f"unknown kernel {name!r}{hint or '; `convcli kernels list` shows the names'}")
@@ -227,21 +125,6 @@ def _users_own(name: str) -> Kernel | None:
         if path.stem == name:
             raise fault
     return found.kernels.get(name)
-
-
-def _member(path: Path, wanted: str | None) -> Kernel:
-    from convcli.kernel_files import load_file
-
-    kernels = load_file(path)
-    names = [kernel.name for kernel in kernels]
-    if wanted is None:
-        if len(kernels) == 1:
-            return kernels[0]
-        raise KernelError(f"{path} holds several kernels ({', '.join(names)}); choose one, as in {path}#{names[0]}")
-    if wanted in names:
-        return kernels[names.index(wanted)]
-    hint = near(wanted, names) or f"; it holds {', '.join(names)}"
-    raise KernelError(f"{path} holds no kernel {wanted!r}{hint}")
 
 
 @cache

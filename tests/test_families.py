@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from convcli import load_kernel
 from convcli.errors import KernelError
 from convcli.families import ALIASES, FAMILIES
-from convcli.kernel_files import imagemagick
+from convcli.grids import imagemagick
 from convcli.presets import preset_names
 
 BLURS = [name for name, family in FAMILIES.items() if "blur" in family.tags]  # shapes and motion too
@@ -374,3 +374,9 @@ def test_any_parameters_give_a_finite_kernel_or_a_kernel_error(spec):
         return
     assert np.isfinite(kernel.scaled).all()
     assert abs(kernel.weights).max() > 0
+
+
+def test_parameters_leave_a_familys_description_and_origin():
+    plain, given = load_kernel("gaussian"), load_kernel("gaussian:sigma=2")
+    assert plain.description and (given.description, given.source) == (plain.description, plain.source)
+    assert given.tags == plain.tags and given.origin == plain.origin
