@@ -1,14 +1,27 @@
 """Colour with more than 8 bits a channel: all of them in and out, or a refusal; checked with OpenCV and tifffile."""
 
+import io
+import json
+import resource
+import shutil
+import struct
+import subprocess
+import zlib
+
 import cv2
 import numpy as np
 import pytest
 import survey
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
 
 from convcli import filter_image
 
 RNG = np.random.default_rng(8)
 RGB = RNG.integers(0, 65536, (21, 33, 3)).astype(np.uint16)
+PLAIN = Image.new("RGB", (3, 2), (1, 2, 3))
 ALPHA = RNG.integers(0, 65536, (21, 33)).astype(np.uint16)
 
 
@@ -266,3 +279,108 @@ def test_formats_of_which_only_8_bits_are_read(tmp_path, suffix, name):
     assert result.exit_code == 1 and f"of {name} only 8" in result.stderr and not (tmp_path / "out.png").exists()
     result = apply("-k", "identity", "--reduce-depth", tmp_path / f"in.{suffix}", tmp_path / "out.png")
     assert "reduced to 8 bits" in result.stderr and load(tmp_path / "out.png").shape == RGB.shape
+
+
+def exif(order="<"):
+    """A block with directories for EXIF, GPS and interoperability, and odd values, of either byte order."""
+    block = Image.Exif()
+    block.endian = order
+    block[0x010F], block[0x0110], block[0x0112], block[0x013B] = "Maker", "M", 6, "Jos\xc3\xa9".encode("latin-1")
+    block[0x9C9B] = b"t\0i\0"
+    block.get_ifd(0x8769).update({0xA002: 33, 0xA003: 21, 0x829A: IFDRational(1, 125), 0x927C: b"\1\2odd\xff"})
+    block.get_ifd(0x8769)[0xA005] = {1: "R98"}
+    block.get_ifd(0x8825).update({1: "N", 2: (48.0, 12.0, 30.0)})
+    return block.tobytes()
+
+
+def told(path):
+    """Every tag, by ExifTool, of the groups that are not about the file itself; nor the size, which turns."""
+    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))  # noqa: E731 - circles make it swell
+    words = ["exiftool", "-json", "-G1", "-n", "-a", path]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, preexec_fn=limit, timeout=60)
+    (said,) = json.loads(done.stdout)
+    groups = ("ExifIFD", "GPS", "InteropIFD")
+    return {k: v for k, v in said.items() if k.partition(":")[0] in groups and "ExifImage" not in k}
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("frames", [1, 2])
+def test_exif_goes_into_deep_tiff_and_out_again(tmp_path, order, frames):
+    from convcli.images import Frame, Metadata, Origin, Target
+
+    with (tmp_path / "in.tif").open("w+b") as stream:
+        metadata = Metadata(exif=exif(order).removeprefix(b"Exif\0\0"), xmp=b"<x/>", comment=b"r\xc3\xa9sum\xc3\xa9")
+        origin = Origin("TIFF", "RGB", frames)
+        assert Target("TIFF").write(stream, [Frame(RGB)] * frames, origin, metadata, "a note, \u00fc") == []
+    with Image.open(tmp_path / "in.tif") as image:  # Pillow reads the tags, though only 8 bits of the pixels
+        said = image.getexif()
+        assert (said[0x010F], said[0x0110], said[0x9C9B]) == ("Maker", "M", b"t\0i\0") and said.get(0x0112, 1) == 1
+        assert said[270].encode("latin-1") == b"r\xc3\xa9sum\xc3\xa9" and said[700] == b"<x/>"
+        assert said[305].encode("latin-1").startswith(b"a note")
+        inner = said.get_ifd(0x8769)
+        assert inner[0x829A] == IFDRational(1, 125) and inner[0x927C] == b"\1\2odd\xff"
+        assert said.get_ifd(0xA005)[1] == "R98" and said.get_ifd(0x8825)[2] == (48.0, 12.0, 30.0)
+    apply("-k", "identity", "--frame", 0, tmp_path / "in.tif", tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as image:
+        assert image.getexif().get_ifd(0x8825)[1] == "N" and image.getexif()[0x013B] == "Jos\xc3\xa9"
+    np.testing.assert_array_equal(load(tmp_path / "out.png"), RGB)
+
+
+@pytest.mark.skipif(not shutil.which("exiftool"), reason="wants ExifTool (Debian: libimage-exiftool-perl)")
+def test_exiftool_finds_all_of_it_again(tmp_path):
+    save(tmp_path / "plain.png", RGB)
+    data = (tmp_path / "plain.png").read_bytes()
+    block = exif(">").removeprefix(b"Exif\0\0")
+    chunk = struct.pack(">I", len(block)) + b"eXIf" + block + struct.pack(">I", zlib.crc32(b"eXIf" + block))
+    (tmp_path / "a.png").write_bytes(data[:33] + chunk + data[33:])
+    apply("-k", "identity", tmp_path / "a.png", tmp_path / "b.tif")
+    apply("-k", "identity", tmp_path / "b.tif", tmp_path / "c.tif")
+    before = told(tmp_path / "a.png")
+    assert len(before) == 4 and told(tmp_path / "b.tif") == before == told(tmp_path / "c.tif")
+
+
+def test_float_colour_keeps_what_it_says(tmp_path):
+    """Pillow does not open such files at all."""
+    from PIL import ImageCms
+
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(
+        tmp_path / "in.tif",
+        (RGB / 65535).astype(np.float32),
+        photometric="rgb",
+        iccprofile=icc,
+        resolution=(100, 50),
+        resolutionunit="CENTIMETER",
+        description="a remark",
+        metadata=None,
+        extratags=[(315, "s", 0, "An artist", True), (700, "B", 4, b"<x/>", True)],
+    )
+    apply("-k", "identity", tmp_path / "in.tif", tmp_path / "out.tif")
+    with tifffile.TiffFile(tmp_path / "out.tif") as tiff:
+        tags = tiff.pages[0].tags
+        assert tags[315].value == "An artist" and tags[270].value == "a remark" and bytes(tags[700].value) == b"<x/>"
+        assert tiff.pages[0].iccprofile == icc
+        assert tiff.pages[0].resolution == pytest.approx((254, 127)) and tiff.pages[0].resolutionunit == 2
+
+
+@given(st.data())
+def test_a_block_that_lies_is_moved_without_harm(data):
+    from convcli.images.exif import into_tiff, of_tiff
+
+    block = bytearray(exif(data.draw(st.sampled_from("<>"))).removeprefix(b"Exif\0\0"))
+    for _ in range(data.draw(st.integers(0, 6))):
+        block[data.draw(st.integers(8, len(block) - 1))] = data.draw(st.sampled_from([0, 1, 4, 8, 127, 255]))
+    stream = io.BytesIO()
+    PLAIN.save(stream, "TIFF")
+    before = len(stream.getvalue())
+    assert into_tiff(stream, bytes(block), [])
+    assert len(stream.getvalue()) < before + 8 * len(block) + 200
+    told = of_tiff(stream)
+    again = io.BytesIO()
+    PLAIN.save(again, "TIFF")
+    if told:
+        assert into_tiff(again, told, []) and of_tiff(again) == told
+    stream.seek(0)
+    with Image.open(stream) as image:
+        np.testing.assert_array_equal(np.asarray(image), np.asarray(PLAIN))

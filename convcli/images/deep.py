@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from convcli.errors import ImageError
+from convcli.images import exif
 from convcli.images.picture import Frame, Metadata
 
 Array = NDArray[Any]
 INSTALL = "pip install 'convcli[deep]'"
-_BITS_PER_SAMPLE, _ORIENTATION, _XMP = 258, 274, 700
+_BITS_PER_SAMPLE, _ORIENTATION = 258, 274
+_CLASSIC = (1 << 32) - (1 << 26)  # bytes of pixels up to which a TIFF's offsets have 32 bits
 
 
 def bits_of(image: ImageFile.ImageFile, head: bytes) -> int:
@@ -138,6 +140,14 @@ class TiffPages:
         tag = page.tags.get(_ORIENTATION)
         return _page(page, self.name), int(tag.value) if tag else 1
 
+    def metadata(self, stream: BinaryIO) -> Metadata:
+        """What the first page says beside its pixels."""
+        page = self._pages[0]
+        xmp, unit = page.tags.get(exif.XMP), page.tags.get("ResolutionUnit")
+        dpi = page.get_resolution("INCH") if unit and unit.value in (2, 3) else None
+        said = bytes(xmp.value) if xmp and isinstance(xmp.value, bytes) else None
+        return Metadata(icc=page.iccprofile, exif=exif.of_tiff(stream), xmp=said, dpi=dpi)
+
 
 def _page(page: Any, name: str) -> Frame:
     samples = page.asarray()
@@ -157,17 +167,14 @@ def _page(page: Any, name: str) -> Frame:
     return Frame(pixels, np.ascontiguousarray(samples[..., -1]) if extra else None)
 
 
-def write_tiff(
-    stream: BinaryIO, frames: list[Frame], compression: str | None, metadata: Metadata, note: str | None
-) -> None:
-    """16-bit or float pages through tifffile, with profile, resolution, XMP, comment and note; EXIF has no place."""
+def write_tiff(stream: BinaryIO, frames: list[Frame], compression: str | None, metadata: Metadata) -> None:
+    """16-bit or float pages through tifffile, with profile and resolution."""
     tifffile = _tifffile("TIFF with more than 8 bits a channel")
-    said: dict[str, Any] = {"iccprofile": metadata.icc, "software": note or False, "description": metadata.comment}
+    big = sum(f.pixels.nbytes + (0 if f.alpha is None else f.alpha.nbytes) for f in frames) > _CLASSIC
+    said: dict[str, Any] = {"iccprofile": metadata.icc, "software": False}
     if metadata.dpi:
         said |= {"resolution": metadata.dpi, "resolutionunit": "INCH"}
-    if metadata.xmp:
-        said["extratags"] = [(_XMP, "B", len(metadata.xmp), metadata.xmp, True)]
-    with tifffile.TiffWriter(stream) as tiff:
+    with tifffile.TiffWriter(stream, bigtiff=big, byteorder="<") as tiff:
         for frame in frames:
             samples = frame.pixels if frame.alpha is None else np.dstack([frame.pixels, frame.alpha])
             tiff.write(

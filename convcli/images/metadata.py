@@ -1,38 +1,37 @@
-"""What a file says beside its pixels: read, made true for the new pixels, written again.
-
-EXIF is changed in place: readers of maker notes depend on offsets that rewriting would move.
-Layout: TIFF 6.0, section 2; CIPA DC-008 (Exif 3.0), section 4.
-"""
+"""What a file says beside its pixels: read, made true for the new pixels, written again."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, BinaryIO
 from zlib import compress
 
 from PIL import Image
 
+from convcli.images import exif
 from convcli.images.picture import Metadata
 
-_ORIENTATION, _EXIF_IFD, _WIDTH, _HEIGHT = 0x0112, 0x8769, 0xA002, 0xA003
-_DESCRIPTIVE = (270, 271, 272, 305, 306, 315, 33432, 0x8769, 0x8825)  # a TIFF's tags that are not about its layout
 _XMP_KEY = "XML:com.adobe.xmp"
 _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|>))\d")  # as attribute or element
 _JPEG_SEGMENT = 65533  # bytes that a JPEG segment holds
 
 
-def metadata_of(image: Image.Image) -> Metadata:
-    """Everything worth keeping, of a picture that has been decoded (PNG may carry text behind the pixels)."""
+def metadata_of(image: Image.Image, stream: BinaryIO) -> Metadata:
+    """Everything worth keeping, of a picture that has been decoded (PNG may carry text behind the pixels).
+
+    stream: the file it came from.
+    """
     info = image.info
     xmp = info.get("xmp")
     dpi = info.get("dpi")
     comment = info.get("comment")
     return Metadata(
         icc=info.get("icc_profile") or None,
-        exif=_exif_of(image),
+        exif=_exif_of(image, stream),
         xmp=xmp.encode() if isinstance(xmp, str) else xmp,
         dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(0 < float(d) < 1e6 for d in dpi) else None,
         comment=comment.encode() if isinstance(comment, str) else comment,
@@ -40,19 +39,19 @@ def metadata_of(image: Image.Image) -> Metadata:
     )
 
 
-def _exif_of(image: Image.Image) -> bytes | None:
+def _exif_of(image: Image.Image, stream: BinaryIO) -> bytes | None:
     """The EXIF block without its prefix."""
-    if image.format in ("TIFF", "MPO_TIFF"):
-        own, chosen = image.getexif(), Image.Exif()
-        for tag in _DESCRIPTIVE:
-            if tag in own:
-                chosen[tag] = own.get_ifd(tag) if tag in (0x8769, 0x8825) else own[tag]
-        data = chosen.tobytes() if len(chosen) else b""
-    else:
-        data = image.info.get("exif") or b""
-        if not data and "Raw profile type exif" in image.info:
-            data = image.getexif().tobytes()
+    if image.format == "TIFF":
+        return exif.of_tiff(stream)
+    data = image.info.get("exif") or _raw_profile(image.info.get("Raw profile type exif", ""))
     return data.removeprefix(b"Exif\x00\x00") or None
+
+
+def _raw_profile(text: str) -> bytes:
+    """ImageMagick's way of old to put EXIF into PNG: a line of its name, one of its length, and hexadecimal digits."""
+    with contextlib.suppress(ValueError):
+        return bytes.fromhex("".join(text.split("\n")[3:]))
+    return b""
 
 
 def renewed(metadata: Metadata, size: tuple[int, int], colors: int) -> tuple[Metadata, list[str]]:
@@ -61,63 +60,17 @@ def renewed(metadata: Metadata, size: tuple[int, int], colors: int) -> tuple[Met
     size: the new height and width. colors: 1, 3 or 4 samples a pixel.
     """
     notes = []
-    icc, exif = metadata.icc, metadata.exif
+    icc, block = metadata.icc, metadata.exif
     if icc is not None and (space := icc[16:20]) != {1: b"GRAY", 3: b"RGB ", 4: b"CMYK"}[colors]:
         words, its = {1: "gray", 3: "RGB", 4: "CMYK"}, space.decode("latin-1").strip()
         notes.append(f"the ICC profile was dropped: it is for {its} and the output is {words[colors]}")
         icc = None
-    if exif is not None:
-        exif = upright_exif(exif, size)
-        if exif is None:
+    if block is not None:
+        block = exif.upright(block, size)
+        if block is None:
             notes.append("the EXIF block was dropped: it is damaged")
     xmp = metadata.xmp and _XMP_ORIENTATION.sub(rb"\g<1>1", metadata.xmp)
-    return replace(metadata, icc=icc, exif=exif, xmp=xmp), notes
-
-
-def upright_exif(exif: bytes, size: tuple[int, int]) -> bytes | None:
-    """The block with orientation 1, the new size, and no thumbnail, which would show the old picture.
-
-    None where its structure can't be followed.
-    """
-    data = bytearray(exif)
-    order = {b"II": "<", b"MM": ">"}.get(bytes(data[:2]))
-    if order is None:
-        return None
-    try:
-        (first,) = struct.unpack_from(order + "I", data, 4)
-        entries = dict(_entries(data, order, first))
-        if _ORIENTATION in entries:
-            _set(data, order, entries[_ORIENTATION], 1)
-        (count,) = struct.unpack_from(order + "H", data, first)
-        if first + 2 + 12 * count + 4 <= len(data):
-            struct.pack_into(order + "I", data, first + 2 + 12 * count, 0)
-        if _EXIF_IFD in entries:
-            (inner,) = struct.unpack_from(order + "I", data, entries[_EXIF_IFD] + 8)
-            places = dict(_entries(data, order, inner))
-            for tag, value in ((_WIDTH, size[1]), (_HEIGHT, size[0])):
-                if tag in places:
-                    _set(data, order, places[tag], value)
-    except struct.error:
-        return None
-    return bytes(data)
-
-
-def _entries(data: bytearray, order: str, offset: int) -> Iterator[tuple[int, int]]:
-    """Tag and place of every entry of a directory."""
-    (count,) = struct.unpack_from(order + "H", data, offset)
-    for place in range(offset + 2, offset + 2 + 12 * count, 12):
-        (tag,) = struct.unpack_from(order + "H", data, place)
-        struct.unpack_from("12x", data, place)
-        yield tag, place
-
-
-def _set(data: bytearray, order: str, place: int, value: int) -> None:
-    """Write one SHORT (3) or LONG (4) into the entry at `place`."""
-    (kind,) = struct.unpack_from(order + "H", data, place + 2)
-    if kind == 3 and value < 1 << 16:
-        struct.pack_into(order + "HH", data, place + 8, value, 0)
-    elif kind == 4:
-        struct.pack_into(order + "I", data, place + 8, value)
+    return replace(metadata, icc=icc, exif=block, xmp=xmp), notes
 
 
 def png_chunks(metadata: Metadata, note: str | None) -> Iterator[tuple[bytes, bytes]]:
@@ -151,15 +104,13 @@ def _png_text(key: str, value: str) -> tuple[bytes, bytes]:
 _TELLING = ("PNG", "JPEG", "TIFF", "WEBP", "AVIF")  # formats with a place for profile and EXIF
 
 
-def homeless(metadata: Metadata, format_: str, deep: bool) -> list[str]:
-    """What of the metadata the format has no place for, in sentences. deep: more than 8 bits a channel."""
+def homeless(metadata: Metadata, format_: str) -> list[str]:
+    """What of the metadata the format has no place for, in sentences."""
     notes = []
     if metadata.icc and format_ not in _TELLING:
         notes.append(f"the ICC profile was dropped: {format_} has no place for it")
     if metadata.exif and format_ not in _TELLING:
         notes.append(f"the EXIF block was dropped: {format_} has no place for it")
-    if metadata.exif and format_ == "TIFF" and deep:
-        notes.append("the EXIF block was dropped: TIFF of more than 8 bits a channel is written without it")
     return notes
 
 
@@ -167,21 +118,19 @@ def pillow_options(format_: str, metadata: Metadata, note: str | None) -> tuple[
     """The metadata as the keywords of Pillow's save for this format, and why something could not be kept."""
     options: dict[str, Any] = {}
     notes: list[str] = []
-    comment = metadata.comment or (metadata.text.get("Comment") or "").encode() or None
+    comment = _comment(metadata)
     if metadata.icc and format_ in _TELLING:
         options["icc_profile"] = metadata.icc
     if metadata.dpi and format_ in ("JPEG", "TIFF", "BMP", "DIB", "PCX", "PDF"):
         options["dpi"] = metadata.dpi
     if format_ in ("JPEG", "WEBP", "AVIF"):
-        exif = metadata.exif
-        if exif is None and note and format_ != "JPEG":
-            exif = _exif_with_software(note)
-        if exif:
-            options["exif"] = b"Exif\0\0" + exif
+        block = metadata.exif
+        if block is None and note and format_ != "JPEG":
+            block = _exif_with_software(note)
+        if block:  # because of the orientation Pillow would take it apart for AVIF
+            options["exif"] = b"Exif\0\0" + (exif.without_orientation(block) if format_ == "AVIF" else block)
         if metadata.xmp:
             options["xmp"] = metadata.xmp
-    if format_ == "TIFF":
-        options["exif"] = _tiff_tags(metadata, comment, note)
     if format_ in ("JPEG", "GIF", "JPEG2000"):
         said = b"\n".join(part for part in (comment, note.encode() if note else None) if part)
         if said:
@@ -194,22 +143,26 @@ def pillow_options(format_: str, metadata: Metadata, note: str | None) -> tuple[
     return options, notes
 
 
-def _tiff_tags(metadata: Metadata, comment: bytes | None, note: str | None) -> Image.Exif:
-    """EXIF, XMP, comment and note as the tags of a TIFF."""
-    tags = Image.Exif()
-    if metadata.exif:
-        tags.load(b"Exif\0\0" + metadata.exif)
+def tell_tiff(stream: BinaryIO, metadata: Metadata, note: str | None) -> list[str]:
+    """Write EXIF, XMP, comment and note into a whole TIFF, just written; and say why something could not be kept."""
+    entries = [exif.words(exif.SOFTWARE, note.encode())] if note else []
+    if comment := _comment(metadata):
+        entries.append(exif.words(exif.DESCRIPTION, comment))
     if metadata.xmp:
-        tags[700] = metadata.xmp
-    if comment and 270 not in tags:
-        tags[270] = comment.decode("utf-8", "replace")
-    if note:
-        tags[305] = note
-    return tags
+        entries.append(exif.packet(metadata.xmp))
+    if not metadata.exif and not entries:
+        return []
+    if stream.readable() and exif.into_tiff(stream, metadata.exif, entries):
+        return []
+    return ["EXIF, XMP and comment were dropped: a TIFF has them only in a file of less than 4 GB"]
+
+
+def _comment(metadata: Metadata) -> bytes | None:
+    return metadata.comment or metadata.text.get("Comment", "").encode() or None
 
 
 def _exif_with_software(note: str) -> bytes:
     """A block that says nothing but which software wrote the file."""
-    exif = Image.Exif()
-    exif[305] = note
-    return exif.tobytes().removeprefix(b"Exif\x00\x00")
+    tags = Image.Exif()
+    tags[exif.SOFTWARE] = note.encode()
+    return tags.tobytes().removeprefix(b"Exif\x00\x00")

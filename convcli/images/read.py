@@ -109,6 +109,7 @@ class Reading:
         self.size = _upright(first, turn).size
         self.bytes = self.size[0] * self.size[1] * 24
         self.origin = Origin("TIFF", first.described, len(self._pages.sizes))
+        self.metadata = self._pages.metadata(self._stream)
 
     def _open_pages(self, why: str) -> None:
         self._pages = deep.TiffPages(self._stream, self.name, why)
@@ -119,7 +120,7 @@ class Reading:
         if image.format == "TIFF" and not (self._reduce and not deep.installed()):
             self._open_pages("has more than 8 bits a channel")
             self._turn = 1
-            self.metadata = metadata_of(image)
+            self.metadata = metadata_of(image, self._stream)
         elif not deep.readable(image):
             if not self._reduce:
                 raise ImageError(
@@ -163,11 +164,11 @@ class Reading:
         assert image is not None
         if self._deep:
             frame = deep.read(image, self._stream)
-            self.metadata = metadata_of(image)
+            self.metadata = metadata_of(image, self._stream)
             return frame
         if len(self._indices) == 1 and index == 0:
             image.load()
-            self.metadata = metadata_of(image)
+            self.metadata = metadata_of(image, self._stream)
             frame = frame_of(image)
             image.im = None  # type: ignore[assignment] # the samples are in our arrays now
             return frame
@@ -175,7 +176,7 @@ class Reading:
         self._check(*image.size)
         image.load()
         if index == self._indices[0]:
-            self.metadata = metadata_of(image)
+            self.metadata = metadata_of(image, self._stream)
         screen = self.size[::-1]
         shown = image.crop((0, 0, *screen)) if image.format == "GIF" and image.size != screen else image
         return replace(frame_of(shown), duration=image.info.get("duration"))

@@ -13,7 +13,7 @@ import numpy as np
 from convcli.errors import ConvcliError, ImageError, RecipeError
 from convcli.images import deep
 from convcli.images.formats import FRAMES, HOLDS, LOSSLESS, NPY, QUALITY, format_of
-from convcli.images.metadata import homeless, pillow_options, png_chunks, renewed
+from convcli.images.metadata import homeless, pillow_options, png_chunks, renewed, tell_tiff
 from convcli.images.modes import image_of
 from convcli.images.picture import Frame, Metadata, Origin
 from convcli.images.png import write_apng, write_png
@@ -95,19 +95,19 @@ class Target:
         first = next(coming)
         metadata, notes = renewed(Metadata() if self.strip or self.raw else metadata, first.size, first.colors)
         note = None if self.strip else note
-        notes += homeless(metadata, self.format, _is_deep(first))
+        notes += homeless(metadata, self.format)
         if self.raw:
             np.lib.format.write_array(stream, first.pixels, allow_pickle=False)
         elif self.format == "PNG":
             self._png(stream, [first, *coming], origin, png_chunks(metadata, note))
         elif _is_deep(first):
-            self._deep(stream, chain([first], coming), metadata, note)
+            self._deep(stream, chain([first], coming), metadata)
         else:
             options, more = pillow_options(self.format, metadata, note)
             notes += more
             options |= self._options(first, origin)
             self._save(stream, first, coming, origin, options)
-        return notes
+        return notes + (tell_tiff(stream, metadata, note) if self.format == "TIFF" else [])
 
     def _png(
         self, stream: BinaryIO, frames: list[Frame], origin: Origin, chunks: Iterable[tuple[bytes, bytes]]
@@ -122,13 +122,13 @@ class Target:
         alike = _alike(frames)
         write_apng(stream, [(f.pixels, f.alpha, f.duration or 0) for f in alike], origin.loop or 0, chunks, **how)
 
-    def _deep(self, stream: BinaryIO, frames: Iterable[Frame], metadata: Metadata, note: str | None) -> None:
+    def _deep(self, stream: BinaryIO, frames: Iterable[Frame], metadata: Metadata) -> None:
         pages = list(frames)
         if self.format == "PPM" and pages[0].alpha is None and pages[0].pixels.dtype == np.uint16:
             deep.write_ppm(stream, pages[0].pixels)
         elif self.format == "TIFF":
             compression = {"fast": "lzw", "max": "zlib"}.get(self.compression or "none")
-            deep.write_tiff(stream, pages, compression, metadata, note)
+            deep.write_tiff(stream, pages, compression, metadata)
         else:
             raise self._refusal(pages[0])
 

@@ -1,0 +1,222 @@
+"""EXIF blocks byte by byte: TIFF structures whose offsets count from the block's own beginning.
+
+Values are never taken apart, so that whatever a camera wrote stays as it is. Blocks are changed in place: readers of
+maker notes depend on offsets that rewriting would move. Only into a TIFF and out of one EXIF has to be moved.
+Layout: TIFF 6.0, section 2; CIPA DC-008 (Exif 3.0), section 4.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from io import BytesIO
+from mmap import ACCESS_READ, mmap
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+_ORIENTATION, _EXIF, _GPS, _INTEROP, _WIDTH, _HEIGHT = 0x0112, 0x8769, 0x8825, 0xA005, 0xA002, 0xA003
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # bytes of each kind of value
+_WIDTHS = {**_SIZES, 5: 4, 10: 4, 13: 4, 16: 8, 18: 8}  # and of the numbers that it is made of
+_MOST = 1 << 26  # bytes of values that a directory may hold
+# Tags of a first directory that are not about how its own pixels are stored: names, words, dates, ratings.
+_DESCRIPTIVE = frozenset([269, 270, 271, 272, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096)])
+DESCRIPTION, SOFTWARE, XMP = 270, 305, 700
+_BYTE, ASCII, _LONG = 1, 2, 4
+
+
+class Entry(NamedTuple):
+    """One entry of a directory: tag, kind and number of values as stored, and the value's own bytes."""
+
+    tag: int
+    kind: int
+    number: int
+    value: bytes
+
+
+def upright(exif: bytes, size: tuple[int, int]) -> bytes | None:
+    """The block with orientation 1, the new size (height, width), and no thumbnail, which would show the old picture.
+
+    None where its structure can't be followed.
+    """
+    data, order = bytearray(exif), _byte_order(exif)
+    if order is None:
+        return None
+    try:
+        (first,) = struct.unpack_from(order + "I", data, 4)
+        entries = dict(_places(data, order, first))
+        if _ORIENTATION in entries:
+            _set(data, order, entries[_ORIENTATION], 1)
+        (count,) = struct.unpack_from(order + "H", data, first)
+        if first + 2 + 12 * count + 4 <= len(data):
+            struct.pack_into(order + "I", data, first + 2 + 12 * count, 0)
+        if _EXIF in entries:
+            (inner,) = struct.unpack_from(order + "I", data, entries[_EXIF] + 8)
+            places = dict(_places(data, order, inner))
+            for tag, value in ((_WIDTH, size[1]), (_HEIGHT, size[0])):
+                if tag in places:
+                    _set(data, order, places[tag], value)
+    except struct.error:
+        return None
+    return bytes(data)
+
+
+def without_orientation(exif: bytes) -> bytes:
+    """An upright block without the tag: the later entries move up by one, and no value moves."""
+    data, order = bytearray(exif), _byte_order(exif) or "<"
+    (first,) = struct.unpack_from(order + "I", data, 4)
+    place = dict(_places(data, order, first)).get(_ORIENTATION)
+    if place is not None:
+        (count,) = struct.unpack_from(order + "H", data, first)
+        end = first + 2 + 12 * count
+        data[place:end] = data[place + 12 : end] + bytes(12)
+        struct.pack_into(order + "H", data, first, count - 1)
+    return bytes(data)
+
+
+def of_tiff(stream: BinaryIO) -> bytes | None:
+    """What a TIFF file tells that is not about its layout, as an EXIF block."""
+    with stream.getbuffer() if isinstance(stream, BytesIO) else mmap(stream.fileno(), 0, access=ACCESS_READ) as data:
+        order = _byte_order(data[:2])
+        if order is None:
+            return None
+        entries, parts = _told(data, order, order, 8)
+        start = bytes(data[:2]) + struct.pack(order + "HI", 42, 8 + len(parts))
+        return start + parts + _packed(entries, order, 8 + len(parts)) if entries else None
+
+
+def into_tiff(stream: BinaryIO, exif: bytes | None, others: list[Entry]) -> bool:
+    """Let a whole TIFF, just written, tell what the block does, and `others`; whether its structure has room for that.
+
+    The first directory is written anew at the end of the file, with the new entries among the old ones.
+    """
+    stream.seek(0)
+    head = stream.read(8)
+    order = _byte_order(head[:2]) or "<"
+    magic, first = struct.unpack(order + "2xHI", head)
+    end = stream.seek(0, 2)
+    at = end + end % 2
+    if magic != 42 or at + len(exif or b"") + sum(len(e.value) for e in others) > 0xFFFF0000:
+        return False
+    told, parts = _told(exif, order, _byte_order(exif) or "<", at) if exif else ([], b"")
+    stream.seek(first)
+    (count,) = struct.unpack(order + "H", stream.read(2))
+    table = stream.read(12 * count + 4)
+    fields = {struct.unpack_from(order + "H", table, i)[0]: table[i : i + 12] for i in range(0, 12 * count, 12)}
+    mine = {entry.tag: entry for entry in others}
+    new = mine | {entry.tag: entry for entry in told if entry.tag not in mine or entry.tag == DESCRIPTION}
+    stream.seek(end)
+    stream.write(bytes(at - end) + parts + _packed(list(new.values()), order, at + len(parts), fields, table[-4:]))
+    stream.seek(4)
+    stream.write(struct.pack(order + "I", at + len(parts)))
+    stream.seek(0, 2)
+    return True
+
+
+def words(tag: int, said: bytes) -> Entry:
+    """An entry that is text."""
+    return Entry(tag, ASCII, len(said) + 1, said + b"\0")
+
+
+def packet(said: bytes) -> Entry:
+    """XMP as an entry."""
+    return Entry(XMP, _BYTE, len(said), said)
+
+
+def _told(data: Any, order: str, source: str, at: int) -> tuple[list[Entry], bytes]:
+    """The descriptive entries of a file or block, for a TIFF of byte order `order`; and, to stand `at` bytes from its
+    beginning, the directories of EXIF, GPS and interoperability, to which the entries point.
+
+    source: the byte order of `data`. What can't be followed is left out.
+    """
+    wide = struct.unpack_from(source + "2xH", data)[0] == 43  # a BigTIFF, of 64-bit offsets
+    (first,) = struct.unpack_from(source + ("Q" if wide else "I"), data, 8 if wide else 4)
+    parts = bytearray()
+
+    def directory(offset: int) -> list[Entry]:
+        return [e._replace(value=_turned(e, source, order)) for e in _directory(data, source, offset, wide)]
+
+    def placed(entry: Entry) -> Entry:
+        """The entry, pointing to the directory that is written here and now."""
+        (offset,) = struct.unpack(order + ("Q" if len(entry.value) == 8 else "I"), entry.value)
+        inner = [placed(e) if e.tag == _INTEROP and entry.tag == _EXIF and _points(e) else e for e in directory(offset)]
+        place = at + len(parts)
+        parts.extend(_packed(inner, order, place))
+        return Entry(entry.tag, _LONG, 1, struct.pack(order + "I", place))
+
+    entries = directory(first)
+    kept = [entry for entry in entries if entry.tag in _DESCRIPTIVE]
+    return kept + [placed(entry) for entry in entries if entry.tag in (_EXIF, _GPS) and _points(entry)], bytes(parts)
+
+
+def _points(entry: Entry) -> bool:
+    return entry.number == 1 and len(entry.value) in (4, 8)
+
+
+def _byte_order(data: Any) -> str | None:
+    """The byte order as struct writes it; None where this is no such block."""
+    return {b"II": "<", b"MM": ">"}.get(bytes(data[:2]))
+
+
+def _turned(entry: Entry, order: str, wanted: str) -> bytes:
+    """The value in another byte order."""
+    if order == wanted or _WIDTHS[entry.kind] == 1:
+        return entry.value
+    return np.frombuffer(entry.value, f"u{_WIDTHS[entry.kind]}").byteswap().tobytes()
+
+
+def _directory(data: Any, order: str, offset: int, wide: bool) -> list[Entry]:
+    """The entries of the directory there, without those that point outside or hold more than the whole file."""
+    entries, room, sizes = [], min(len(data), _MOST), _SIZES | {13: 4} | ({16: 8, 18: 8} if wide else {})
+    field, number = (8, "Q") if wide else (4, "I")
+    try:
+        for tag, place in _places(data, order, offset, wide):
+            kind, count = struct.unpack_from(order + "H" + number, data, place + 2)
+            size, start = sizes.get(kind, 0) * count, place + 4 + field
+            if size > field:
+                (start,) = struct.unpack_from(order + number, data, start)
+            room -= size
+            if 0 < size <= len(data) - start and room >= 0:
+                value = bytes(data[start : start + size])
+                entries.append(Entry(tag, kind, count, value))
+    except struct.error:  # the directory is cut off
+        pass
+    return entries
+
+
+def _packed(
+    entries: list[Entry], order: str, at: int, fields: dict[int, bytes] | None = None, following: bytes = bytes(4)
+) -> bytes:
+    """A directory `at` bytes from the file's beginning, and behind it the values that do not fit into their entries.
+
+    fields: entries that are packed already, by tag. following: the offset of the next directory.
+    """
+    table, values = dict(fields or {}), bytearray()
+    begin = at + 2 + 12 * len(table.keys() | {entry.tag for entry in entries}) + 4
+    for tag, kind, number, value in entries:
+        field = value.ljust(4, b"\0")
+        if len(value) > 4:
+            field = struct.pack(order + "I", begin + len(values))
+            values += value + b"\0" * (len(value) % 2)
+        table[tag] = struct.pack(order + "HHI", tag, kind, number) + field
+    return struct.pack(order + "H", len(table)) + b"".join(table[tag] for tag in sorted(table)) + following + values
+
+
+def _places(data: Any, order: str, offset: int, wide: bool = False) -> Iterator[tuple[int, int]]:
+    """Tag and place of every entry of a directory."""
+    (count,) = struct.unpack_from(order + ("Q" if wide else "H"), data, offset)
+    size = 20 if wide else 12
+    begin = offset + (8 if wide else 2)
+    for place in range(begin, begin + size * min(count, 0xFFFF), size):
+        (tag,) = struct.unpack_from(order + "H", data, place)
+        struct.unpack_from(f"{size}x", data, place)
+        yield tag, place
+
+
+def _set(data: bytearray, order: str, place: int, value: int) -> None:
+    """Write one SHORT (3) or LONG (4) into the entry at `place`."""
+    (kind,) = struct.unpack_from(order + "H", data, place + 2)
+    if kind == 3 and value < 1 << 16:
+        struct.pack_into(order + "HH", data, place + 8, value, 0)
+    elif kind == 4:
+        struct.pack_into(order + "I", data, place + 8, value)
