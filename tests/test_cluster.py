@@ -42,6 +42,14 @@ def test_the_extra_is_missing(tmp_path, monkeypatch):
     assert result.exit_code == 1 and "pip install 'convcli[cluster]'" in result.stderr
 
 
+def test_nobody_answers(tmp_path, monkeypatch):
+    monkeypatch.setattr("convcli.cluster._CONNECT", "300ms")
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "a.png")
+    result = convcli("--cluster", "tcp://127.0.0.1:9", tmp_path, tmp_path / "out")
+    assert result.exit_code == 1 and "cluster tcp://127.0.0.1:9 can't be reached" in result.stderr
+    assert "start one with `dask scheduler`" in result.stderr and result.stderr.count("\n") == 1
+
+
 def start(module, *words, env):
     env = os.environ | {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s"} | env
     command = [sys.executable, "-m", "distributed.cli." + module, *map(str, words)]

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import json
 import os
 import signal
 import subprocess
@@ -221,3 +222,44 @@ class TestSize:
         monkeypatch.setattr("convcli.engine.convolve", exhausted)
         result = survey.convcli("apply", "-k", "identity", photo, tmp_path / "out.png")
         assert result.exit_code == 1 and "not enough memory" in result.stderr and names(tmp_path) == ["photo.png"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+@pytest.mark.parametrize(("first", "trouble", "cured", "said"), [
+    ("size=700k", None, "size=9m", "No space left on device"),
+    ("size=9m", "ro", "rw", "is read-only"),
+])  # fmt: skip
+def test_a_disk_that_turns_bad_half_way(tmp_path, first, trouble, cured, said):
+    """It fills up, or turns read-only: what is there is whole, and --resume finishes the job once the cause is gone."""
+    (tmp_path / "in").mkdir()
+    for i in range(16):
+        pixels = RNG.integers(0, 256, (150, 200, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "in" / f"{i:02}.png")
+    words = ["batch", "-k", "identity", tmp_path / "in"]
+    assert survey.convcli(*words, tmp_path / "want").exit_code == 0
+    want = {path.name: path.read_bytes() for path in (tmp_path / "want").iterdir()}
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", first, "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("no mount here")
+    words = [*words, disk / "out", "-j", "2", "--report", tmp_path / "r.jsonl", "--resume"]
+
+    def remount(how):
+        subprocess.run(["mount", "-o", f"remount,{how}", disk], check=True)
+
+    try:
+        if trouble:
+            done = survey.convcli(*words, "--pattern", "0?.png")
+            assert done.exit_code == 0
+            remount(trouble)
+        result = survey.convcli(*words)
+        assert result.exit_code == 1 and said in result.stderr and "Traceback" not in result.stderr
+        there = {path.name: path.read_bytes() for path in (disk / "out").iterdir()}
+        assert 0 < len(there) < 16 and there.items() <= want.items()  # whole, and nothing beside them
+        assert result.stderr.count("Failed: ") == 16 - len(there)
+        remount(cured)
+        result = survey.convcli(*words, "--json")
+        assert result.exit_code == 0 and json.loads(result.stdout)["done"] == 16 - len(there)
+        assert {path.name: path.read_bytes() for path in (disk / "out").iterdir()} == want
+    finally:
+        subprocess.run(["umount", disk], check=True)
