@@ -224,9 +224,37 @@ def test_depth_three_and_fractions(opened):
     chromium = opened(image, Recipe((deep,)))
     np.testing.assert_array_equal(shown_map(chromium)[:, :, 0], filter_image(image, deep, channels="sum"))
     assert len(chromium.find_elements("css selector", "#weights input")) == 27
-    chromium = opened(image, recipe_of("gaussian:sigma=1.3"))
-    want = filter_image(image, "gaussian:sigma=1.3")
-    assert np.abs(shown_map(chromium).astype(int) - want).max() <= 1
+
+
+def test_every_preset_agrees_with_the_engine_to_the_last_digit(opened):
+    """Weights that are no whole numbers too: pixels as they are, responses as the float32 numbers that they become."""
+    image = picture((33, 37, 3), 4)
+    chromium = opened(image, recipe_of("identity", padding_mode="reflect"))
+    own = {}
+    for spec in ("gaussian:sigma=1.3", "gabor:size=15", "random:size=15,seed=3"):
+        kernel = load_kernel(spec)
+        own[spec] = {"weights": [kernel.weights.tolist()], "divisor": kernel.divisor, "range": kernel.range or "clip"}
+    found = chromium.execute_script(
+        """
+        const chosen = Object.fromEntries(data.presets.map((p) => [p.name, p]));
+        return Object.entries({ ...chosen, ...arguments[0] }).map(([name, words]) => {
+          recipe = { ...recipe, bias: 0, ...words, channels: words.weights.length > 1 ? "sum" : "each" };
+          result = convolve(image, recipe);
+          const told = [[0, 0], [36, 32], [17, 16], [1, 30]].map(([x, y]) => {
+            point(x, y);
+            return [...document.querySelectorAll("[data-response]")].map((e) => Number(e.dataset.response));
+          });
+          return [name, Array.from(result.pixels), told];
+        });""",
+        own,
+    )
+    assert len(found) > 80
+    for name, pixels, told in found:
+        want = filter_image(image, name, range=None, padding_mode="reflect")
+        np.testing.assert_array_equal(np.reshape(pixels, want.shape), want, err_msg=name)
+        raw = filter_image(image, name, range="raw", padding_mode="reflect")
+        there = [np.atleast_1d(raw[y, x]) for x, y in ((0, 0), (36, 32), (17, 16), (1, 30))]
+        np.testing.assert_allclose(np.float32(told), there, rtol=0, atol=1e-9, err_msg=name)  # 0, where all cancels
 
 
 def test_hover_and_arrow_keys_read_out_the_pixel(opened):
@@ -375,6 +403,12 @@ def test_exports_mean_the_same(opened, tmp_path, monkeypatch):
         )  # fmt: skip
         got = names["y"][0].numpy().transpose(1, 2, 0)
         np.testing.assert_allclose(got, want.reshape(got.shape), rtol=1e-5, atol=1e-3)
+
+
+def test_a_photograph_through_weights_that_are_no_whole_numbers(opened):
+    image = np.asarray(Image.open(SCENE))
+    chromium = opened(image, recipe_of("unsharp:amount=0.7,sigma=1.7"))
+    np.testing.assert_array_equal(shown_map(chromium), filter_image(image, "unsharp:amount=0.7,sigma=1.7"))
 
 
 def test_a_megapixel_is_edited_while_the_page_stays_awake(opened):

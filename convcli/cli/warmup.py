@@ -69,7 +69,7 @@ def _jobs() -> Iterator[tuple[Any, Any, bool]]:
     from convcli.kernel import Kernel
     from convcli.presets import catalogue, load_kernel
 
-    small, large = (32, 40, 3), (700, 800, 3)
+    small, large = (32, 40, 3), (1000, 1100, 3)
     named = catalogue()
     common = [load_kernel(name) for name in ("sobel-x", "sharpen", "gaussian-3", "box", "gaussian:sigma=2")]
     dense = [Kernel(np.random.default_rng(0).normal(size=(size, size))) for size in (2, 3, 4, 5, 6, 7, 9, 16, 31)]

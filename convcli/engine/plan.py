@@ -18,8 +18,10 @@ from convcli.tone import Tone, full_scale
 _LONGEST = 9
 
 # Multiply-adds up to which float responses are summed in double: small pictures are where the greatest response, to
-# which the error is compared, may be next to nothing.
+# which the error is compared, may be next to nothing. And samples and weights up to which sums that are not exact, or
+# whose responses are asked for, are: what `convcli explain` shows on a page, where the arithmetic is in double too.
 _SMALL = 4_000_000
+_SHOWN_SAMPLES, _SHOWN_WEIGHTS = 3 << 20, 225
 
 # Taps from which on the transform of whole tiles may pay, and weights up to which the singular values are looked for.
 _MANY, _SOLVED = 1000, 1 << 16
@@ -189,7 +191,7 @@ def _integer_factors(w: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[n
 
 def _plan_float(job: Job, integers: Integers | None) -> Plan:
     exact = integers is not None and job.dtype.kind != "f"
-    small = job.work <= _SMALL and (job.raw or job.dtype.kind == "f")
+    small = job.work <= _SMALL and (job.raw or job.dtype.kind == "f") or _shown(job, exact)
     lane = np.dtype(np.float64 if small else np.float32)
     if integers is not None and exact:
         low, high = _span(job, integers)
@@ -197,7 +199,7 @@ def _plan_float(job: Job, integers: Integers | None) -> Plan:
         room = max(abs(low), abs(high), int(full_scale(job.dtype)) * int(np.abs(w).sum()))
         if room >= 2**24 or integers.divisor > (16384 if job.dtype == np.uint8 else 64):
             lane = np.dtype(np.float64)
-        if job.dtype == np.uint8 and _is_box(job, integers) and w.size >= 25 and room < 2**24:
+        if job.dtype == np.uint8 and _is_box(job, integers) and w.size >= 25 and room < 2**24 and not small:
             return Plan("box", "a box: running sums", lane, integers)
     weights: NDArray[Any] = integers.weights if integers is not None else job.weights / job.divisor
     flat = weights if weights.ndim == 2 else np.moveaxis(weights, 0, 2).reshape(weights.shape[1], -1)
@@ -231,6 +233,13 @@ def _plan_float(job: Job, integers: Integers | None) -> Plan:
         return Plan(best.split()[0], why, lane, integers, *factors)
     why = {"block": "dense", "sweep": f"{count} taps"}.get(best, "large, without structure")
     return Plan(best, why, np.dtype(np.float64) if best == "spectrum" else lane, integers)
+
+
+def _shown(job: Job, exact: bool) -> bool:
+    """Whether a page could show this: then float64 decides the last digit, of pixels and of responses."""
+    few = job.weights.size <= _SHOWN_WEIGHTS * (3 if job.weights.ndim == 3 else 1)
+    whole = job.dtype.kind != "f" and (job.raw or not exact)
+    return whole and few and job.work <= _SHOWN_SAMPLES * job.weights.size
 
 
 def _fits_spectrum(job: Job, weights: NDArray[Any], exact: bool) -> bool:
