@@ -77,7 +77,7 @@ def float_routes(job, integers):
 def forced(monkeypatch, image, weights, divisor=1, bias=0, range="clip", depth=False, threads=None, **geometry):
     """(route, result) for every route; the result is what `convolve` returns."""
     monkeypatch.setattr(plan, "_SMALL", 0)
-    monkeypatch.setattr(plan, "_SHOWN_SAMPLES", 0)  # small pictures would be summed in double, which not every route can
+    monkeypatch.setattr(plan, "_SHOWN_SAMPLES", 0)  # small pictures are summed in double, which not every route can
     kernel, where = Kernel(weights, divisor=divisor, bias=bias), geometry_of(**geometry)
     tone = None if range == "raw" else tone_of(range, image.dtype)
     size = (*image.shape[:2], image.shape[2] if image.ndim == 3 else 1)

@@ -191,7 +191,7 @@ def _integer_factors(w: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[n
 
 def _plan_float(job: Job, integers: Integers | None) -> Plan:
     exact = integers is not None and job.dtype.kind != "f"
-    small = job.work <= _SMALL and (job.raw or job.dtype.kind == "f") or _shown(job, exact)
+    small = (job.work <= _SMALL and (job.raw or job.dtype.kind == "f")) or _shown(job, exact)
     lane = np.dtype(np.float64 if small else np.float32)
     if integers is not None and exact:
         low, high = _span(job, integers)
