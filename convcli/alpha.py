@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from convcli import engine
 from convcli.engine.bands import index_map
+from convcli.engine.window import Window
 from convcli.geometry import Geometry, extent
 from convcli.kernel import Kernel
 from convcli.tone import full_scale
@@ -28,12 +29,14 @@ def usual(kernel: Kernel) -> str:
     return "weight" if float(kernel.scaled.sum()) > 1e-9 else "keep"
 
 
-def sampled(plane: NDArray[Any], geometry: Geometry, kernel: tuple[int, int]) -> NDArray[Any]:
+def sampled(
+    plane: NDArray[Any], geometry: Geometry, kernel: tuple[int, int], window: Window | None = None
+) -> NDArray[Any]:
     """The value under the kernel's centre at each of its positions: (H, W) or (H, W, C) to (H', W') or (H', W', C).
 
     The border is the padding mode's; what is padded with a constant is 0 there.
     """
-    size = (plane.shape[0], plane.shape[1])
+    size = (window.height if window else plane.shape[0], plane.shape[1])
     pads, count = geometry.pads(size, kernel), geometry.output(size, kernel)
     rows, columns = (
         _centres(size[i], kernel[i], pads[i], geometry.stride[i], geometry.dilation[i], geometry.padding_mode)[
@@ -41,7 +44,9 @@ def sampled(plane: NDArray[Any], geometry: Geometry, kernel: tuple[int, int]) ->
         ]
         for i in (0, 1)
     )
-    if all(np.array_equal(axis, np.arange(n)) for axis, n in zip((rows, columns), size, strict=True)):
+    if window:
+        rows = window.places(rows[window.first : window.last])
+    if all(np.array_equal(axis, np.arange(n)) for axis, n in zip((rows, columns), plane.shape, strict=False)):
         return plane
     taken = plane[rows][:, columns]
     taken[rows < 0] = 0
@@ -62,6 +67,7 @@ def weighted(
     geometry: Geometry,
     depth: bool,
     threads: int | None = None,
+    window: Window | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Responses of the colours weighted by alpha, and the new alpha; all with white, and opaque, at 1.0.
 
@@ -75,11 +81,12 @@ def weighted(
     channels = color.shape[2] if color.ndim == 3 and depth and kernel.depth == 1 else 1
     veil = alpha if color.ndim == 2 else alpha[:, :, None]
     opaque = replace(geometry, padding_value=255.0) if geometry.padding_mode == "constant" else geometry
-    responses = engine.convolve(color * veil, plain, geometry, depth=depth, threads=threads).pixels
-    weights = engine.convolve(alpha, flat, opaque, threads=threads).pixels / np.float32(total)
+    veiled, bare = (window.on("veiled"), window.on("alpha")) if window else (None, None)
+    responses = engine.convolve(color * veil, plain, geometry, depth=depth, threads=threads, window=veiled).pixels
+    weights = engine.convolve(alpha, flat, opaque, threads=threads, window=bare).pixels / np.float32(total)
     faint = weights < _FAINT
     divisor = np.where(faint, np.float32(1), weights)
-    center = sampled(color, geometry, kernel.size) * np.float32(total)
+    center = sampled(color, geometry, kernel.size, window) * np.float32(total)
     if depth and center.ndim == 3:
         center = center.mean(axis=2, dtype=np.float32) * np.float32(channels)
     if responses.ndim == 3:

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli import engine
+from convcli.engine.window import Window
 from convcli.errors import RecipeError
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
-from convcli.tone import full_scale, normalize, tone_of
+from convcli.tone import Limits, full_scale, normalize, tone_of
 from convcli.words import COMBINE
 
 Array = NDArray[np.float64]
@@ -40,15 +41,18 @@ def default_range(how: str, kernels: tuple[Kernel, ...]) -> str:
 
 
 def combined(
-    image: NDArray[Any], kernels: tuple[Kernel, ...], geometry: Geometry, how: str, depth: bool, threads: int | None
-) -> Array:
+    image: NDArray[Any], kernels: tuple[Kernel, ...], geometry: Geometry, how: str, depth: bool, threads: int | None,
+    window: Window | None = None,
+) -> Array:  # fmt: skip
     """The responses r_i of the kernels to the same pixels, combined; float64, (H', W') or (H', W', C).
 
     magnitude: sqrt(sum of r_i^2), from the exact sums where weights and pixels are whole. max: the greatest r_i.
     sum, mean: theirs. angle: degrees from 0 to 360 of (r_1 to the right, r_2 down), clockwise on the screen.
     """
     plain, divisor = _over_one_divisor(kernels)
-    responses = (_responses(image, kernel, geometry, depth, threads) for kernel in plain)
+    responses = (
+        engine.convolve(image, kernel, geometry, depth=depth, threads=threads, window=window).pixels for kernel in plain
+    )
     if how == "angle":
         across, down = responses
         return np.asarray(np.rad2deg(np.arctan2(down, across, dtype=np.float64)) % 360)
@@ -101,10 +105,10 @@ def hues(angles: Array, strength: Array, dtype: Any) -> NDArray[Any]:
     return np.asarray(colors, dtype)
 
 
-def to_pixels(responses: Array, range_: str, dtype: Any) -> tuple[NDArray[Any], int, int]:
+def to_pixels(responses: Array, range_: str, dtype: Any, limits: Limits | None = None) -> tuple[NDArray[Any], int, int]:
     """Responses on the dtype's own scale as its pixels, and how many saturated below and above."""
     if range_ == "normalize":
-        return normalize(responses.astype(np.float32), dtype), 0, 0
+        return normalize(responses.astype(np.float32), dtype, limits), 0, 0
     tone, top = tone_of(range_, dtype), full_scale(dtype)
     pixels = np.empty(responses.shape, dtype)
     below = above = 0
@@ -116,12 +120,6 @@ def to_pixels(responses: Array, range_: str, dtype: Any) -> tuple[NDArray[Any], 
             values.clip(0, top, out=values)
         pixels[rows] = values
     return pixels, below, above
-
-
-def _responses(
-    image: NDArray[Any], kernel: Kernel, geometry: Geometry, depth: bool, threads: int | None
-) -> NDArray[np.float32]:
-    return engine.convolve(image, kernel, geometry, depth=depth, threads=threads).pixels
 
 
 def _over_one_divisor(kernels: tuple[Kernel, ...]) -> tuple[tuple[Kernel, ...], float]:

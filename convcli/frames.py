@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from convcli.alpha import as_float, as_samples, sampled, usual, weighted
 from convcli.combine import default_range
+from convcli.engine.window import Window
 from convcli.errors import RecipeError
 from convcli.geometry import Geometry
 from convcli.images import MAX_PIXELS, Frame
@@ -70,8 +71,14 @@ def steps(recipe: Recipe) -> list[Recipe]:
     return chain
 
 
-def filter_frame(frame: Frame, recipe: Recipe, handling: Handling, count: Count, threads: int | None = None) -> Frame:
-    """One kernel on one frame, or several that are combined."""
+def filter_frame(
+    frame: Frame, recipe: Recipe, handling: Handling, count: Count, threads: int | None = None,
+    window: Window | None = None,
+) -> Frame:  # fmt: skip
+    """One kernel on one frame, or several that are combined.
+
+    window: only these rows of the result; the frame holds the rows that are needed for them.
+    """
     kernel, geometry = recipe.kernels[0], recipe.geometry
     way = handling.alpha or ("keep" if recipe.combine else usual(kernel))
     if recipe.combine and way not in ("keep", "drop"):
@@ -83,14 +90,15 @@ def filter_frame(frame: Frame, recipe: Recipe, handling: Handling, count: Count,
     if frame.alpha is None or way == "drop":
         alpha = None
     elif way == "keep" or recipe.range == "raw":
-        alpha = sampled(frame.alpha, geometry, kernel.size)
+        alpha = sampled(frame.alpha, geometry, kernel.size, window)
     elif way == "filter":
-        alpha = run(frame.alpha, _on_alpha(recipe), threads=threads).pixels
+        bare = window.on("alpha") if window else None
+        alpha = run(frame.alpha, _on_alpha(recipe), threads=threads, window=bare).pixels
     else:
-        return _weighted(frame, recipe, handling, count, threads)
+        return _weighted(frame, recipe, handling, count, threads, window)
     if handling.linear and frame.pixels.dtype.kind != "f":
-        return replace(frame, pixels=_linear(frame, recipe, count, threads), alpha=alpha)
-    done = run(frame.pixels, recipe, threads=threads)
+        return replace(frame, pixels=_linear(frame, recipe, count, threads, window), alpha=alpha)
+    done = run(frame.pixels, recipe, threads=threads, window=window)
     count.add(done)
     return replace(frame, pixels=done.pixels, alpha=alpha)
 
@@ -103,17 +111,19 @@ def _on_alpha(recipe: Recipe) -> Recipe:
     return replace(recipe, kernels=(kernel,), channels="each")
 
 
-def _linear(frame: Frame, recipe: Recipe, count: Count, threads: int | None) -> NDArray[Any]:
+def _linear(frame: Frame, recipe: Recipe, count: Count, threads: int | None, window: Window | None) -> NDArray[Any]:
     """The frame's colours filtered in linear light."""
     if frame.colors == 4:
         raise RecipeError("linear light is for gray and RGB pictures; CMYK is ink")
     image = _light().to_linear(luma(frame.pixels) if recipe.channels == "gray" else frame.pixels)
     raw = replace(recipe, range="raw", geometry=_lit(recipe.geometry))
-    responses = run(image, raw, threads=threads).pixels
-    return _settled(responses, recipe, frame.pixels.dtype, count, linear=True)
+    responses = run(image, raw, threads=threads, window=window).pixels
+    return _settled(responses, recipe, frame.pixels.dtype, count, True, window)
 
 
-def _weighted(frame: Frame, recipe: Recipe, handling: Handling, count: Count, threads: int | None) -> Frame:
+def _weighted(
+    frame: Frame, recipe: Recipe, handling: Handling, count: Count, threads: int | None, window: Window | None
+) -> Frame:
     """The frame with colours weighted by alpha, in linear light if asked for."""
     assert frame.alpha is not None
     kernel, geometry, pixels = recipe.kernels[0], recipe.geometry, frame.pixels
@@ -123,17 +133,19 @@ def _weighted(frame: Frame, recipe: Recipe, handling: Handling, count: Count, th
     color = _light().to_linear(pixels) if linear else as_float(pixels)
     depth = recipe.channels == "sum" or kernel.depth > 1
     if kernel.depth > 1 and frame.colors != kernel.depth:
-        run(pixels, recipe)  # says what does not match
+        run(pixels, recipe, window=window)  # says what does not match
     lit = _lit(geometry) if linear else geometry
-    responses, alpha = weighted(color, as_float(frame.alpha), kernel, lit, depth, threads)
+    responses, alpha = weighted(color, as_float(frame.alpha), kernel, lit, depth, threads, window)
     return replace(
         frame,
-        pixels=_settled(responses, recipe, frame.pixels.dtype, count, linear),
+        pixels=_settled(responses, recipe, frame.pixels.dtype, count, linear, window),
         alpha=as_samples(alpha, frame.alpha.dtype),
     )
 
 
-def _settled(responses: NDArray[np.float32], recipe: Recipe, dtype: Any, count: Count, linear: bool) -> NDArray[Any]:
+def _settled(
+    responses: NDArray[np.float32], recipe: Recipe, dtype: Any, count: Count, linear: bool, window: Window | None
+) -> NDArray[Any]:
     """Responses with white at 1.0 as pixels of dtype."""
     range_ = recipe.range or recipe.kernels[0].range or "clip"
     if recipe.combine:
@@ -142,9 +154,9 @@ def _settled(responses: NDArray[np.float32], recipe: Recipe, dtype: Any, count: 
         count.add(Filtered(responses, range_))
         return responses * np.float32(full_scale(dtype))
     if not linear:
-        pixels, below, above = settle(responses, range_, dtype)
+        pixels, below, above = settle(responses, range_, dtype, window.limits if window else None)
     else:
-        toned, _, _ = settle(responses, range_, np.float32)
+        toned, _, _ = settle(responses, range_, np.float32, window.limits if window else None)
         below, above = int((toned < 0).sum()), int((toned > 1).sum())
         pixels = _light().from_linear(toned, dtype)
     count.add(Filtered(pixels, range_, pixels.size, below, above))

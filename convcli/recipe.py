@@ -78,12 +78,13 @@ class Filtered:
 def run(image: NDArray[Any], recipe: Recipe, *, threads: int | None = None, window: Window | None = None) -> Filtered:
     """The recipe applied to an array (H, W) or (H, W, C) of uint8, uint16 or float32.
 
-    window: only these rows of what one kernel makes of a picture of which the array holds the rows needed.
+    window: only these rows of what one step makes of a picture of which the array holds the rows needed; a step is one
+        kernel, or several that are combined.
 
     Raises RecipeError where the picture's channels do not match, GeometryError where a kernel does not fit.
     """
     if recipe.combine:
-        return _combined(image, recipe, threads)
+        return _combined(image, recipe, threads, window)
     last = len(recipe.kernels) - 1
     samples = below = above = 0
     for step, kernel in enumerate(recipe.kernels):
@@ -95,28 +96,31 @@ def run(image: NDArray[Any], recipe: Recipe, *, threads: int | None = None, wind
             image = luma(image)
         _check_depth(image, kernel, depth)
         tone = None if range_ in ("raw", "normalize") else tone_of(range_, image.dtype)
+        dtype = image.dtype
         done = engine.convolve(image, kernel, recipe.geometry, depth=depth, tone=tone, threads=threads, window=window)
         samples, below, above = samples + done.pixels.size, below + done.below, above + done.above
-        image = normalize(done.pixels, image.dtype) if range_ == "normalize" else done.pixels
+        image = done.pixels
+        if range_ == "normalize":
+            image = normalize(image, dtype, window.limits if window else None)
     return Filtered(image, range_, samples, below, above)
 
 
-def _combined(image: NDArray[Any], recipe: Recipe, threads: int | None) -> Filtered:
+def _combined(image: NDArray[Any], recipe: Recipe, threads: int | None, window: Window | None) -> Filtered:
     """All kernels on the same pixels, their responses combined, and those brought to pixels."""
     how = str(recipe.combine)
     depth = recipe.channels == "sum" or recipe.kernels[0].depth > 1
     if recipe.channels == "gray" or (how == "angle" and not depth):
         image = luma(image)
     _check_depth(image, recipe.kernels[0], depth)
-    recipe.output((image.shape[0], image.shape[1]))
+    recipe.output((window.height if window else image.shape[0], image.shape[1]))
     dtype, range_ = image.dtype, recipe.range or combine.default_range(how, recipe.kernels)
-    responses = combine.combined(image, recipe.kernels, recipe.geometry, how, depth, threads)
+    responses = combine.combined(image, recipe.kernels, recipe.geometry, how, depth, threads, window)
     if range_ == "raw":
         return Filtered(responses.astype(np.float32), range_, responses.size)
     if how == "angle":
-        strength = combine.combined(image, recipe.kernels, recipe.geometry, "magnitude", depth, threads)
+        strength = combine.combined(image, recipe.kernels, recipe.geometry, "magnitude", depth, threads, window)
         return Filtered(combine.hues(responses, strength, dtype), "clip", responses.size)
-    pixels, below, above = combine.to_pixels(responses, range_, dtype)
+    pixels, below, above = combine.to_pixels(responses, range_, dtype, window.limits if window else None)
     return Filtered(pixels, range_, pixels.size, below, above)
 
 

@@ -45,13 +45,28 @@ def range_of(name: str) -> str:
     return name
 
 
-def settle(responses: NDArray[np.float32], range_: str, dtype: Any) -> tuple[NDArray[Any], int, int]:
+@dataclass
+class Limits:
+    """The least and the greatest response of a whole picture, gathered part by part until they are `known`."""
+
+    low: float = float("inf")
+    high: float = float("-inf")
+    known: bool = False
+
+    def take(self, low: float, high: float) -> None:
+        """Those of one part more; NaN stays."""
+        self.low, self.high = float(np.minimum(self.low, low)), float(np.maximum(self.high, high))
+
+
+def settle(
+    responses: NDArray[np.float32], range_: str, dtype: Any, limits: Limits | None = None
+) -> tuple[NDArray[Any], int, int]:
     """Responses with white at 1.0, under the range of that name, as pixels of dtype; how many saturated either way.
 
     For the ways of filtering that work in float32 throughout, where the engine's own rounding would come too early.
     """
     if range_ == "normalize":
-        return normalize(responses, dtype), 0, 0
+        return normalize(responses, dtype, limits), 0, 0
     if range_ == "abs":
         responses = np.abs(responses)
     top = full_scale(dtype)
@@ -65,12 +80,16 @@ def settle(responses: NDArray[np.float32], range_: str, dtype: Any) -> tuple[NDA
     return scaled.clip(0, top).astype(dtype), below, above
 
 
-def normalize(responses: NDArray[np.float32], dtype: Any, limits: tuple[float, float] | None = None) -> NDArray[Any]:
+def normalize(responses: NDArray[np.float32], dtype: Any, limits: Limits | None = None) -> NDArray[Any]:
     """The least response to 0 and the greatest to full scale, over the whole array; all to 0 where they are equal.
 
-    limits: the least and the greatest, where the array is a part of the whole.
+    limits: of the whole, where the array is a part of it. Until they are known they are gathered, and 0 comes out.
     """
-    low, high = limits or (float(responses.min()), float(responses.max()))
+    low, high = (limits.low, limits.high) if limits and limits.known else (responses.min(), responses.max())
+    low, high = float(low), float(high)
+    if limits and not limits.known:
+        limits.take(low, high)
+        return np.zeros(responses.shape, dtype)
     if high == low:
         return np.zeros(responses.shape, dtype)
     scale = full_scale(dtype) / (high - low)

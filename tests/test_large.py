@@ -12,8 +12,10 @@ from click.testing import CliRunner
 from convcli import large, load_kernel
 from convcli.cli import main
 from convcli.engine import convolve
+from convcli.engine.plan import Job, choose
 from convcli.engine.window import Window, row_unit
 from convcli.geometry import Geometry
+from convcli.large import chain, tiff_out, zarr_out
 from convcli.recipe import Recipe, run
 from convcli.tone import tone_of
 
@@ -38,8 +40,9 @@ def save(path, a, **words):
 @pytest.fixture
 def banded(monkeypatch):
     """Every TIFF is streamed, in bands as small as they get."""
-    monkeypatch.setattr(large, "TILE", 32)
-    monkeypatch.setattr(large, "_ROWS", 32)
+    monkeypatch.setattr(tiff_out, "TILE", 32)
+    monkeypatch.setattr(zarr_out, "CHUNK", 32)
+    monkeypatch.setattr(chain, "ROWS", 32)
     monkeypatch.setattr(large, "streams", lambda *words: True)
 
 
@@ -55,10 +58,11 @@ def test_windows_of_every_route(spec, dtype):
         geometry = Geometry.of(stride, "same", mode, dilation=dilation)
         tone = tone_of("clip", a.dtype)
         want = convolve(a, kernel, geometry, tone=tone).pixels
-        unit = row_unit(kernel, geometry, a.dtype, a.shape, False, tone)
+        job = Job.of(kernel, geometry, a.dtype, a.shape, False, tone)
+        unit = row_unit(choose(job), job)
         for first in range(0, len(want), step := unit * max(1, 50 // unit)):
             last = min(first + step, len(want))
-            window = Window.of(a.shape[:2], kernel.size, geometry, first, last)
+            window = Window.of(a.shape[:2], [kernel.size], geometry, first, last)
             got = convolve(a[window.rows], kernel, geometry, tone=tone, window=window).pixels
             np.testing.assert_array_equal(got, want[first:last])
 
@@ -99,7 +103,7 @@ def test_layouts(tmp_path, banded, layout):
 
 
 def test_float_gray_and_pages(tmp_path, banded):
-    pages = [picture((70, 90), 1, "float32") for _ in range(3)]
+    pages = [picture((70, 140), 1, "float32") for _ in range(3)]  # more columns of tiles than rows
     pages[2][3, 4] = np.nan
     with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
         for page in pages:
@@ -128,8 +132,7 @@ def test_a_sparse_file_and_a_profile(tmp_path, banded):
 
 
 @pytest.mark.parametrize(("words", "code", "part"), [
-    (("-k", "sobel-x", "-k", "sobel-y", "--combine", "magnitude"), 2, "--combine needs the whole picture"),
-    (("-k", "box", "--linear"), 2, "--linear needs the whole picture"),
+    (("-k", "box", "--reduce-depth"), 2, "--reduce-depth needs the whole picture"),
     (("-k", "box:size=999", "--padding", "valid"), 2, "a.tif: the kernel does not fit"),
     (("-k", "box", "--frame", "4"), 1, "a.tif has no frame 4: it has 1"),
 ])  # fmt: skip
@@ -140,13 +143,30 @@ def test_what_is_refused(tmp_path, banded, words, code, part):
 
 
 def test_kinds_that_are_refused(tmp_path, banded):
-    tifffile.imwrite(tmp_path / "alpha.tif", picture((64, 64), 4), photometric="rgb", extrasamples=["unassalpha"])
+    words = {"photometric": "rgb", "extrasamples": [0, 0]}
+    tifffile.imwrite(tmp_path / "alpha.tif", picture((64, 64), 5), **words)
     tifffile.imwrite(tmp_path / "wide.tif", np.zeros((64, 64), np.int64))
-    for name, why in (("alpha.tif", "has transparency (--alpha drop"), ("wide.tif", "holds int64 samples")):
+    for name, why in (("alpha.tif", "has 2 extra channels (--alpha drop"), ("wide.tif", "holds int64 samples")):
         result = convcli("-k", "box", tmp_path / name, tmp_path / "b.tif")
         assert result.exit_code == 1 and why in result.stderr and not (tmp_path / "b.tif").exists()
     assert convcli("-k", "box", "--alpha", "drop", tmp_path / "alpha.tif", tmp_path / "b.tif").exit_code == 0
     assert tifffile.imread(tmp_path / "b.tif").shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize("alpha", [None, "keep", "weight", "filter", "drop"])
+@pytest.mark.parametrize("kind", ["unassalpha", "assocalpha", 0])
+@pytest.mark.parametrize(("channels", "dtype"), [(4, "uint8"), (4, "uint16"), (2, "uint8"), (2, "float32")])
+def test_transparency(tmp_path, banded, alpha, kind, channels, dtype):
+    """As where Pillow, or for more than 8 bits tifffile, reads the whole picture."""
+    a = picture((101, 83), channels, dtype)
+    words = {"photometric": "rgb" if channels > 2 else "minisblack", "extrasamples": [kind], "planarconfig": "contig"}
+    tifffile.imwrite(tmp_path / "a.tif", a, tile=(32, 32), **words)
+    words = ("-k", "gaussian:sigma=2", *(("--alpha", alpha) if alpha else ()))
+    assert convcli(*words, tmp_path / "a.tif", tmp_path / "b.tif").exit_code == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(large, "streams", lambda *words: False)
+        assert convcli(*words, tmp_path / "a.tif", tmp_path / "c.tif").exit_code == 0
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif"), tifffile.imread(tmp_path / "c.tif"))
 
 
 def test_damage(tmp_path, banded):
@@ -165,11 +185,14 @@ def test_damage(tmp_path, banded):
 def test_when_it_streams(tmp_path):
     save(tmp_path / "a.tif", picture((600, 600)))
     path = str(tmp_path / "a.tif")
-    assert large.streams(path, "b.tif", 2 << 20, None)
-    assert not large.streams(path, "b.tif", 8 << 20, None)
-    assert not large.streams(path, "b.png", 2 << 20, None)
-    assert not large.streams(path, "b.tif", 2 << 20, 1000)  # refused, as was asked for
-    assert not large.streams(path, "-", 2 << 20, None) and not large.streams("missing.tif", "b.tif", 2 << 20, None)
+    little, much = large.Manner(memory=2 << 20), large.Manner(memory=8 << 20)
+    assert large.streams(path, "b.tif", little, None)
+    assert not large.streams(path, "b.tif", much, None)
+    assert not large.streams(path, "b.png", little, None)
+    assert not large.streams(path, "b.tif", little, 1000)  # refused, as was asked for
+    assert not large.streams(path, "-", little, None) and not large.streams("missing.tif", "b.tif", little, None)
+    assert large.streams(path, "b.ome.tif", much, None) and large.streams(path, "b.zarr", much, None)
+    assert large.streams(path, "b.tif", large.Manner(memory=8 << 20, pyramid=True), None)
     result = convcli("-k", "box", "--memory", "much", path, tmp_path / "b.tif")
     assert result.exit_code == 2 and "'much' is not an amount of memory" in result.stderr
 

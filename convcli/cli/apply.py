@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
 
+from convcli.cli.large import bar, large_options, manner_of, taken
 from convcli.cli.options import (
     combine_opt,
     force_opt,
     format_opt,
     handling_from,
-    memory_opt,
     parted,
     picture_options,
     recipe_from,
@@ -33,14 +30,14 @@ from convcli.cli.options import (
 @click.option(
     "-n", "--dry-run", is_flag=True, help="Tell what would be done, as `convcli plan` does, and write nothing."
 )
-@memory_opt
+@large_options
 @threads_opt
 @click.option("-v", "--verbose", is_flag=True, help="Tell which route the engine takes for each kernel, and why.")
 @click.option("--show", is_flag=True, help="Draw the picture before and after in the terminal.")
 @click.argument("source", metavar="INPUT")
 @click.argument("output", metavar="OUTPUT")
 def apply(
-    source: str, output: str, format_: str | None, force: bool, dry_run: bool, memory: int | None, show: bool,
+    source: str, output: str, format_: str | None, force: bool, dry_run: bool, show: bool,
     threads: int | None, verbose: bool, **words: Any,
 ) -> None:  # fmt: skip
     """Filter the picture INPUT with a kernel and write the result to OUTPUT.
@@ -53,15 +50,20 @@ def apply(
     Example:
       convcli apply --kernel sobel-x samples/scene.png edges.png
     """
+    asked = taken(words)
     recipe_words, picture_words = parted(words)
     recipe = recipe_from(**recipe_words)
     from convcli.engine.bands import thread_count
     from convcli.filtering import filter_file
     from convcli.images import Target
 
-    target = Target.of(output, format_, threads=thread_count(threads), **writing_from(**picture_words))
-    if show and (source == "-" or output == "-" or target.raw):
-        raise click.UsageError("--show draws two picture files; standard input and output and .npy are none")
+    manner = manner_of(source, output, format_, asked, picture_words, threads, force)
+    writing = writing_from(**picture_words)
+    target = None if manner else Target.of(output, format_, threads=thread_count(threads), **writing)
+    if show and (manner or "-" in (source, output) or (target and target.raw)):
+        raise click.UsageError(
+            "--show draws two picture files; standard input and output, .npy, Zarr and pictures larger than memory are none"
+        )
     if dry_run:
         from convcli.cli.plan import tell
         from convcli.files import check_output
@@ -77,14 +79,13 @@ def apply(
 
         logging.basicConfig(format="%(message)s", level=logging.WARNING)
         logging.getLogger("convcli").setLevel(logging.INFO)
-    if _streams(source, output, memory, picture_words["max_pixels"]):
+    if manner:
         from convcli.large import filter_large
 
-        with _bar() as advance:
-            done = filter_large(
-                source, output, recipe, target, handling, memory=memory, force=force, threads=threads, tell=advance
-            )
+        with bar() as advance:
+            done = filter_large(source, output, recipe, manner, handling, advance)
     else:
+        assert target is not None
         done = filter_file(source, output, recipe, target, handling, force=force, threads=threads)
     click.echo(_line(source, output, recipe, done), err=True)
     for note in done.notes:
@@ -93,31 +94,6 @@ def apply(
         from convcli.cli.show import draw
 
         draw([source, output])
-
-
-def _streams(source: str, output: str, memory: int | None, max_pixels: int | None) -> bool:
-    """Whether the picture is filtered in bands; only a TIFF can be, and others need not wait for the import."""
-    from convcli.urls import is_url
-
-    if is_url(source) or is_url(output) or not output.lower().endswith((".tif", ".tiff")):
-        return False
-    from convcli import large
-
-    return large.streams(source, output, memory, max_pixels)
-
-
-@contextlib.contextmanager
-def _bar() -> Iterator[Callable[[int, int], None]]:
-    """A progress bar of rows, on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda rows, total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Filtering", total=None)
-        yield lambda rows, total: bar.update(task, completed=rows, total=total)
 
 
 def _line(source: str, output: str, recipe: Any, done: Any) -> str:

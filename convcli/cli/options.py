@@ -115,10 +115,6 @@ combine_opt = click.option(
     help="Several kernels on the same picture, not one after the other: magnitude (root of the squares), max, sum, "
     "mean; angle shows the direction of two gradients as a hue.",
 )  # fmt: skip
-memory_opt = click.option(
-    "--memory", type=Bytes(), metavar="SIZE",
-    help="A TIFF that needs more (500M, 2G) is filtered in bands, to a tiled BigTIFF. [default: a quarter of the free]",
-)  # fmt: skip
 threads_opt = click.option(
     "--threads", type=click.IntRange(min=1), metavar="N",
     help="Threads of the engine; the result does not depend on it. [default: CONVCLI_THREADS, else the cores]",

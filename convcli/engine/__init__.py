@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from convcli.engine import tiles
 from convcli.engine.bands import Field, run
 from convcli.engine.plan import Job, choose
-from convcli.engine.window import Window
+from convcli.engine.window import Window, row_unit
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
 from convcli.tone import Tone
@@ -61,10 +61,14 @@ def convolve(
     shape = output if depth or image.ndim == 2 else (*output, size[2])
     target = np.empty(shape, np.float32 if tone is None else image.dtype)
     plan = choose(job)
+    if window and window.whole.units is not None:
+        window.whole.units.append(row_unit(plan, job))
+        return Convolved(np.zeros(shape, target.dtype))
     finite = window.finite if window else image.dtype.kind != "f" or None
     if plan.route in ("block", "fft", "spectrum") and not (np.isfinite(source).all() if finite is None else finite):
         plan = choose(replace(job, finite=False))
-    log.info("%s: %s (%s), sums in %s", kernel.name or "kernel", plan.route, plan.why, plan.lane)
+    if not window or window.first == 0:
+        log.info("%s: %s (%s), sums in %s", kernel.name or "kernel", plan.route, plan.why, plan.lane)
     go = tiles.run if plan.route == "spectrum" else run
     below, above = go(plan, job, field, source.reshape(-1), target.reshape(-1), threads)
     return Convolved(target, below, above)

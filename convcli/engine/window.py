@@ -6,7 +6,8 @@ so the rows are bit for bit those that the whole picture gives.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,24 @@ from numpy.typing import NDArray
 
 from convcli.engine import spectrum
 from convcli.engine.bands import Field, index_map
-from convcli.engine.plan import Job, choose, fft_size
+from convcli.engine.plan import Job, Plan, fft_size
 from convcli.geometry import Geometry, extent
-from convcli.kernel import Kernel
-from convcli.tone import Tone
+from convcli.tone import Limits
+
+
+@dataclass
+class Whole:
+    """What has to be known of the whole picture before some rows of its map can be made.
+
+    Planes are "color", "alpha" and "veiled", which is colour times alpha.
+    infinite: planes of a float picture that hold NaN or infinity, for the route depends on it.
+    limits: of each plane's responses, for the range normalize.
+    units: where it is a list, nothing is filtered; each route adds the number of rows it works on at a time.
+    """
+
+    infinite: set[str] = field(default_factory=set)
+    limits: dict[str, Limits] = field(default_factory=dict)
+    units: list[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -25,31 +40,52 @@ class Window:
     """Rows `first` to `last` (not included) of the map of a picture that has `height` rows.
 
     rows: which rows of the picture are at hand, ascending. `Window.of` says which are needed.
-    finite: whether a float picture has neither NaN nor infinity anywhere, for the route depends on it.
+    first and last are multiples of the unit of every route that is taken, or the map's end.
     """
 
     height: int
     rows: NDArray[np.intp]
     first: int
     last: int
-    finite: bool = True
+    whole: Whole = field(default_factory=Whole)
+    plane: str = "color"
 
     @classmethod
     def of(
-        cls, size: tuple[int, int], kernel: tuple[int, int], geometry: Geometry, first: int, last: int,
-        finite: bool = True,
+        cls, size: tuple[int, int], kernels: Sequence[tuple[int, int]], geometry: Geometry, first: int, last: int,
+        whole: Whole | None = None,
     ) -> Window:  # fmt: skip
-        """The window of these rows of the map, for a picture and a kernel of (height, width)."""
-        rowmap = index_map(size[0], *geometry.pads(size, kernel)[0], geometry.padding_mode)
-        needed = np.unique(rowmap[_span(len(rowmap), size, kernel, geometry, first, last)])
-        return cls(size[0], needed[needed >= 0], first, last, finite)
+        """The window of these rows of the map, for a picture and kernels of (height, width)."""
+        needed = set()
+        for kernel in set(kernels):
+            rowmap = index_map(size[0], *geometry.pads(size, kernel)[0], geometry.padding_mode)
+            needed.update(rowmap[_span(len(rowmap), size, kernel, geometry, first, last)].tolist())
+        rows = np.array(sorted(needed - {-1}) or [0], np.intp)
+        return cls(size[0], rows, first, last, whole or Whole())
+
+    def on(self, plane: str) -> Window:
+        """The same rows of another plane."""
+        return replace(self, plane=plane)
+
+    @property
+    def finite(self) -> bool:
+        """Whether the plane has neither NaN nor infinity anywhere."""
+        return self.plane not in self.whole.infinite
+
+    @property
+    def limits(self) -> Limits:
+        """Of the plane's responses; gathered until they are known."""
+        return self.whole.limits.setdefault(self.plane, Limits())
+
+    def places(self, rows: NDArray[Any]) -> NDArray[np.intp]:
+        """Where these rows of the picture stand among the rows at hand; -1 stays, which is the border."""
+        return np.where(rows < 0, -1, np.searchsorted(self.rows, rows)).astype(np.intp)
 
     def cut(self, field: Field, job: Job, size: tuple[int, int]) -> Field:
         """The field of the whole picture, narrowed to this window: its row map points into the rows at hand."""
         kernel = (job.weights.shape[-2], job.weights.shape[-1])
         rowmap = field.rowmap[_span(len(field.rowmap), size, kernel, job.geometry, self.first, self.last)]
-        places = np.where(rowmap < 0, -1, np.searchsorted(self.rows, rowmap))
-        return replace(field, rowmap=places.astype(np.intp), rows=self.last - self.first)
+        return replace(field, rowmap=self.places(rowmap), rows=self.last - self.first)
 
 
 def _span(
@@ -62,12 +98,9 @@ def _span(
     return slice(first * stride, last * stride - 1 + extent(kernel[0], geometry.dilation[0]))
 
 
-def row_unit(
-    kernel: Kernel, geometry: Geometry, dtype: np.dtype[Any], size: tuple[int, int, int], depth: bool, tone: Tone | None
-) -> int:
+def row_unit(plan: Plan, job: Job) -> int:
     """Windows must begin and end at multiples of so many rows, or at the map's end: the tiles of the route."""
-    job = Job.of(kernel, geometry, dtype, size, depth, tone)
-    rows, route = int(job.weights.shape[-2]), choose(job).route
-    if route == "spectrum":
-        return spectrum.step((extent(rows, geometry.dilation[0]), 1))[0]
-    return 2 * (fft_size(rows) - rows + 1) if route == "fft" else 1
+    rows = int(job.weights.shape[-2])
+    if plan.route == "spectrum":
+        return spectrum.step((extent(rows, job.geometry.dilation[0]), 1))[0]
+    return 2 * (fft_size(rows) - rows + 1) if plan.route == "fft" else 1

@@ -1,0 +1,42 @@
+"""The libraries of the extra `large`, met only here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from convcli.errors import ImageError
+
+_INSTALL = "pip install 'convcli[large]'"
+
+
+def tifffile() -> Any:
+    """tifffile, or ImageError with the way to it."""
+    try:
+        import tifffile as found
+    except ImportError:
+        raise ImageError(f"pictures larger than memory need the extra `large`: {_INSTALL}") from None
+    return found
+
+
+def imagecodecs() -> Any:
+    """imagecodecs, or ImageError with the way to it."""
+    try:
+        import imagecodecs as found
+    except ImportError:
+        raise ImageError(f"pictures larger than memory need the extra `large`: {_INSTALL}") from None
+    return found
+
+
+def zarr() -> Any:
+    """zarr, or ImageError with the way to it."""
+    try:
+        import zarr as found
+    except ImportError:
+        raise ImageError(f"Zarr needs the extra `large`: {_INSTALL}") from None
+    return found
+
+
+def first_line(error: Exception) -> str:
+    """What an error of a library says, in a line."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

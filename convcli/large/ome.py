@@ -1,0 +1,172 @@
+"""What OME-TIFF (OME-XML) and OME-Zarr (NGFF 0.4 and 0.5) say of a picture, read and written.
+
+Kept are the names of image and channels, what belongs to a channel (colour, wavelengths), and how far pixels, planes
+and times are apart. Of instruments, regions of interest and annotations nothing is kept: they speak of the original.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+from xml.etree import ElementTree
+
+from convcli.large.stack import Facts, Shape
+from convcli.tone import full_scale
+
+_SPACINGS = {"x": "PhysicalSizeX", "y": "PhysicalSizeY", "z": "PhysicalSizeZ", "t": "TimeIncrement"}
+_CHANNEL = (
+    "Name", "Color", "AcquisitionMode", "ContrastMethod", "EmissionWavelength", "EmissionWavelengthUnit",
+    "ExcitationWavelength", "ExcitationWavelengthUnit", "Fluor", "IlluminationType",
+)  # fmt: skip
+_UNITS = {
+    "µm": "micrometer", "nm": "nanometer", "mm": "millimeter", "cm": "centimeter", "m": "meter", "Å": "angstrom",
+    "in": "inch", "s": "second", "ms": "millisecond", "min": "minute", "h": "hour", "µs": "microsecond",
+}  # fmt: skip
+_TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
+_COLORS = {1: ("FFFFFF",), 3: ("FF0000", "00FF00", "0000FF"), 4: ("FF0000", "00FF00", "0000FF", "FFFFFF")}
+
+
+def facts_of(xml: str | None, index: int) -> Facts:
+    """What an OME-XML says of its image of that number; no more than that it is OME where it can't be read."""
+    try:
+        root = ElementTree.fromstring(xml or "")
+    except ElementTree.ParseError:
+        return Facts(ome=True)
+    images = [element for element in root if _bare(element.tag) == "Image"]
+    if index >= len(images):
+        return Facts(ome=True)
+    pixels = next((element for element in images[index] if _bare(element.tag) == "Pixels"), None)
+    if pixels is None:
+        return Facts(ome=True, name=images[index].get("Name", ""))
+    spacing = {}
+    for axis, word in _SPACINGS.items():
+        step = _number(pixels.get(word))
+        if step:
+            spacing[axis] = (step, pixels.get(f"{word}Unit", "s" if axis == "t" else "µm"))
+    channels = tuple(
+        {word: value for word in _CHANNEL if (value := element.get(word)) is not None}
+        for element in pixels
+        if _bare(element.tag) == "Channel"
+    )
+    return Facts(ome=True, name=images[index].get("Name", ""), spacing=spacing, channels=channels)
+
+
+def tiff_metadata(facts: Facts, shape: Shape, made: str) -> dict[str, Any]:
+    """The same in the words of tifffile's writer. The file's UUID follows from it and from how the picture was made."""
+    axes = "".join(axis for axis, _ in shape.lead).upper() + ("YXS" if shape.samples > 1 else "YX")
+    words: dict[str, Any] = {"axes": axes}
+    if facts.name:
+        words["Name"] = facts.name
+    for axis, (step, unit) in facts.spacing.items():
+        words[_SPACINGS[axis]] = step
+        if unit:
+            words[f"{_SPACINGS[axis]}Unit"] = unit
+    count = dict(shape.lead).get("c", 1)
+    if len(facts.channels) == count and any(facts.channels):
+        known = {word for channel in facts.channels for word in channel}
+        words["Channel"] = {word: [channel.get(word) for channel in facts.channels] for word in sorted(known)}
+    words["UUID"] = f"urn:uuid:{uuid5(NAMESPACE_URL, f'{made} {shape} {words}')}"
+    return words
+
+
+def suits_ome(lead: Sequence[tuple[str, int]]) -> bool:
+    """Whether OME-XML has a place for these axes."""
+    return {axis for axis, _ in lead} <= set("tcz")
+
+
+def zarr_attributes(
+    facts: Facts, axes: Sequence[str], sizes: Sequence[Sequence[int]], shape: Shape, version: int
+) -> dict[str, Any]:
+    """The attributes of a group whose arrays "0", "1" and so on have the given sizes, as OME-Zarr.
+
+    axes: of the arrays. version: of Zarr; 2 goes with NGFF 0.4, 3 with 0.5.
+    """
+    told = []
+    for axis in axes:
+        unit = _UNITS.get(facts.spacing.get(axis, (0.0, ""))[1])
+        told.append({"name": axis, "type": _TYPES[axis]} | ({"unit": unit} if unit else {}))
+    datasets = []
+    for level, _ in enumerate(sizes):
+        scale = [facts.spacing.get(axis, (1.0, ""))[0] * (2**level if axis in "yx" else 1) for axis in axes]
+        shift = [facts.spacing.get(axis, (1.0, ""))[0] * (2**level - 1) / 2 if axis in "yx" else 0.0 for axis in axes]
+        datasets.append({
+            "path": str(level),
+            "coordinateTransformations": [{"type": "scale", "scale": scale}]
+            + ([{"type": "translation", "translation": shift}] if level else []),
+        })  # fmt: skip
+    multiscale: dict[str, Any] = {"axes": told, "datasets": datasets, "type": "mean of 2x2"}
+    if facts.name:
+        multiscale["name"] = facts.name
+    said: dict[str, Any] = {"multiscales": [multiscale]}
+    if "c" in axes:
+        said["omero"] = {"channels": _shown_channels(facts, sizes[0][list(axes).index("c")], shape)}
+    if version == 2:
+        multiscale["version"] = "0.4"
+        return said
+    return {"ome": {"version": "0.5", **said}}
+
+
+def _shown_channels(facts: Facts, count: int, shape: Shape) -> list[dict[str, Any]]:
+    """How a viewer may show each channel."""
+    top = full_scale(shape.dtype)
+    colors = _COLORS.get(count if shape.samples > 1 else 1, ("FFFFFF",))
+    channels = []
+    for index in range(count):
+        known = facts.channels[index] if len(facts.channels) == count else {}
+        color = colors[index % len(colors)]
+        if (number := _number(known.get("Color"))) is not None:
+            color = f"{int(number) & 0xFFFFFFFF:08X}"[:6]  # OME-XML keeps red, green, blue, alpha in a signed number
+        window = {"min": 0.0, "start": 0.0, "end": top, "max": top}
+        channels.append({"label": str(known.get("Name", index)), "color": color, "active": True, "window": window})
+    return channels
+
+
+def facts_of_zarr(attributes: dict[str, Any]) -> tuple[Facts, list[str], str] | None:
+    """What a group's attributes say, if it is OME-Zarr: the facts, the axes, and the path of the full size."""
+    said = attributes.get("ome", attributes)
+    try:
+        multiscale = said["multiscales"][0]
+        first = multiscale["datasets"][0]
+        told = multiscale.get("axes", ["t", "c", "z", "y", "x"])
+        axes = [axis if isinstance(axis, str) else axis["name"] for axis in told]
+        units = ["" if isinstance(axis, str) else str(axis.get("unit", "")) for axis in told]
+        path = str(first["path"])
+        changes = first.get("coordinateTransformations", ())
+        scale: list[float] = next((change["scale"] for change in changes if change["type"] == "scale"), [])
+        ours = {long: short for short, long in _UNITS.items()}
+        spacing = {
+            axis: (float(step), ours.get(unit, unit))
+            for axis, step, unit in zip(axes, scale, units, strict=False)
+            if axis in _SPACINGS and (unit or float(step) != 1)
+        }
+        channels = tuple(_channel(channel) for channel in said.get("omero", {}).get("channels", ()))
+        return Facts(ome=True, name=str(multiscale.get("name", "")), spacing=spacing, channels=channels), axes, path
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
+
+
+def is_rgb(facts: Facts) -> bool:
+    """Whether the channels are red, green and blue."""
+    return [channel.get("Color") for channel in facts.channels] == [-16776961, 16711935, 65535]
+
+
+def _channel(said: dict[str, Any]) -> dict[str, Any]:
+    channel: dict[str, Any] = {}
+    if "label" in said:
+        channel["Name"] = str(said["label"])
+    if "color" in said:
+        number = int(f"{said['color']}FF", 16)
+        channel["Color"] = number - (1 << 32) if number >= 1 << 31 else number
+    return channel
+
+
+def _bare(tag: str) -> str:
+    return tag.rpartition("}")[2]
+
+
+def _number(text: Any) -> float | None:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,86 @@
+"""Pieces: some whole rows of tiles of one page, filtered and made ready for the file, wherever that happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.large.chain import Chain
+from convcli.large.pyramid import halved
+from convcli.large.stack import Facts, Shape, joined
+
+
+class Finish(Protocol):
+    """Makes rows ready for the file: encodes them, or writes them where they belong."""
+
+    def __call__(self, page: int, first: int, rows: NDArray[Any], pool: ThreadPoolExecutor) -> Any:
+        """What the file is to take of rows `first` on of a page."""
+        ...
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows `first` to `last` of a page, finished; and their half, where a pyramid is wanted."""
+
+    first: int
+    last: int
+    made: Any
+    half: NDArray[Any] | None
+
+
+class Sink(Protocol):
+    """A file that takes stacks, piece by piece. grain: pieces begin at multiples of so many rows."""
+
+    grain: int
+
+    @property
+    def levels(self) -> int:
+        """How many levels, the full size among them."""
+        ...
+
+    def begin(self, shape: Shape, facts: Facts) -> Finish:
+        """Make ready for a stack; what is to be done with its rows."""
+        ...
+
+    def take(self, pieces: Iterator[Piece]) -> None:
+        """Write the stack."""
+        ...
+
+
+def make(
+    chain: Chain, page: int, first: int, last: int, finish: Finish, levels: bool, pool: ThreadPoolExecutor,
+    threads: int | None,
+) -> Piece:  # fmt: skip
+    """Filter the rows and finish them."""
+    rows = joined(chain.rows(np.arange(first, last)))
+    half = halved(rows, first, chain.shape[0], threads) if levels else None
+    return Piece(first, last, finish(page, first, rows, pool), half)
+
+
+Tell = Callable[[int], None]
+
+
+def learn(chain: Chain, tell: Tell) -> None:
+    """Go through the page as often as has to be known of it before its first row can be made."""
+    for step, look, height in chain.passes():
+        for first in range(0, height, step.band):
+            last = min(first + step.band, height)
+            look(first, last)
+            tell(last - first)
+
+
+def made_here(
+    chains: Iterator[Chain], finish: Finish, levels: bool, threads: int | None, tell: Tell
+) -> Iterator[Piece]:
+    """The pieces of all pages of a stack, one after the other, on this machine."""
+    with ThreadPoolExecutor(threads) as pool:
+        for page, chain in enumerate(chains):
+            learn(chain, tell)
+            for first, last in chain.pieces():
+                yield make(chain, page, first, last, finish, levels, pool, threads)
+                tell(last - first)

@@ -1,0 +1,182 @@
+"""A file through a recipe in pieces, in and out."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+
+from convcli import __version__
+from convcli.engine.bands import thread_count
+from convcli.errors import ConvcliError, ImageError, RecipeError
+from convcli.files import check_output, shown, whole
+from convcli.filtering import Outcome, described, free_memory, saturation
+from convcli.frames import Handling
+from convcli.large import tiff_out, zarr_out
+from convcli.large.chain import Chain
+from convcli.large.piece import Sink, made_here
+from convcli.large.sources import Reading
+from convcli.large.stack import Facts, Shape, Stack
+from convcli.large.tiff_out import TiffOut
+from convcli.large.zarr_out import ZarrOut
+from convcli.recipe import Recipe
+from convcli.stores import check_store, is_zarr, whole_store
+
+OME = (".ome.tif", ".ome.tiff", ".ome.zarr")
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a large picture is written, and with what means.
+
+    compression: "none", "fast" (the default) or "max". strip: no profile, no note of how it was made.
+    pyramid: add smaller levels. zarr_format: 2 or 3, or None: the source's, else 3.
+    memory: bytes that may be used; None is a quarter of what is free. cluster: a scheduler's address, or "local".
+    """
+
+    compression: str | None = None
+    strip: bool = False
+    pyramid: bool = False
+    zarr_format: int | None = None
+    memory: int | None = None
+    threads: int | None = None
+    force: bool = False
+    cluster: str | None = None
+
+    @property
+    def limit(self) -> int:
+        """Bytes that may be used."""
+        return self.memory if self.memory is not None else (free_memory() or 1 << 32) // 4
+
+
+def filter_large(
+    source: str,
+    output: str,
+    recipe: Recipe,
+    manner: Manner,
+    handling: Handling,
+    tell: Callable[[int, int], None] = lambda rows, total: None,
+) -> Outcome:
+    """Filter a TIFF or Zarr in pieces; a tiled, compressed BigTIFF or a Zarr comes out.
+
+    tell: is given rows done and rows in all. Raises ConvcliError, as filter_file does, and where the picture is of a
+    kind that is not streamed.
+    """
+    begin, threads = perf_counter(), thread_count(manner.threads)
+    _check(source, output, manner, handling)
+    deep = recipe.channels in ("sum", "gray") or recipe.kernels[0].depth > 1 or recipe.combine == "angle"
+    together = "all" if deep else "last" if is_zarr(output) else "rgb"
+    reading = Reading(str(Path(source).absolute()), shown(source), handling.frame, handling.alpha == "drop", together)
+    with reading.opened(threads) as stacks:
+        grain = zarr_out.CHUNK if is_zarr(output) else tiff_out.TILE
+        runs = [_Run(stack, recipe, handling, manner, grain) for stack in stacks]
+        total, seen = sum(run.height for run in runs), 0
+
+        def advance(rows: int) -> None:
+            nonlocal seen
+            seen += rows
+            tell(seen, total)
+
+        note = None if manner.strip else f"convcli {__version__}: {described(recipe)}{handling.described}"
+        with _sink(output, manner, stacks, note, threads) as sink:
+            for run in runs:
+                finish = sink.begin(run.shape, run.facts)
+                with run.named():
+                    sink.take(made_here(run.chains(), finish, sink.levels > 1, threads, advance))
+        return _outcome(stacks, runs, sink.levels, perf_counter() - begin)
+
+
+class _Run:
+    """A stack through a recipe."""
+
+    def __init__(self, stack: Stack, recipe: Recipe, handling: Handling, manner: Manner, grain: int) -> None:
+        self._stack, self._recipe, self._handling, self._manner, self._grain = stack, recipe, handling, manner, grain
+        with self.named():
+            plan = self._chain(0)
+        self.range = plan.steps[-1].range
+        self.shape = Shape(plan.shape, plan.dtype, plan.alpha, stack.lead)
+        self.height = plan.height * len(stack.pages)
+        self.samples = self.below = self.above = 0
+        rows, columns = recipe.geometry.stride
+        times = 1 if recipe.combine else len(recipe.kernels)
+        self.facts = _kept(stack, self.shape, manner).strided(rows**times, columns**times)
+
+    def chains(self) -> Iterator[Chain]:
+        """A chain of steps for each page, in order; what it counted is added once the next is asked for."""
+        for page in range(len(self._stack.pages)):
+            chain = self._chain(page)
+            yield chain
+            for step in chain.steps:
+                samples, below, above = step.counts.total
+                self.samples, self.below, self.above = self.samples + samples, self.below + below, self.above + above
+
+    def _chain(self, page: int) -> Chain:
+        source, manner = self._stack.pages[page], self._manner
+        return Chain(source, self._recipe, self._handling, manner.limit, manner.threads, self._grain)
+
+    @contextlib.contextmanager
+    def named(self) -> Iterator[None]:
+        """Errors that speak of the recipe name the picture."""
+        try:
+            yield
+        except ImageError:
+            raise
+        except ConvcliError as error:
+            raise type(error)(f"{self._stack.name}: {error}") from None
+
+
+def _check(source: str, output: str, manner: Manner, handling: Handling) -> None:
+    """Raise where these can't go together, before anything is opened."""
+    if handling.reduce_depth:
+        raise RecipeError("--reduce-depth needs the whole picture in memory; raise --memory, or leave it out")
+    if is_zarr(output):
+        check_store(output, manner.force)
+    elif not output.lower().endswith((".tif", ".tiff")):
+        raise RecipeError(f"{shown(source)} is filtered to TIFF or Zarr; name an output that ends in .tif or .zarr")
+    else:
+        if manner.zarr_format:
+            raise RecipeError("--zarr-format is for an output that ends in .zarr")
+        check_output(output, manner.force)
+
+
+@contextlib.contextmanager
+def _sink(output: str, manner: Manner, stacks: list[Stack], note: str | None, threads: int) -> Iterator[Sink]:
+    """What takes the pieces; it becomes the output when all is well."""
+    ome = manner.pyramid or output.lower().endswith(OME) or any(stack.facts.ome for stack in stacks)
+    if is_zarr(output):
+        if len(stacks) > 1:
+            raise ImageError(
+                f"{stacks[0].name} has {len(stacks)} pictures, a Zarr takes one; --frame N chooses it, from 0"
+            )
+        version = manner.zarr_format or stacks[0].version or 3
+        with whole_store(output, manner.force) as store:
+            yield ZarrOut(store, manner.compression, note, ome, manner.pyramid, version, threads)
+        return
+    folder = Path(output).resolve().parent
+    with whole(output, manner.force) as stream:
+        tiff = TiffOut(stream, manner.compression, note, ome, manner.pyramid, folder, threads)
+        with tiff:
+            yield tiff
+
+
+def _kept(stack: Stack, shape: Shape, manner: Manner) -> Facts:
+    """What the output says of what the source said."""
+    if manner.strip:
+        return Facts()
+    same = stack.pages[0].shape[2:] == shape.size[2:]
+    return stack.facts if same else replace(stack.facts, icc=None, channels=())
+
+
+def _outcome(stacks: list[Stack], runs: list[_Run], levels: int, seconds: float) -> Outcome:
+    samples, below, above = (sum(getattr(run, name) for run in runs) for name in ("samples", "below", "above"))
+    notes = [f"{levels} levels were written, each half as wide and high as the one before"] if levels > 1 else []
+    if told := saturation(runs[0].range, samples, below, above):
+        notes.append(told)
+    page = stacks[0].pages[0]
+    return Outcome(
+        stacks[0].format, stacks[0].described, sum(len(stack.pages) for stack in stacks),
+        (page.shape[0], page.shape[1]), (runs[0].shape.size[0], runs[0].shape.size[1]), runs[0].range, samples, below,
+        above, seconds, tuple(notes),
+    )  # fmt: skip

@@ -1,0 +1,228 @@
+"""TIFF by the row: the tiles or strips that hold some rows, decoded side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.engine.bands import thread_count
+from convcli.errors import AccessError, ImageError
+from convcli.images import Frame
+from convcli.large import extra
+from convcli.large.ome import facts_of
+from convcli.large.stack import Facts, Stack
+
+Array = NDArray[Any]
+_GRAY, _RGB, _CMYK, _YCBCR = 1, 2, 5, 6  # photometric interpretations
+_PREMULTIPLIED, _UNSAID = 1, 0  # extra samples
+_JPEG = (6, 7, 34892, 33007)
+_KINDS = (np.uint8, np.uint16, np.float16, np.float32, np.float64)
+
+
+class Page:
+    """One page of a TIFF as a source of rows.
+
+    drop: leave alpha out. What counts as alpha, and that colours of 8 bits that were multiplied with it are divided by
+    it, is as where the picture is held in memory.
+    """
+
+    def __init__(self, page: Any, file: int, name: str, pool: ThreadPoolExecutor, drop: bool) -> None:
+        self.name, self._page, self._file, self._pool = name, page, file, pool
+        extra = tuple(map(int, page.extrasamples))
+        stored = np.dtype(page.dtype or "u1").newbyteorder("=")
+        self.colors = page.samplesperpixel - len(extra)
+        self._refuse(stored, extra, drop)
+        self.dtype = np.dtype(np.float32) if stored.kind == "f" else stored
+        height, width = int(page.imagelength), int(page.imagewidth)
+        self.shape: tuple[int, ...] = (height, width) if self.colors == 1 else (height, width, self.colors)
+        said = bool(extra) and not (extra == (_UNSAID,) and self.dtype == np.uint8)
+        self.alpha = said and not drop
+        self._veiled = said and extra == (_PREMULTIPLIED,) and self.dtype == np.uint8
+        self._samples = self.colors + (self.alpha or self._veiled)
+        self._height = page.tilelength if page.is_tiled else min(page.rowsperstrip, height)
+        self._across = -(-width // page.tilewidth) if page.is_tiled else 1
+        self._down = -(-height // self._height)
+        self._planes = page.samplesperpixel if page.planarconfig == 2 else 1
+        self._kept: dict[int, Array] = {}
+        kind = {1: "gray", 3: "RGB"}.get(self.colors, "CMYK")
+        self.described = f"{self.dtype.name} {kind}{' with transparency' if self.alpha else ''}"
+        self.facts = Facts(
+            icc=page.iccprofile,
+            resolution=page.get_resolution() if page.resolution != (1, 1) else None,
+            unit=int(page.resolutionunit),
+        )
+
+    def _refuse(self, stored: Any, extra: tuple[int, ...], drop: bool) -> None:
+        page, why = self._page, None
+        if stored not in _KINDS:
+            why = f"holds {stored.name} samples"
+        elif page.photometric not in (_GRAY, _RGB, _CMYK, _YCBCR) or self.colors not in (1, 3, 4):
+            why = f"holds {page.photometric.name.lower()} colours of {self.colors} channels"
+        elif page.photometric == _YCBCR and page.compression not in _JPEG:
+            why = "holds YCbCr colours without JPEG"
+        elif len(extra) > 1 and not drop:
+            why = f"has {len(extra)} extra channels (--alpha drop leaves them out)"
+        elif getattr(page.tags.get(274), "value", 1) != 1:
+            why = "is stored turned"
+        if why:
+            raise ImageError(f"{self.name} {why}, which is not streamed; raise --memory to hold the picture as a whole")
+
+    def rows(self, wanted: NDArray[np.intp]) -> Frame:
+        """These rows, ascending."""
+        stored = np.empty((len(wanted), *self.shape[1:]), self.dtype)
+        alpha = np.empty((len(wanted), self.shape[1]), self.dtype) if self._samples > self.colors else None
+        belts = np.unique(wanted // self._height)
+        self._kept = {belt: rows for belt, rows in self._kept.items() if belt in belts}
+        for belt in belts:
+            here = np.flatnonzero(wanted // self._height == belt)
+            inside: Any = wanted[here] - belt * self._height
+            there: Any = here
+            if inside[-1] - inside[0] == len(inside) - 1:
+                inside, there = slice(inside[0], inside[-1] + 1), slice(here[0], here[-1] + 1)
+            rows = self._belt(int(belt))[inside]
+            stored[there] = rows[..., : self.colors] if stored.ndim == 3 else rows[..., 0]
+            if alpha is not None:
+                alpha[there] = rows[..., self.colors]
+            if belt not in belts[-2:]:
+                self._kept.pop(int(belt), None)
+        if self._veiled and alpha is not None:
+            stored = _unveiled(stored, alpha)
+        return Frame(stored, alpha if self.alpha else None)
+
+    def _belt(self, belt: int) -> Array:
+        """A row of tiles, or a strip: (rows, W, samples)."""
+        if belt not in self._kept:
+            height = min(self._height, self.shape[0] - belt * self._height)
+            rows = np.empty((height, self.shape[1], self._samples), self.dtype)
+            first = belt * self._across
+            indices = [
+                plane * self._down * self._across + first + i
+                for plane in range(self._planes if self._planes == 1 else self._samples)
+                for i in range(self._across)
+            ]
+            for done in self._pool.map(lambda index: self._place(rows, belt * self._height, index), indices):
+                assert done
+            self._kept[belt] = rows
+        return self._kept[belt]
+
+    def _place(self, rows: Array, top: int, index: int) -> bool:
+        """Decode one tile or strip into its place."""
+        page = self._page
+        try:
+            count, offset = page.databytecounts[index], page.dataoffsets[index]
+            data = os.pread(self._file, count, offset) if count else None
+            if data is not None and len(data) < count:
+                raise ImageError(f"{self.name} is damaged or incomplete: the file ends within its pixels")
+            words = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader} if page.compression in _JPEG else {}
+            tile, (plane, _, y, x, _), _ = page.decode(data, index, _fullsize=False, **words)
+        except ImageError:
+            raise
+        except OSError as error:
+            raise AccessError(f"{self.name} can't be read: {error.strerror or error}") from None
+        except Exception as error:  # decoders raise whatever they like on damaged data
+            raise ImageError(f"{self.name} is damaged or incomplete: {extra.first_line(error)}") from None
+        part = rows if self._planes == 1 else rows[..., plane : plane + 1]
+        if tile is None:  # never written: the file is sparse there
+            width = page.tilewidth if page.is_tiled else self.shape[1]
+            part[y - top : y - top + self._height, x : x + width] = page.nodata or 0
+        else:
+            tile = tile[0][: part.shape[0] - (y - top), : part.shape[1] - x, : part.shape[2]]
+            part[y - top : y - top + tile.shape[0], x : x + tile.shape[1]] = tile
+        return True
+
+
+def _unveiled(colors: Array, alpha: Array) -> Array:
+    """8-bit colours that were multiplied with alpha, divided by it: c * 255 // a, at most 255.
+
+    Where alpha is 0, colours become 0 and gray stays, which nobody sees: so does Pillow.
+    """
+    veil = alpha.astype(np.uint16) if colors.ndim == 2 else alpha.astype(np.uint16)[:, :, None]
+    plain = np.minimum(colors * np.uint16(255) // np.maximum(veil, 1), 255)
+    return np.where(veil == 0, colors if colors.ndim == 2 else 0, plain).astype(np.uint8)
+
+
+@contextlib.contextmanager
+def open_tiff(source: str, name: str, frame: int | None, drop: bool) -> Iterator[list[Stack]]:
+    """The stacks of a TIFF: each image of an OME-TIFF, else each page; or of one page, where `frame` asks for it.
+
+    Smaller versions of a page, which pyramids have, are left out. drop: leave alpha out.
+    """
+    tifffile = extra.tifffile()
+    logging.getLogger("tifffile").disabled = True  # what matters of its messages, we say ourselves
+    with contextlib.ExitStack() as closing:
+        try:
+            tiff = closing.enter_context(tifffile.TiffFile(source))
+            groups = _groups(tiff, name)
+        except OSError as error:
+            raise AccessError(f"{name} can't be read: {error.strerror or error}") from None
+        except ImageError:
+            raise
+        except Exception as error:
+            raise ImageError(f"{name} is damaged or incomplete: {extra.first_line(error)}") from None
+        if frame is not None:
+            pages = [(page, facts) for group, _, facts in groups for page in group]
+            if not -len(pages) <= frame < len(pages):
+                raise ImageError(f"{name} has no frame {frame}: it has {len(pages)}, counted from 0")
+            groups = [([pages[frame][0]], (), pages[frame][1])]
+        file = os.open(source, os.O_RDONLY)
+        closing.callback(os.close, file)
+        pool = closing.enter_context(ThreadPoolExecutor(thread_count()))
+        yield [_stack(group, lead, facts, file, name, pool, drop) for group, lead, facts in groups]
+
+
+Group = tuple[list[Any], tuple[tuple[str, int], ...], Facts]
+
+
+def _groups(tiff: Any, name: str) -> list[Group]:
+    """Pages that belong together, their axes, and what the file says of them."""
+    if not tiff.is_ome:
+        pages = [_whole(page) for page in tiff.pages]
+        return [([page], (), Facts()) for page in pages if not page.is_reduced] or [([pages[0]], (), Facts())]
+    found: list[Group] = []
+    for index, series in enumerate(tiff.series):
+        axes = [axis for axis in series.axes if axis not in "YXS"]
+        lengths = [length for axis, length in zip(series.axes, series.shape, strict=True) if axis not in "YXS"]
+        if any(page is None or page.parent is not tiff for page in series.pages):
+            raise ImageError(f"{name} keeps pages in other files, which are not read; join them into one OME-TIFF")
+        facts = facts_of(tiff.ome_metadata, index)
+        found.append(
+            ([_whole(page) for page in series.pages], tuple(zip(map(str.lower, axes), lengths, strict=True)), facts)
+        )
+    return found
+
+
+def _whole(page: Any) -> Any:
+    """The page with all its tags."""
+    return page.aspage() if hasattr(page, "aspage") else page
+
+
+def _stack(
+    group: list[Any], lead: tuple[tuple[str, int], ...], facts: Facts, file: int, name: str, pool: ThreadPoolExecutor,
+    drop: bool,
+) -> Stack:  # fmt: skip
+    from dataclasses import replace
+
+    pages = [Page(page, file, name, pool, drop) for page in group]
+    first = pages[0]
+    known = replace(facts, icc=first.facts.icc, resolution=first.facts.resolution, unit=first.facts.unit)
+    return Stack(name, list(pages), lead, known, "OME-TIFF" if facts.ome else "TIFF", first.described)
+
+
+def weight(source: str) -> tuple[int, int, bool] | None:
+    """The pixels of the first page, the bytes of all pages, and whether it is OME-TIFF; None if it can't be told."""
+    try:
+        tifffile = extra.tifffile()
+        logging.getLogger("tifffile").disabled = True
+        with tifffile.TiffFile(source) as tiff:
+            page, count = tiff.pages[0], len(tiff.pages)
+            pixels = int(page.imagelength) * int(page.imagewidth)
+            return pixels, pixels * page.samplesperpixel * max(1, page.bitspersample // 8) * count, bool(tiff.is_ome)
+    except Exception:  # whatever is wrong with the file or the extra, the ordinary way says it
+        return None

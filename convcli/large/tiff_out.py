@@ -1,0 +1,159 @@
+"""Tiled, compressed BigTIFF and OME-TIFF, written as rows come; levels of a pyramid as SubIFDs."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.large import extra
+from convcli.large.ome import suits_ome, tiff_metadata
+from convcli.large.piece import Piece
+from convcli.large.pyramid import Pyramid, level_sizes
+from convcli.large.stack import Facts, Shape
+
+Array = NDArray[Any]
+TILE = 256
+_DEFLATE, _LEVELS = 8, {"none": None, "fast": 1, "max": 9}
+_PHOTOMETRIC = {1: "minisblack", 3: "rgb", 4: "separated"}
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """Rows to tiles, each encoded as it will stand in the file. Can be sent to another machine.
+
+    level: of deflate, 1 to 9, after differences along the rows (for floats of their bytes); None: not compressed.
+    """
+
+    tile: int
+    level: int | None
+
+    def __call__(self, page: int, first: int, rows: Array, pool: ThreadPoolExecutor) -> list[Any]:
+        """Tiles from left to right and then down, filled up with zeros at the right and at the bottom."""
+        tile = self.tile
+        corners = [(y, x) for y in range(0, len(rows), tile) for x in range(0, rows.shape[1], tile)]
+        return list(pool.map(lambda corner: self._encoded(rows, *corner), corners))
+
+    def _encoded(self, rows: Array, y: int, x: int) -> Any:
+        part = rows[y : y + self.tile, x : x + self.tile]
+        spare = [(0, self.tile - part.shape[0]), (0, self.tile - part.shape[1]), *[(0, 0)] * (part.ndim - 2)]
+        part = np.pad(part, spare) if any(after for _, after in spare) else np.ascontiguousarray(part)
+        if self.level is None:
+            return part
+        codecs = extra.imagecodecs()
+        predict = codecs.floatpred_encode if part.dtype.kind == "f" else codecs.delta_encode
+        return codecs.deflate_encode(predict(part, axis=1), self.level)
+
+
+class TiffOut:
+    """A BigTIFF that is being written into a stream.
+
+    ome: write OME-XML, where the axes suit it. pyramid: add levels until one fits a tile. folder: for what waits.
+    """
+
+    def __init__(
+        self, stream: BinaryIO, compression: str | None, note: str | None, ome: bool, pyramid: bool, folder: Path,
+        threads: int,
+    ) -> None:  # fmt: skip
+        self.grain, self._ome, self._pyramid, self._folder, self._note = TILE, ome, pyramid, folder, note
+        self._stream, self._threads = stream, threads
+        self._cutting = Cutting(TILE, _LEVELS[compression or "fast"])
+        self._tiff: Any = None
+
+    def begin(self, shape: Shape, facts: Facts) -> Cutting:
+        """What is to be done with the rows of a piece, wherever they are made."""
+        self._shape, self._facts = shape, facts
+        self._sizes = level_sizes(shape.size, self.grain if self._pyramid else max(shape.size[:2]))
+        if self._tiff is None:
+            self._ome = self._ome and suits_ome(shape.lead)
+            self._tiff = extra.tifffile().TiffWriter(self._stream, bigtiff=True, ome=self._ome)
+        return self._cutting
+
+    @property
+    def levels(self) -> int:
+        """How many levels, the full size among them."""
+        return len(self._sizes)
+
+    def take(self, pieces: Iterator[Piece]) -> None:
+        """Write the pages of a stack, piece by piece."""
+        with ThreadPoolExecutor(self._threads) as pool, tempfile.TemporaryFile(dir=self._folder) as first:
+            spools = [Spool(first)] if self.levels > 1 else []
+            try:
+                spools += [Spool(tempfile.TemporaryFile(dir=self._folder)) for _ in self._sizes[2:]]  # noqa: SIM115
+                tiles = self._tiles(pieces, spools, pool)
+                self._write(0, chain(tiles))  # the writer would close a generator after the last tile
+                for _ in tiles:  # no tile is left, but what comes after the last one has still to be done
+                    raise AssertionError("more tiles than the page has")
+                for level, spool in enumerate(spools, 1):
+                    self._write(level, spool.read())
+            finally:
+                for spool in spools:
+                    spool.stream.close()
+
+    def _tiles(self, pieces: Iterator[Piece], spools: list[Spool], pool: ThreadPoolExecutor) -> Iterator[Any]:
+        def put(level: int, row: int, rows: Array) -> None:
+            spools[level - 1].write(self._cutting(0, row, rows, pool))
+
+        levels = None
+        for piece in pieces:
+            yield from piece.made
+            if not piece.first:
+                levels = Pyramid(self._sizes, self.grain, put, self._threads)
+            if levels and piece.half is not None:
+                levels.push(1, piece.half)
+
+    def _write(self, level: int, tiles: Iterator[Any]) -> None:
+        shape, facts, compressed = self._shape, self._facts, self._cutting.level is not None
+        size = (*self._sizes[level][:2], *([shape.samples] if shape.samples > 1 else []))
+        words: dict[str, Any] = {}
+        if level == 0:
+            words["metadata"] = tiff_metadata(facts, shape, self._note or "") if self._ome else None
+            words["iccprofile"] = facts.icc if facts.icc else None
+            words["software"] = self._note or False
+            if facts.resolution:
+                words |= {"resolution": facts.resolution, "resolutionunit": facts.unit}
+        else:
+            words |= {"subfiletype": 1, "metadata": None, "software": False}
+        self._tiff.write(
+            tiles, shape=(*(length for _, length in shape.lead), *size), dtype=shape.dtype, tile=(self.grain,) * 2,
+            photometric=_PHOTOMETRIC[shape.colors], extrasamples=["unassalpha"] if shape.alpha else None,
+            planarconfig="contig" if shape.samples > 1 else None, compression=_DEFLATE if compressed else None,
+            predictor=(3 if shape.dtype.kind == "f" else 2) if compressed else None,
+            subifds=0 if level else len(self._sizes) - 1, maxworkers=1, **words,
+        )  # fmt: skip
+
+    def __enter__(self) -> TiffOut:
+        return self
+
+    def __exit__(self, *trouble: object) -> None:
+        if trouble[0] is None and self._tiff is not None:
+            self._tiff.close()
+
+
+class Spool:
+    """Encoded tiles that wait in a file without a name until their turn comes."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self._kinds: list[tuple[int, Any]] = []
+
+    def write(self, tiles: list[Any]) -> None:
+        """Put tiles at the end."""
+        for tile in tiles:
+            array = isinstance(tile, np.ndarray)
+            self._kinds.append((tile.nbytes if array else len(tile), (tile.shape, tile.dtype) if array else None))
+            self.stream.write(tile)
+
+    def read(self) -> Iterator[Any]:
+        """All tiles, in order."""
+        self.stream.seek(0)
+        for length, kind in self._kinds:
+            data = self.stream.read(length)
+            yield np.frombuffer(data, kind[1]).reshape(kind[0]) if kind else data
