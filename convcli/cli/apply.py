@@ -62,7 +62,7 @@ def apply(
     target = None if manner else Target.of(output, format_, threads=thread_count(threads), **writing)
     if show and (manner or "-" in (source, output) or (target and target.raw)):
         raise click.UsageError(
-            "--show draws two picture files; standard input and output, .npy, Zarr and pictures larger than memory are none"
+            "--show draws two picture files; standard input and output, .npy and what is filtered in pieces are none"
         )
     if dry_run:
         from convcli.cli.plan import tell
