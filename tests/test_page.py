@@ -411,6 +411,48 @@ def test_a_photograph_through_weights_that_are_no_whole_numbers(opened):
     np.testing.assert_array_equal(shown_map(chromium), filter_image(image, "unsharp:amount=0.7,sigma=1.7"))
 
 
+def test_a_border_beyond_measure_is_refused_and_the_page_goes_on(opened):
+    from selenium.webdriver.common.by import By
+
+    image = picture((40, 50, 3))
+    chromium = opened(image, recipe_of("sobel-x"))
+    for changes in ({"dilation": [100_000, 100_000], "padding": "full"}, {"padding": [4096] * 4, "dilation": [1, 1]}):
+        set_recipe(chromium, **changes)
+        assert "use less padding or dilation" in chromium.find_element(By.ID, "problem").text
+    set_recipe(chromium, padding="same")
+    assert chromium.find_element(By.ID, "problem").text == ""
+    np.testing.assert_array_equal(shown_map(chromium), filter_image(image, "sobel-x", range="abs"))
+
+
+def test_gray_pictures_are_offered_no_kernel_of_depth_three(opened):
+    chromium = opened(picture((8, 9)), recipe_of("sobel-x"))
+    assert "depth-luma" not in chromium.execute_script("return data.presets.map((p) => p.name)")
+
+
+def test_the_command_for_a_picture_with_alpha_leaves_alpha_alone(opened, tmp_path, monkeypatch):
+    from selenium.webdriver.common.by import By
+
+    monkeypatch.chdir(tmp_path)
+    image = picture((19, 23, 4))
+    Image.fromarray(image).save("in.png")
+    assert convcli("explain", "-k", "box", "--html", "page.html", "in.png").exit_code == 0
+    assert embedded(Path("page.html").read_text(encoding="utf-8"))["alpha"] is True
+    (tmp_path / "page.html").unlink()
+    chromium = opened(image[:, :, :3], recipe_of("box"))
+    chromium.execute_script("data.alpha = true; update()")
+    settled(chromium)
+    command = chromium.find_element(By.ID, "command").text
+    assert "--alpha keep" in command and convcli(*shlex.split(command)[1:]).exit_code == 0
+    np.testing.assert_array_equal(np.asarray(Image.open("output.png"))[:, :, :3], shown_map(chromium))
+
+
+def test_what_the_page_shows_otherwise_is_said():
+    deep = np.zeros((30, 40, 3), np.uint16)
+    notes = embedded(page(deep, recipe_of("sobel-x"), "in.png", (1, 2, 20, 10)))["notes"]
+    assert "the part of 20x10 at 1,2 of a picture of 40x30" in notes and "holds 16 bits" in notes
+    assert embedded(page(np.zeros((9, 9), np.uint8), recipe_of("sobel-x"), "in.png"))["notes"] == ""
+
+
 def test_a_megapixel_is_edited_while_the_page_stays_awake(opened):
     """The map is made beside the page: typing during the work is not blocked, and the last edit wins."""
     image = np.asarray(Image.open(SCENE).resize((1024, 1024)))

@@ -75,7 +75,7 @@ def explain(
 def _tell(source: str, recipe: Any, at: tuple[int, int] | None, as_json: bool) -> None:
     from convcli.explain.pixel import explain_pixel
 
-    explanation = explain_pixel(_pixels(source), recipe, at)
+    explanation = explain_pixel(_frame(source).pixels, recipe, at)
     if as_json:
         import json
 
@@ -99,7 +99,7 @@ def _animate(source: str, output: str, recipe: Any, crop: Any, speed: float, fra
 
     check_suffix(output, frame)
     check_output(output, force)
-    figure = figure_of(_pixels(source), recipe, crop)
+    figure = figure_of(_frame(source).pixels, recipe, crop)
     check_animation(figure, frame)
     with whole(output, force) as stream:
         write_animation(stream, figure, Path(output).suffix, speed, frame)
@@ -112,14 +112,16 @@ def _page(source: str, output: str, recipe: Any, crop: Any, force: bool) -> None
     from convcli.files import check_output, shown, whole
 
     check_output(output, force)
-    text = page(_pixels(source), recipe, "input.png" if source == "-" else source, crop).encode()
+    frame = _frame(source)
+    name = "input.png" if source == "-" else source
+    text = page(frame.pixels, recipe, name, crop, alpha=frame.alpha is not None).encode()
     with whole(output, force) as stream:
         stream.write(text)
     click.echo(f"{shown(output)}: {len(text) / 1e6:.1f} MB; open it in a browser", err=True)
 
 
-def _pixels(source: str) -> Any:
-    """The pixels of the picture; of its first frame, where it has several."""
+def _frame(source: str) -> Any:
+    """The picture; its first frame, where it has several."""
     from convcli.files import standard_input
     from convcli.images import Reading
 
@@ -129,4 +131,4 @@ def _pixels(source: str) -> Any:
         click.echo(
             "Note: colours are explained as they are stored, whatever their opacity; so is --alpha keep.", err=True
         )
-    return frame.pixels
+    return frame

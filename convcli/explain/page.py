@@ -24,8 +24,10 @@ MOST_PIXELS = 1 << 20
 _LARGEST_PRESET = 15
 
 
-def page(image: NDArray[Any], recipe: Recipe, name: str, crop: Crop | None = None) -> str:
+def page(image: NDArray[Any], recipe: Recipe, name: str, crop: Crop | None = None, alpha: bool = False) -> str:
     """The page for an array (H, W) or (H, W, 3) and a recipe of one kernel; more than 8 bits are shown as 8.
+
+    alpha: whether the picture has one besides, which the page leaves alone, and its command too.
 
     Raises RecipeError for a chain, for CMYK and for a picture too large, GeometryError for a crop outside of it.
     """
@@ -37,13 +39,16 @@ def page(image: NDArray[Any], recipe: Recipe, name: str, crop: Crop | None = Non
     first = explain_pixel(part, recipe)
     kernel = recipe.kernels[0]
     deep = kernel.depth > 1
+    presets = _presets(1 if part.ndim == 2 else 3)
     data = {
         "picture": _data_url(part),
         "channels": 1 if part.ndim == 2 else 3,
         "input": shlex.quote(name),
         "at": {"x": first.x, "y": first.y},
-        "preset": kernel.name if kernel in _presets() else None,
-        "presets": [_words(k) for k in _presets()],
+        "alpha": alpha,
+        "notes": _notes(image, crop),
+        "preset": kernel.name if kernel in presets else None,
+        "presets": [_words(k) for k in presets],
         "recipe": {
             **_words(kernel),
             "range": first.range,
@@ -78,10 +83,26 @@ def _cropped(image: NDArray[Any], crop: Crop | None) -> NDArray[Any]:
     return image[y : y + high, x : x + wide]
 
 
-def _presets() -> list[Kernel]:
+def _notes(image: NDArray[Any], crop: Crop | None) -> str:
+    """What the page shows otherwise than the file holds it, in sentences."""
+    height, width = image.shape[:2]
+    found = []
+    if crop:
+        x, y, wide, high = crop
+        found.append(
+            f"This is the part of {wide}x{high} at {x},{y} of a picture of {width}x{height}; beyond it is padding."
+        )
+    if image.dtype != np.uint8:
+        bits = {"uint16": "16 bits", "float32": "floating-point numbers"}[image.dtype.name]
+        found.append(f"The file holds {bits}; the page shows and filters them as 8 bits.")
+    return " ".join(found)
+
+
+def _presets(channels: int) -> list[Kernel]:
+    """The kernels of the menu: none too large to be edited, none of a depth that the picture hasn't."""
     from convcli.presets import catalogue
 
-    return [kernel for kernel in catalogue() if max(kernel.size) <= _LARGEST_PRESET]
+    return [k for k in catalogue() if max(k.size) <= _LARGEST_PRESET and k.depth in (1, channels)]
 
 
 def _words(kernel: Kernel) -> dict[str, Any]:

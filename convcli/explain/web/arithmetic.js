@@ -123,28 +123,37 @@ function convolve(image, recipe) {
       }
     }
     const weights = recipe.weights[recipe.weights.length > 1 ? c : 0];
-    const apart = channels, first = one ? 0 : c, sx = g.columns.stride;
-    for (let i = 0; i < g.rows.kernel; i++) {
-      for (let j = 0; j < g.columns.kernel; j++) {
-        const w = weights[i][j];
-        if (w === 0) continue;
-        for (let y = 0; y < height; y++) {
-          let from = (y * g.rows.stride + i * g.rows.dilation) * atX.length + j * g.columns.dilation;
-          for (let x = 0, to = y * width * apart + first; x < width; x++, to += apart, from += sx) {
-            response[to] += w * padded[from];
-          }
+    const kh = g.rows.kernel, kw = g.columns.kernel, sx = g.columns.stride, dx = g.columns.dilation;
+    const first = one ? 0 : c, line = new Float64Array(width);
+    for (let y = 0; y < height; y++) {
+      // A row at a time, so that it stays near the processor while all weights pass over it.
+      const begin = y * width * channels + first;
+      for (let x = 0, to = begin; x < width; x++, to += channels) line[x] = response[to];
+      for (let i = 0; i < kh; i++) {
+        const row = (y * g.rows.stride + i * g.rows.dilation) * atX.length;
+        for (let j = 0; j < kw; j++) {
+          const w = weights[i][j];
+          if (w === 0) continue;
+          const from = row + j * dx;
+          if (sx === 1) for (let x = 0; x < width; x++) line[x] += w * padded[from + x];
+          else for (let x = 0; x < width; x++) line[x] += w * padded[from + x * sx];
         }
       }
+      for (let x = 0, to = begin; x < width; x++, to += channels) response[to] = line[x];
     }
   }
   let low = Infinity, high = -Infinity;
+  const { divisor, bias, range } = recipe;
   for (let k = 0; k < response.length; k++) {
-    response[k] = response[k] / recipe.divisor + recipe.bias;
-    const r = Math.fround(response[k]);
+    const r = response[k] / divisor + bias;
+    response[k] = r;
     if (r < low) low = r;
     if (r > high) high = r;
   }
-  const pixels = new Uint8ClampedArray(response.length);
-  for (let k = 0; k < response.length; k++) pixels[k] = toPixel(response[k], recipe, low, high);
+  [low, high] = [Math.fround(low), Math.fround(high)];
+  const pixels = new Uint8ClampedArray(response.length); // it rounds half to even, and saturates
+  if (range === "clip") pixels.set(response);
+  else if (range === "abs") for (let k = 0; k < response.length; k++) pixels[k] = Math.abs(response[k]);
+  else for (let k = 0; k < response.length; k++) pixels[k] = mapped(response[k], recipe, low, high);
   return { width, height, channels, pixels, low, high };
 }

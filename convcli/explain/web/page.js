@@ -2,7 +2,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 const NAMES = { 1: ["gray"], 3: ["red", "green", "blue"] };
-const MOST_WEIGHTS = 225;
+const MOST_WEIGHTS = 225, MOST_PIXELS = 1 << 23; // of the padded picture, and of the map
 let recipe = structuredClone(data.recipe);
 let presetName = data.preset;
 let image = null, source = null, result = null;
@@ -26,6 +26,7 @@ async function load() {
   const channels = data.channels, n = canvas.width * canvas.height, bytes = new Uint8Array(n * channels);
   for (let i = 0; i < n; i++) for (let c = 0; c < channels; c++) bytes[i * channels + c] = rgba[4 * i + c];
   image = { width: canvas.width, height: canvas.height, channels, data: bytes };
+  $("notes").textContent = data.notes;
   $("picture-size").textContent = `${image.width}x${image.height}`;
 }
 
@@ -54,9 +55,28 @@ function request() {
   version += 1;
   document.body.dataset.state = "working";
   source = seen(image, recipe);
-  if (!worker) return finish(version, convolve(image, recipe));
+  const problem = misfit();
+  if (problem) {
+    waiting = null;
+    return settle(null, problem);
+  }
+  if (!worker) return settle(convolve(image, recipe), "");
   waiting = { version, recipe: structuredClone(recipe) };
   if (!busy) send();
+}
+
+function misfit() {
+  // Why there is no map to be made, if there is none.
+  const g = geometry(source, recipe);
+  for (const [name, a] of [["height", g.rows], ["width", g.columns]]) {
+    if (a.output < 1) {
+      return `The kernel does not fit: ${name} O = ${a.formula} < 1; pad more, or use a smaller kernel or dilation.`;
+    }
+  }
+  const padded = (g.rows.size + g.rows.before + g.rows.after) * (g.columns.size + g.columns.before + g.columns.after);
+  if (padded <= MOST_PIXELS) return "";
+  return `With its border the picture would have ${padded.toLocaleString("en")} pixels, and the page can work with ` +
+    `${MOST_PIXELS.toLocaleString("en")}; use less padding or dilation.`;
 }
 
 function send() {
@@ -68,32 +88,29 @@ function send() {
 function finish(done, made) {
   busy = false;
   if (waiting) return send();
-  if (done !== version) return;
+  if (done === version) settle(made, "");
+}
+
+function settle(made, problem) {
   result = made;
-  paint();
+  $("problem").textContent = problem;
+  $("map-size").textContent = made ? `${made.width}x${made.height}` : "";
+  if (made) paint();
   document.body.dataset.state = "ready";
 }
 
+// Four bytes at a time; every machine that a browser runs on counts them from the low end.
+const rgba = (r, g, b) => (r | (g << 8) | (b << 16) | 0xff000000) >>> 0;
+
 function paint() {
   const canvas = $("map");
-  if (!result) {
-    const g = geometry(source, recipe);
-    const bad = g.rows.output < 1 ? ["height", g.rows] : ["width", g.columns];
-    $("problem").textContent =
-      `The kernel does not fit: ${bad[0]} O = ${bad[1].formula} < 1; pad more, or use a smaller kernel or dilation.`;
-    $("map-size").textContent = "";
-    return;
-  }
-  $("problem").textContent = "";
   canvas.width = result.width;
   canvas.height = result.height;
   const n = result.width * result.height, out = new ImageData(result.width, result.height);
-  for (let i = 0; i < n; i++) {
-    for (let c = 0; c < 3; c++) out.data[4 * i + c] = result.pixels[i * result.channels + (result.channels === 3 ? c : 0)];
-    out.data[4 * i + 3] = 255;
-  }
+  const words = new Uint32Array(out.data.buffer), p = result.pixels;
+  if (result.channels === 3) for (let i = 0; i < n; i++) words[i] = rgba(p[3 * i], p[3 * i + 1], p[3 * i + 2]);
+  else for (let i = 0; i < n; i++) words[i] = rgba(p[i], p[i], p[i]);
   canvas.getContext("2d", { willReadFrequently: true }).putImageData(out, 0, 0);
-  $("map-size").textContent = `${result.width}x${result.height}`;
   resize();
   point(at.x, at.y);
 }
@@ -120,6 +137,8 @@ function place() {
   const top = at.y * g.rows.stride - g.rows.before, left = at.x * g.columns.stride - g.columns.before;
   const tall = g.rows.dilation * (g.rows.kernel - 1) + 1, wide = g.columns.dilation * (g.columns.kernel - 1) + 1;
   Object.assign($("window").style, { left: `${left * s}px`, top: `${top * s}px`, width: `${wide * s}px`, height: `${tall * s}px` });
+  $("window").classList.toggle("small", Math.max(tall, wide) * s < 16);
+  $("cell").classList.toggle("small", s < 16);
   Object.assign($("cell").style, { left: `${at.x * s}px`, top: `${at.y * s}px`, width: `${s}px`, height: `${s}px` });
 }
 
@@ -406,6 +425,7 @@ function commandLine() {
   if (recipe.mode !== "zeros") words.push(`--padding-mode ${recipe.mode}`);
   if (recipe.mode === "constant") words.push(`--padding-value ${recipe.value}`);
   if (recipe.channels !== "each" && !deep) words.push(`--channels ${recipe.channels}`);
+  if (data.alpha) words.push("--alpha keep");
   words.push(`--range ${recipe.range}`, data.input, "output.png");
   return words.join(" ");
 }
