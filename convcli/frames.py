@@ -116,7 +116,7 @@ def _linear(frame: Frame, recipe: Recipe, count: Count, threads: int | None, win
     if frame.colors == 4:
         raise RecipeError("linear light is for gray and RGB pictures; CMYK is ink")
     image = _light().to_linear(luma(frame.pixels) if recipe.channels == "gray" else frame.pixels)
-    raw = replace(recipe, range="raw", geometry=_lit(recipe.geometry))
+    raw = replace(recipe, range="raw", geometry=lit(recipe.geometry))
     responses = run(image, raw, threads=threads, window=window).pixels
     return _settled(responses, recipe, frame.pixels.dtype, count, True, window)
 
@@ -134,8 +134,8 @@ def _weighted(
     depth = recipe.channels == "sum" or kernel.depth > 1
     if kernel.depth > 1 and frame.colors != kernel.depth:
         run(pixels, recipe, window=window)  # says what does not match
-    lit = _lit(geometry) if linear else geometry
-    responses, alpha = weighted(color, as_float(frame.alpha), kernel, lit, depth, threads, window)
+    place = lit(geometry) if linear else geometry
+    responses, alpha = weighted(color, as_float(frame.alpha), kernel, place, depth, threads, window)
     return replace(
         frame,
         pixels=_settled(responses, recipe, frame.pixels.dtype, count, linear, window),
@@ -170,6 +170,6 @@ def _light() -> ModuleType:
     return light
 
 
-def _lit(geometry: Geometry) -> Geometry:
+def lit(geometry: Geometry) -> Geometry:
     """The geometry with its padding value, which is a pixel's, in linear light."""
     return replace(geometry, padding_value=255 * float(_light().decode(geometry.padding_value / 255)))

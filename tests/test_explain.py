@@ -16,8 +16,9 @@ from PIL import Image
 
 from convcli.cli import main
 from convcli.errors import ConvcliError
-from convcli.explain.pixel import border, explain_pixel, plain, steps
+from convcli.explain.pixel import border, explain_pixel
 from convcli.explain.text import as_object, report
+from convcli.explain.way import plain, steps
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
 from convcli.recipe import Recipe, run
@@ -115,7 +116,7 @@ def test_a_chain_explains_its_last_kernel():
     image = picture((12, 13, 3))
     blur, edge = Kernel(np.ones((3, 3)), divisor=9), Kernel(SOBEL, range="abs")
     e = explain_pixel(image, Recipe((blur, edge)), (5, 6))
-    assert e.step == (2, 2) and e.kernel is edge
+    assert e.before and e.kernel is edge
     between = run(image, Recipe((blur,))).pixels
     assert e.responses[1].windows[0].pixels.tolist() == between[5:8, 4:7, 1].tolist()
     assert [r.pixel for r in e.responses] == run(image, Recipe((blur, edge))).pixels[6, 5].tolist()
@@ -223,3 +224,99 @@ def test_a_picture_of_the_wrong_depth_is_named():
 def test_transparency_is_told_to_be_left_out():
     done = convcli("explain", "-k", "sharpen", "--at", "9,9", SAMPLES / "cutout.png")
     assert done.exit_code == 0 and "whatever their opacity; so is --alpha keep" in done.stderr
+
+
+# Several kernels together, chains, and linear light
+
+
+@pytest.mark.parametrize("how", ["magnitude", "max", "sum", "mean"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_combined_responses_end_in_the_pixel(how, dtype):
+    from convcli.explain import combined
+
+    image = picture((9, 11, 3), dtype)
+    kernels = (Kernel(SOBEL, name="across"), Kernel(np.transpose(SOBEL), divisor=2, bias=3), Kernel(np.ones((3, 2))))
+    for channels, range_, geometry in (
+        ("each", "clip", Geometry.of(stride=(1, 2))),
+        ("gray", "offset", Geometry.of(padding_mode="constant", padding_value=40)),
+        ("sum", "abs", Geometry.of(dilation=2)),
+        ("each", "normalize", Geometry.of()),
+        (None, None, Geometry.of()),
+    ):
+        recipe = Recipe(kernels, geometry, channels, range_, how)
+        want, raw = run(image, recipe).pixels, run(image, Recipe(kernels, geometry, channels, "raw", how)).pixels
+        for x, y in ((0, 0), (4, 7), (raw.shape[1] - 1, raw.shape[0] - 1)):
+            e = combined.explain_combined(image, recipe, (x, y))
+            found = combined.as_object(e)
+            assert found["pixel"] == np.atleast_1d(want[y, x]).tolist() and len(found["kernels"]) == 3
+            np.testing.assert_allclose(found["response"], np.atleast_1d(raw[y, x]), rtol=1e-6)
+            for number, channel in enumerate(e.channels):
+                way = combined.steps(e, channel)
+                np.testing.assert_allclose(way[0].value, channel.response, rtol=1e-5, atol=1e-4)
+                slack = 0 if np.dtype(dtype) == np.uint8 and range_ != "normalize" else 1
+                assert way[-1].value == pytest.approx(channel.pixel, abs=slack, rel=1e-5)
+                for kernel, response in zip(kernels, channel.responses, strict=True):
+                    alone = run(image, Recipe((kernel,), geometry, channels, "raw")).pixels[y, x]
+                    assert np.atleast_1d(alone)[number] == pytest.approx(response, rel=1e-5, abs=1e-4)
+
+
+def test_combined_responses_are_told_kernel_by_kernel():
+    done = convcli("explain", "-k", "sobel-x", "-k", "sobel-y", "--combine", "magnitude", "--channels", "gray",
+                   "--at", "120,40", SAMPLES / "scene.png")  # fmt: skip
+    assert done.exit_code == 0
+    for words in (
+        "responses of 2 kernels to the same 640x480 picture", "sobel-x 3x3 at columns 119..121 and rows 39..41",
+        "sobel-y 3x3 at", "root of 16^2 + (-2)^2 = 16.12452", "pixel     16",
+    ):  # fmt: skip
+        assert words in done.stdout
+    strong = json.loads(convcli("explain", "-k", "sobel-x", "-k", "sobel-y", "--combine", "max", "--json",
+                                SAMPLES / "scene.png").stdout)  # fmt: skip
+    image = np.asarray(Image.open(SAMPLES / "scene.png"))
+    both = tuple(Kernel(w) for w in (SOBEL, np.transpose(SOBEL)))
+    raw = np.abs(run(image, Recipe(both, range="raw", combine="max")).pixels).sum(axis=2)[1:-1, 1:-1]
+    assert sum(map(abs, strong["response"])) == raw.max()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-k", "sobel-x", "--combine", "max"], "needs at least two kernels"),
+        (["-k", "sobel-x", "-k", "sobel-y", "--combine", "angle"], "--combine magnitude explains its brightness"),
+        (["-k", "sobel-x", "-k", "sobel-y", "--combine", "max", "--linear"], "explained one at a time"),
+        (["-k", "sobel-x", "-k", "sobel-y", "--combine", "max", "--html", "a.html"], "leave out --combine"),
+        (["-k", "box", "--linear", "--animate", "a.gif"], "leave out --linear"),
+        (["-k", "box", "-k", "box", "--linear"], "explain --linear shows one kernel"),
+        (["-k", "sobel-x", "-k", "sobel-y", "--combine", "max", "--at", "9,900"], "Y from 0 to 479"),
+    ],
+)
+def test_what_is_not_explained_is_said(words, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = convcli("explain", *words, SAMPLES / "scene.png")
+    assert done.exit_code == 2 and message in " ".join(done.stderr.split()) and not list(tmp_path.iterdir())
+
+
+def test_a_chain_says_whose_pixels_the_last_kernel_sees():
+    done = convcli("explain", "-k", "gaussian-5", "-k", "box", "-k", "sobel-x", SAMPLES / "scene.png")
+    assert "sobel-x 3x3 (kernel 3 of 3)" in done.stdout
+    assert "The picture here is what gaussian-5 and then box made of the file." in done.stdout
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_linear_light_ends_in_the_pixel_that_apply_writes(dtype, tmp_path):
+    image = picture((12, 13, 3), np.uint8) if dtype == np.uint8 else picture((12, 13), dtype)
+    Image.fromarray(image).save(tmp_path / "in.png")
+    for how in (["-k", "box"], ["-k", "sobel-x", "--range", "offset"], ["-k", "sharpen", "--stride", "2"],
+                ["-k", "box", "--padding-mode", "constant", "--padding-value", "90", "--at", "0,0"],
+                ["-k", "sobel-y", "--range", "normalize", "--channels", "gray"]):  # fmt: skip
+        where = [word for word in how if word not in ("--at", "0,0")]
+        made = convcli("apply", *where, "--linear", "-f", tmp_path / "in.png", tmp_path / "out.png")
+        assert made.exit_code == 0, made.stderr
+        found = json.loads(convcli("explain", *how, "--linear", "--json", tmp_path / "in.png").stdout)
+        want = np.asarray(Image.open(tmp_path / "out.png"))[found["y"], found["x"]]
+        assert found["linear"] and found["pixel"] == np.atleast_1d(want).tolist()
+        for channel in found["channels"]:
+            assert channel["steps"][-1]["name"] == "to sRGB"
+            assert abs(channel["steps"][-1]["value"] - channel["pixel"]) <= (1 if dtype == np.uint8 else 4)
+    assert (
+        "in linear light, where white is 1" in convcli("explain", "-k", "box", "--linear", tmp_path / "in.png").stdout
+    )

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from convcli.cli.options import Numbers, force_opt, recipe_from, recipe_options
+from convcli.cli.options import Numbers, combine_opt, force_opt, recipe_from, recipe_options
 
 
 class Exactly(Numbers):
@@ -22,6 +22,8 @@ class Exactly(Numbers):
 
 @click.command()
 @recipe_options
+@combine_opt
+@click.option("--linear", is_flag=True, help="In linear light and back to sRGB, as `apply --linear`.")
 @click.option(
     "--at", type=Exactly("X,Y", (2,), 0), help="The pixel of the map to explain. [default: the strongest response]"
 )
@@ -43,7 +45,7 @@ class Exactly(Numbers):
 @click.argument("source", metavar="INPUT")
 def explain(
     source: str, at: tuple[int, int] | None, as_json: bool, animate: str | None, html: str | None, crop: Any,
-    speed: float, frame: int | None, force: bool, **recipe_words: Any,
+    speed: float, frame: int | None, force: bool, linear: bool, **recipe_words: Any,
 ) -> None:  # fmt: skip
     """Show how a pixel of the feature map comes about, on the picture INPUT.
 
@@ -54,6 +56,7 @@ def explain(
     Examples:
       convcli explain -k sharpen --at 120,40 samples/scene.png
       convcli explain -k sobel-x --channels gray samples/scene.png
+      convcli explain -k sobel-x -k sobel-y --combine magnitude --at 120,40 samples/scene.png
       convcli explain -k sobel-x --animate sobel.gif samples/scene.png
       convcli explain -k sobel-x --html sobel.html samples/scene.png
     """
@@ -64,30 +67,40 @@ def explain(
     if animate is None and frame:
         raise click.UsageError("--frame is for --animate FILE")
     recipe = recipe_from(**recipe_words)
+    if (recipe.combine or linear) and (html is not None or animate is not None):
+        what = "--combine" if recipe.combine else "--linear"
+        raise click.UsageError(f"--html and --animate show a single kernel on stored values; leave out {what}")
+    if recipe.combine and linear:
+        raise click.UsageError("--combine and --linear are explained one at a time; leave out one of them")
     if html is not None:
         _page(source, html, recipe, crop, force)
     elif animate is not None:
         _animate(source, animate, recipe, crop, speed, frame, force)
     else:
-        _tell(source, recipe, at, as_json)
+        _tell(source, recipe, at, as_json, linear)
 
 
-def _tell(source: str, recipe: Any, at: tuple[int, int] | None, as_json: bool) -> None:
+def _tell(source: str, recipe: Any, at: tuple[int, int] | None, as_json: bool, linear: bool) -> None:
+    from convcli.explain import combined, text
+    from convcli.explain.lit import explain_linear
     from convcli.explain.pixel import explain_pixel
 
-    explanation = explain_pixel(_frame(source).pixels, recipe, at)
+    frame = _frame(source)
+    made: Any
+    words: Any = combined if recipe.combine else text
+    if recipe.combine:
+        made = combined.explain_combined(frame.pixels, recipe, at)
+    else:
+        made = explain_linear(frame, recipe, at) if linear else explain_pixel(frame.pixels, recipe, at)
     if as_json:
         import json
 
-        from convcli.explain.text import as_object
-
-        click.echo(json.dumps(as_object(explanation), ensure_ascii=False))
+        click.echo(json.dumps(words.as_object(made), ensure_ascii=False))
         return
     from convcli.cli.terminal import console
-    from convcli.explain.text import report
 
     screen = console()
-    for line in report(explanation, screen.width):
+    for line in words.report(made, screen.width):
         screen.print(line)
 
 

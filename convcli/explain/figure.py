@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.errors import GeometryError
-from convcli.explain.pixel import Explanation, Stage, Values, bordered, plain, steps
+from convcli.explain.pixel import Explanation, Stage, Values, bordered
+from convcli.explain.way import plain, steps
 from convcli.geometry import formula
 from convcli.tone import full_scale
 

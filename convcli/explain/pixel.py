@@ -14,12 +14,11 @@ from convcli.errors import GeometryError
 from convcli.geometry import Geometry, extent
 from convcli.kernel import Kernel
 from convcli.recipe import Recipe, luma, run
-from convcli.tone import full_scale, tone_of
+from convcli.tone import full_scale
 
 Size = tuple[int, int]
 Values = NDArray[np.float64]
 Crop = tuple[int, int, int, int]  # x, y, width, height
-_FEW = 9  # so many products fit on a line
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,8 @@ class Explanation:
 
     size, output: (height, width) of the picture and of the map. first: row and column of the first weight's pixel,
     which may be on the padding. limits: the least and greatest response of the map (what `normalize` stretches).
-    step: which kernel of the chain this is, from 1, and of how many.
+    before: the names of the kernels that the chain has before this one, whose pixels are the picture here.
+    stored: where the picture was brought to linear light, the dtype of the file, to which the pixel goes back.
     """
 
     x: int
@@ -80,21 +80,13 @@ class Explanation:
     dtype: np.dtype[Any]
     limits: tuple[float, float]
     responses: tuple[Response, ...]
-    step: tuple[int, int] = (1, 1)
+    before: tuple[str, ...] = ()
+    stored: np.dtype[Any] | None = None
 
     @property
     def bias(self) -> float:
         """The kernel's bias in units of the picture."""
         return self.kernel.bias * full_scale(self.dtype) / 255
-
-
-@dataclass(frozen=True)
-class Step:
-    """One line of the way from the sum to the pixel: what is done, with the numbers, and what comes out."""
-
-    name: str
-    text: str
-    value: float
 
 
 @dataclass(frozen=True)
@@ -113,7 +105,7 @@ class Stage:
     raw: NDArray[np.float32]
     pixels: NDArray[Any]
     summed: bool
-    kernels: int
+    before: tuple[str, ...]
 
     def explain(self, x: int, y: int) -> Explanation:
         """The pixel at (x, y) of the map."""
@@ -126,7 +118,7 @@ class Stage:
             x, y, self.planes.shape[:2], self.raw.shape[:2], first, self.kernel, self.geometry, self.range,
             self.planes.dtype, (float(self.raw.min()), float(self.raw.max())),
             tuple(Response(name, group, float(r), p.item()) for (name, group), r, p in at_point),
-            (self.kernels, self.kernels),
+            self.before,
         )  # fmt: skip
 
 
@@ -147,7 +139,7 @@ def stage_of(image: NDArray[Any], recipe: Recipe) -> Stage:
     flat = (*raw.shape[:2], -1)
     return Stage(
         planes, names, kernel, recipe.geometry, done.range, raw.reshape(flat), done.pixels.reshape(flat), summed,
-        len(recipe.kernels),
+        tuple(kernel.name or "kernel" for kernel in before),
     )  # fmt: skip
 
 
@@ -158,33 +150,7 @@ def explain_pixel(image: NDArray[Any], recipe: Recipe, at: tuple[int, int] | Non
     Raises GeometryError where the point is outside the map, and whatever `run` raises.
     """
     stage = stage_of(image, recipe)
-    return stage.explain(*(_checked(at, stage.raw.shape) if at else strongest(stage)))
-
-
-def steps(explanation: Explanation, response: Response) -> list[Step]:
-    """The way from the sum of the products to the pixel, in order."""
-    e, divisor, bias = explanation, explanation.kernel.divisor, explanation.bias
-    r = response.total / divisor + bias
-    found = [Step("sum", _sum_of(response.windows), response.total)]
-    if divisor != 1 or bias:
-        over = f"{plain(response.total)} / {plain(divisor)}" if divisor != 1 else plain(response.total)
-        found.append(Step("response", over + (f" + {plain(bias)}" if bias else ""), r))
-    mapped = _mapped(e, r)
-    if e.range == "abs":
-        found.append(Step("abs", f"|{plain(r)}|", mapped))
-    elif e.range == "offset":
-        found.append(Step("offset", f"{plain(r)} + {plain(tone_of('offset', e.dtype).offset)}", mapped))
-    elif e.range == "normalize":
-        low, high = e.limits
-        stretch = f"({plain(r)} - {plain(low)}) / ({plain(high)} - {plain(low)}) * {plain(full_scale(e.dtype))}"
-        found.append(Step("normalize", stretch, mapped))
-    if e.dtype.kind != "f":
-        rounded, top = float(np.rint(mapped)), full_scale(e.dtype)
-        if rounded != mapped:
-            found.append(Step("round", f"{plain(mapped)} half to even", rounded))
-        if not 0 <= rounded <= top:
-            found.append(Step("saturate", f"{plain(rounded)} to 0..{plain(top)}", min(max(rounded, 0.0), top)))
-    return found
+    return stage.explain(*(checked_point(at, stage.raw.shape) if at else strongest(stage)))
 
 
 def border(i: int, n: int, mode: str) -> int | None:
@@ -206,34 +172,6 @@ def channel_names(count: int) -> tuple[str, ...]:
     """What the channels of a picture are called."""
     known = {1: ("gray",), 3: ("red", "green", "blue"), 4: ("cyan", "magenta", "yellow", "black")}
     return known.get(count, tuple(f"channel {c}" for c in range(count)))
-
-
-def plain(number: float) -> str:
-    """A number without needless digits; a true minus sign is not used, so that it can be pasted."""
-    if float(number).is_integer() and abs(number) < 1e15:
-        return str(int(number))
-    return f"{number:.7g}"
-
-
-def _sum_of(windows: tuple[Window, ...]) -> str:
-    """The terms of the sum: the products of one window where they are few, else the sum of each window."""
-    terms = [w.total for w in windows]
-    if len(windows) == 1:
-        products = [float(p) for p in windows[0].products.ravel() if p]
-        terms = products if 0 < len(products) <= _FEW else terms
-    first, *others = terms
-    return plain(first) + "".join(f" {'-' if t < 0 else '+'} {plain(abs(t))}" for t in others)
-
-
-def _mapped(e: Explanation, r: float) -> float:
-    if e.range == "abs":
-        return abs(r)
-    if e.range == "offset":
-        return r + tone_of("offset", e.dtype).offset
-    if e.range == "normalize":
-        low, high = e.limits
-        return 0.0 if high == low else (r - low) / (high - low) * full_scale(e.dtype)
-    return r
 
 
 def _windows(
@@ -272,7 +210,8 @@ def check_crop(crop: Crop, shape: tuple[int, ...]) -> None:
         )
 
 
-def _checked(at: tuple[int, int], shape: tuple[int, ...]) -> tuple[int, int]:
+def checked_point(at: tuple[int, int], shape: tuple[int, ...]) -> tuple[int, int]:
+    """The point (x, y), if a map of that shape has it; else GeometryError."""
     height, width = shape[:2]
     if not (0 <= at[0] < width and 0 <= at[1] < height):
         raise GeometryError(

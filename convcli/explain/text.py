@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from convcli.explain.pixel import Explanation, Response, Window, plain, steps
+from convcli.explain.pixel import Explanation, Window
+from convcli.explain.way import Step, plain, steps
 from convcli.tone import full_scale
 
 if TYPE_CHECKING:
@@ -22,13 +23,13 @@ def report(explanation: Explanation, width: int) -> Iterator[Text]:
     """The lines to print for a terminal of that width."""
     from rich.text import Text
 
-    yield Text(_where(explanation))
+    yield Text(where(explanation))
     for response in explanation.responses:
         yield Text("")
         for window in response.windows:
             yield Text(window.channel, style="bold")
-            yield from _window(window, explanation, width)
-        yield from _way(explanation, response)
+            yield from window_lines(window, explanation, width)
+        yield from way_lines(steps(explanation, response), response.pixel, explanation.stored or explanation.dtype)
 
 
 def as_object(explanation: Explanation) -> dict[str, Any]:
@@ -37,14 +38,16 @@ def as_object(explanation: Explanation) -> dict[str, Any]:
     return {
         "x": e.x,
         "y": e.y,
-        "response": [_json(r.response) for r in e.responses],
-        "pixel": [_json(r.pixel) for r in e.responses],
+        "response": [json_number(r.response) for r in e.responses],
+        "pixel": [json_number(r.pixel) for r in e.responses],
         "picture": [e.size[1], e.size[0]],
         "map": [e.output[1], e.output[0]],
         "kernel": e.kernel.name,
+        "after": list(e.before),
+        "linear": e.stored is not None,
         "range": e.range,
-        "divisor": _json(e.kernel.divisor),
-        "bias": _json(e.bias),
+        "divisor": json_number(e.kernel.divisor),
+        "bias": json_number(e.bias),
         "stride": list(e.geometry.stride),
         "dilation": list(e.geometry.dilation),
         "padding": e.geometry.padding if isinstance(e.geometry.padding, str) else list(e.geometry.padding),
@@ -54,9 +57,9 @@ def as_object(explanation: Explanation) -> dict[str, Any]:
             {
                 "channel": r.channel,
                 "windows": [_window_object(w) for w in r.windows],
-                "steps": [{"name": s.name, "text": s.text, "value": _json(s.value)} for s in steps(e, r)],
-                "response": _json(r.response),
-                "pixel": _json(r.pixel),
+                "steps": [{"name": s.name, "text": s.text, "value": json_number(s.value)} for s in steps(e, r)],
+                "response": json_number(r.response),
+                "pixel": json_number(r.pixel),
             }
             for r in e.responses
         ],
@@ -66,42 +69,50 @@ def as_object(explanation: Explanation) -> dict[str, Any]:
 def _window_object(window: Window) -> dict[str, Any]:
     return {
         "channel": window.channel,
-        "pixels": _json(window.pixels.tolist()),
+        "pixels": json_number(window.pixels.tolist()),
         "padding": window.padded.tolist(),
-        "weights": _json(window.weights.tolist()),
-        "products": _json(window.products.tolist()),
-        "sum": _json(window.total),
+        "weights": json_number(window.weights.tolist()),
+        "products": json_number(window.products.tolist()),
+        "sum": json_number(window.total),
     }
 
 
-def _json(value: Any) -> Any:
+def json_number(value: Any) -> Any:
     """Whole numbers as integers; what JSON has no number for as null."""
     if isinstance(value, list):
-        return [_json(item) for item in value]
+        return [json_number(item) for item in value]
     if not isfinite(value):
         return None
     return int(value) if float(value).is_integer() else value
 
 
-def _where(e: Explanation) -> str:
-    g, (kh, kw) = e.geometry, e.kernel.size
-    rows, columns = (
-        f"{first}..{first + d * (k - 1)}" if k > 1 else str(first)
-        for first, d, k in zip(e.first, g.dilation, e.kernel.size, strict=True)
-    )
+def where(e: Explanation, together: bool = False) -> str:
+    """Where the kernel looks, and how; `together`: as one of several whose responses are combined."""
+    g, (kh, kw), columns, rows = e.geometry, e.kernel.size, span("column", e, 1), span("row", e, 0)
     padding = g.padding if isinstance(g.padding, str) else ",".join(map(str, g.padding))
-    step = f" (kernel {e.step[0]} of {e.step[1]})" if e.step[1] > 1 else ""
+    count = len(e.before) + 1
+    step = f" (kernel {count} of {count})" if e.before else ""
     settings = [f"stride {g.stride[0]},{g.stride[1]}"] if g.stride != (1, 1) else []
     settings += [f"dilation {g.dilation[0]},{g.dilation[1]}"] if g.dilation != (1, 1) else []
-    settings += [f"padding {padding} ({g.padding_mode})", f"range {e.range}"]
+    settings += [f"padding {padding} ({g.padding_mode})"]
+    name = f"{e.kernel.name or 'Kernel'} {kw}x{kh}{step}"
+    if together:
+        return f"{name} at {columns} and {rows}, {', '.join(settings)}"
+    settings += [f"range {e.range}"] + (["in linear light, where white is 1"] if e.stored else [])
+    chain = f"\nThe picture here is what {' and then '.join(e.before)} made of the file." if e.before else ""
     return (
-        f"Pixel {e.x},{e.y} of the {e.output[1]}x{e.output[0]} map looks at columns {columns} and rows {rows} of the "
-        f"{e.size[1]}x{e.size[0]} picture.\n"
-        f"{e.kernel.name or 'Kernel'} {kw}x{kh}{step}, {', '.join(settings)}."
+        f"Pixel {e.x},{e.y} of the {e.output[1]}x{e.output[0]} map looks at {columns} and {rows} of the "
+        f"{e.size[1]}x{e.size[0]} picture.\n{name}, {', '.join(settings)}.{chain}"
     )
 
 
-def _window(window: Window, e: Explanation, width: int) -> Iterator[Text]:
+def span(what: str, e: Explanation, axis: int) -> str:
+    """`rows 3..5`: where the kernel's weights lie along an axis."""
+    first, reach = e.first[axis], e.geometry.dilation[axis] * (e.kernel.size[axis] - 1)
+    return f"{what}s {first}..{first + reach}" if reach else f"{what} {first}"
+
+
+def window_lines(window: Window, e: Explanation, width: int) -> Iterator[Text]:
     """Patch, kernel and products side by side; below each other, or as a list, where there is no room."""
     patch = [[f"({plain(v)})" if p else plain(v) for v, p in zip(*row, strict=True)]
              for row in zip(window.pixels, window.padded, strict=True)]  # fmt: skip
@@ -122,11 +133,11 @@ def _window(window: Window, e: Explanation, width: int) -> Iterator[Text]:
         yield from _beside(blocks, widths)
     elif max(widths) + 2 <= width and len(patch) <= 15:
         for block in blocks:
-            yield from (_indented(line) for line in block)
+            yield from (indented(line) for line in block)
     else:
         yield from _largest(window, e)
     if window.padded.any():
-        yield _indented(_styled(f"(n) is padding: {e.geometry.padding_mode}", "dim"))
+        yield indented(_styled(f"(n) is padding: {e.geometry.padding_mode}", "dim"))
 
 
 def _grid(title: str, cells: list[list[str]], style: Any) -> list[Text]:
@@ -165,26 +176,29 @@ def _largest(window: Window, e: Explanation) -> Iterator[Text]:
         i, j = np.unravel_index(int(index), products.shape)
         place = f"{first_x + int(j) * dx},{first_y + int(i) * dy}"
         mark = " (padding)" if window.padded[i, j] else ""
-        yield _indented(_styled(
+        yield indented(_styled(
             f"{plain(window.pixels[i, j]):>8} * {plain(window.weights[i, j]):<12} = {plain(products[i, j]):<12} "
             f"at {place}{mark}", _sign(float(products[i, j])),
         ))  # fmt: skip
         shown += float(products[i, j])
     rest = products.size - len(order)
     if rest:
-        yield _indented(_styled(f"and {rest} more products, together {plain(round(window.total - shown, 9))}", "dim"))
+        yield indented(_styled(f"and {rest} more products, together {plain(round(window.total - shown, 9))}", "dim"))
 
 
-def _way(e: Explanation, response: Response) -> Iterator[Text]:
-    way = steps(e, response)
+def way_lines(way: list[Step], pixel: float | None, dtype: np.dtype[Any]) -> Iterator[Text]:
+    """A line for each step, and the pixel in which they end; None where they end in a response."""
     for step in way:
         value = plain(step.value)
-        yield _indented(_styled(f"{step.name:<9} {value if step.text == value else f'{step.text} = {value}'}", ""))
-    engine = "" if way[-1].value == response.pixel or e.dtype.kind == "f" else ", in the engine's arithmetic"
-    yield _indented(_styled(f"{'pixel':<9} {plain(response.pixel)}{engine}", "bold"))
+        yield indented(_styled(f"{step.name:<9} {value if step.text == value else f'{step.text} = {value}'}", ""))
+    if pixel is None:
+        return
+    engine = "" if way[-1].value == pixel or dtype.kind == "f" else ", in the engine's arithmetic"
+    yield indented(_styled(f"{'pixel':<9} {plain(pixel)}{engine}", "bold"))
 
 
-def _indented(line: Text) -> Text:
+def indented(line: Text) -> Text:
+    """A line of the body."""
     from rich.text import Text
 
     return Text("  ").append_text(line)
