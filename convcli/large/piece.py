@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from convcli.large.chain import Chain
 from convcli.large.pyramid import halved
 from convcli.large.stack import Facts, Shape, joined
+
+T = TypeVar("T")
 
 
 class Finish(Protocol):
@@ -52,13 +54,18 @@ class Sink(Protocol):
         ...
 
 
-def make(
-    chain: Chain, page: int, first: int, last: int, finish: Finish, levels: bool, pool: ThreadPoolExecutor,
-    threads: int | None,
-) -> Piece:  # fmt: skip
-    """Filter the rows and finish them."""
+Rows = tuple[int, int, int, NDArray[Any], NDArray[Any] | None]
+
+
+def make(chain: Chain, page: int, first: int, last: int, levels: bool, threads: int | None) -> Rows:
+    """Filter the rows of a page: its number, first and last row, the rows, and their half where levels are wanted."""
     rows = joined(chain.rows(np.arange(first, last)))
-    half = halved(rows, first, chain.shape[0], threads) if levels else None
+    return page, first, last, rows, halved(rows, first, chain.shape[0], threads) if levels else None
+
+
+def finished(made: Rows, finish: Finish, pool: ThreadPoolExecutor) -> Piece:
+    """The rows made ready for the file."""
+    page, first, last, rows, half = made
     return Piece(first, last, finish(page, first, rows, pool), half)
 
 
@@ -77,10 +84,27 @@ def learn(chain: Chain, tell: Tell) -> None:
 def made_here(
     chains: Iterator[Chain], finish: Finish, levels: bool, threads: int | None, tell: Tell
 ) -> Iterator[Piece]:
-    """The pieces of all pages of a stack, one after the other, on this machine."""
-    with ThreadPoolExecutor(threads) as pool:
+    """The pieces of all pages of a stack, one after the other, on this machine.
+
+    While one is written the next is finished and the one after that is read and filtered, for none of these keeps all
+    processors busy from beginning to end.
+    """
+
+    def rows() -> Iterator[Rows]:
         for page, chain in enumerate(chains):
             learn(chain, tell)
             for first, last in chain.pieces():
-                yield make(chain, page, first, last, finish, levels, pool, threads)
+                yield make(chain, page, first, last, levels, threads)
                 tell(last - first)
+
+    with ThreadPoolExecutor(threads) as pool:
+        yield from _ahead(finished(made, finish, pool) for made in _ahead(rows()))
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, of which the next is made on another thread while one is in use."""
+    with ThreadPoolExecutor(1) as helper:
+        coming = helper.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = helper.submit(next, items, None)
+            yield item
