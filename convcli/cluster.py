@@ -43,7 +43,7 @@ def cluster(address: str, recipe: Recipe, workers: int) -> Iterator[tuple[Execut
         if address == "local":
             place = stack.enter_context(
                 distributed.LocalCluster(  # type: ignore[no-untyped-call]
-                    workers, threads_per_worker=1, dashboard_address=None, silence_logs=40
+                    workers, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
                 )
             )
         client = stack.enter_context(_client(place, address))

@@ -27,8 +27,13 @@ _OPTIONS = (
     click.option(
         "--zarr-format", type=click.Choice(("2", "3")), help="Of an OUTPUT.zarr. [default: INPUT's, else 3]",
     ),
+    click.option(
+        "--cluster", metavar="ADDRESS",
+        help="Let the workers of a Dask scheduler (tcp://HOST:8786) filter the pieces of a large TIFF or Zarr; "
+        "local starts one on this machine.",
+    ),
 )  # fmt: skip
-_NAMES = ("memory", "pyramid", "zarr_format")
+_NAMES = ("memory", "pyramid", "zarr_format", "cluster")
 
 
 def large_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -55,10 +60,10 @@ def manner_of(
     from convcli.urls import is_url
 
     zarr = is_zarr(source) or is_zarr(output)
-    special = next((name for name in ("pyramid", "zarr_format") if asked[name]), None)
+    special = next((name for name in ("pyramid", "cluster", "zarr_format") if asked[name]), None)
     if is_url(source) or is_url(output):
         if zarr or special:
-            raise click.UsageError("Zarr and pyramids are read and written on disk, not at a URL")
+            raise click.UsageError("large pictures are read and written on disk, not at a URL")
         return None
     if zarr or special or output.lower().endswith((".tif", ".tiff")):
         from convcli.large import Manner, streams
@@ -66,6 +71,7 @@ def manner_of(
         manner = Manner(
             picture["compression"], picture["strip"], asked["pyramid"],
             int(asked["zarr_format"]) if asked["zarr_format"] else None, asked["memory"], threads, force,
+            asked["cluster"],
         )  # fmt: skip
         if format_ in (None, "tif", "tiff", ".tif", ".tiff") and streams(source, output, manner, picture["max_pixels"]):
             if zarr and (picture["quality"] is not None or picture["lossless"]):

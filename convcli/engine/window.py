@@ -34,6 +34,12 @@ class Whole:
     limits: dict[str, Limits] = field(default_factory=dict)
     units: list[int] | None = None
 
+    def add(self, part: Whole) -> None:
+        """Take over what was found out about a part of the picture."""
+        self.infinite |= part.infinite
+        for plane, limits in part.limits.items():
+            self.limits.setdefault(plane, Limits()).take(limits.low, limits.high)
+
 
 @dataclass(frozen=True)
 class Window:

@@ -16,8 +16,9 @@ from convcli.filtering import Outcome, described, free_memory, saturation
 from convcli.frames import Handling
 from convcli.large import tiff_out, zarr_out
 from convcli.large.chain import Chain
-from convcli.large.piece import Sink, made_here
+from convcli.large.piece import Finish, Piece, Sink, Tell, made_here
 from convcli.large.sources import Reading
+from convcli.large.spread import Job, Place, made_there
 from convcli.large.stack import Facts, Shape, Stack
 from convcli.large.tiff_out import TiffOut
 from convcli.large.zarr_out import ZarrOut
@@ -71,7 +72,9 @@ def filter_large(
     reading = Reading(str(Path(source).absolute()), shown(source), handling.frame, handling.alpha == "drop", together)
     with reading.opened(threads) as stacks:
         grain = zarr_out.CHUNK if is_zarr(output) else tiff_out.TILE
-        runs = [_Run(stack, recipe, handling, manner, grain) for stack in stacks]
+        workers = threads if manner.cluster else 1
+        jobs = [Job(reading, index, recipe, handling, manner.limit // workers, grain) for index in range(len(stacks))]
+        runs = [_Run(stack, job, manner) for stack, job in zip(stacks, jobs, strict=True)]
         total, seen = sum(run.height for run in runs), 0
 
         def advance(rows: int) -> None:
@@ -80,19 +83,20 @@ def filter_large(
             tell(seen, total)
 
         note = None if manner.strip else f"convcli {__version__}: {described(recipe)}{handling.described}"
-        with _sink(output, manner, stacks, note, threads) as sink:
+        with _sink(output, manner, stacks, note, threads) as sink, contextlib.ExitStack() as closing:
+            place = closing.enter_context(_place(manner, recipe, threads))
             for run in runs:
                 finish = sink.begin(run.shape, run.facts)
                 with run.named():
-                    sink.take(made_here(run.chains(), finish, sink.levels > 1, threads, advance))
+                    sink.take(run.pieces(place, finish, sink.levels > 1, advance))
         return _outcome(stacks, runs, sink.levels, perf_counter() - begin)
 
 
 class _Run:
     """A stack through a recipe."""
 
-    def __init__(self, stack: Stack, recipe: Recipe, handling: Handling, manner: Manner, grain: int) -> None:
-        self._stack, self._recipe, self._handling, self._manner, self._grain = stack, recipe, handling, manner, grain
+    def __init__(self, stack: Stack, job: Job, manner: Manner) -> None:
+        self._stack, self._job, self._threads, recipe = stack, job, 1 if manner.cluster else manner.threads, job.recipe
         with self.named():
             plan = self._chain(0)
         self.range = plan.steps[-1].range
@@ -103,7 +107,13 @@ class _Run:
         times = 1 if recipe.combine else len(recipe.kernels)
         self.facts = _kept(stack, self.shape, manner).strided(rows**times, columns**times)
 
-    def chains(self) -> Iterator[Chain]:
+    def pieces(self, place: Place | None, finish: Finish, levels: bool, tell: Tell) -> Iterator[Piece]:
+        """The pieces of all pages, in order, made here or at a place of many workers."""
+        if place:
+            return made_there(place, self._job, self._chains(), finish, levels, tell)
+        return made_here(self._chains(), finish, levels, self._threads, tell)
+
+    def _chains(self) -> Iterator[Chain]:
         """A chain of steps for each page, in order; what it counted is added once the next is asked for."""
         for page in range(len(self._stack.pages)):
             chain = self._chain(page)
@@ -113,8 +123,7 @@ class _Run:
                 self.samples, self.below, self.above = self.samples + samples, self.below + below, self.above + above
 
     def _chain(self, page: int) -> Chain:
-        source, manner = self._stack.pages[page], self._manner
-        return Chain(source, self._recipe, self._handling, manner.limit, manner.threads, self._grain)
+        return self._job.chain(self._stack.pages[page], self._threads)
 
     @contextlib.contextmanager
     def named(self) -> Iterator[None]:
@@ -159,6 +168,18 @@ def _sink(output: str, manner: Manner, stacks: list[Stack], note: str | None, th
         tiff = TiffOut(stream, manner.compression, note, ome, manner.pyramid, folder, threads)
         with tiff:
             yield tiff
+
+
+@contextlib.contextmanager
+def _place(manner: Manner, recipe: Recipe, workers: int) -> Iterator[Place | None]:
+    """Where the pieces are made, if not here."""
+    if manner.cluster is None:
+        yield None
+        return
+    from convcli.cluster import cluster
+
+    with cluster(manner.cluster, recipe, workers) as place:
+        yield place
 
 
 def _kept(stack: Stack, shape: Shape, manner: Manner) -> Facts:
