@@ -58,7 +58,7 @@ def sources():
         "bmp": _saved(rgb, "BMP"), "rle.bmp": _saved(rgb.convert("P"), "BMP"),
         "ppm": _saved(rgb, "PPM"), "deep.ppm": b"P6\n9 9\n65535\n" + bytes(range(243)) * 2,
         "tga": _saved(rgb, "TGA", rle=True), "jp2": _saved(rgb, "JPEG2000"),
-        "avif": _saved(rgb, "AVIF", exif=exif.tobytes()),
+        "avif": _saved(rgb, "AVIF", exif=exif.tobytes()), "deep.avif": _deep("avif"), "deep.jp2": _deep("jp2"),
         "ico": _saved(rgba, "ICO"), "pcx": _saved(rgb, "PCX"), "sgi": _saved(rgb, "SGI"), "qoi": _saved(rgb, "QOI"),
         "dds": _saved(rgba, "DDS"),
     }  # fmt: skip
@@ -78,6 +78,15 @@ def _deep_tiff():
     stream = io.BytesIO()
     tifffile.imwrite(stream, _drawing().astype(np.uint16) * 200, photometric="rgb")
     return stream.getvalue()
+
+
+def _deep(suffix):
+    import imagecodecs
+
+    samples = _drawing().astype(np.uint16) * 4
+    if suffix == "jp2":
+        return imagecodecs.jpeg2k_encode(samples, 0, bitspersample=10)
+    return imagecodecs.avif_encode(samples, 90, bitspersample=10, numthreads=1)
 
 
 def png(width, height, data, color=2, depth=8, extra=b""):

@@ -267,18 +267,96 @@ def test_reducing_rounds(tmp_path):
     np.testing.assert_array_equal(load(tmp_path / "out.png"), np.rint(RGB / 257))
 
 
-@pytest.mark.parametrize(("suffix", "name"), [("avif", "AVIF"), ("jp2", "JPEG2000")])
-def test_formats_of_which_only_8_bits_are_read(tmp_path, suffix, name):
+def encoded(path, samples, bits, **options):
     imagecodecs = pytest.importorskip("imagecodecs")
-    if suffix == "avif":
-        data = imagecodecs.avif_encode((RGB >> 6).astype(np.uint16), level=90, bitspersample=10)
+    if path.suffix == ".avif":
+        data = imagecodecs.avif_encode(samples, level=100, bitspersample=bits, **options)
     else:
-        data = imagecodecs.jpeg2k_encode(RGB, level=0)
-    (tmp_path / f"in.{suffix}").write_bytes(data)
-    result = survey.convcli("apply", "-k", "identity", tmp_path / f"in.{suffix}", tmp_path / "out.png")
-    assert result.exit_code == 1 and f"of {name} only 8" in result.stderr and not (tmp_path / "out.png").exists()
+        data = imagecodecs.jpeg2k_encode(samples, level=0, bitspersample=bits, **options)
+    path.write_bytes(data)
+
+
+def scaled(samples, bits):
+    return np.floor(samples * (65535 / ((1 << bits) - 1)) + 0.5)
+
+
+CODED = [("avif", bits, bands) for bits in (10, 12) for bands in (1, 3, 4)]
+CODED += [("jp2", bits, bands) for bits in (10, 12, 16) for bands in (2, 3, 4)]
+
+
+@pytest.mark.parametrize(("suffix", "bits", "bands"), CODED)
+def test_avif_and_jpeg_2000_of_all_depths(tmp_path, suffix, bits, bands):
+    samples = (np.dstack([RGB, ALPHA])[..., :bands].squeeze() >> (16 - bits)).astype(np.uint16)
+    encoded(tmp_path / f"in.{suffix}", samples, bits)
+    apply("-k", "identity", "--alpha", "keep", tmp_path / f"in.{suffix}", tmp_path / "out.tif")
+    out = pytest.importorskip("tifffile").imread(tmp_path / "out.tif")
+    assert out.dtype == np.uint16
+    np.testing.assert_array_equal(out, scaled(samples, bits))
+
+
+def test_16_bits_are_written_as_jpeg_2000(tmp_path):
+    imagecodecs = pytest.importorskip("imagecodecs")
+    save(tmp_path / "in.png", RGB)
+    apply("-k", "sharpen", tmp_path / "in.png", tmp_path / "out.jp2")
+    np.testing.assert_array_equal(
+        imagecodecs.jpeg2k_decode((tmp_path / "out.jp2").read_bytes()), filter_image(RGB, "sharpen")
+    )
+    apply("-k", "sharpen", "-f", "--quality", 30, tmp_path / "in.png", tmp_path / "lossy.jp2")
+    assert (tmp_path / "lossy.jp2").stat().st_size < (tmp_path / "out.jp2").stat().st_size / 2
+    save(tmp_path / "clear.png", np.dstack([RGB, ALPHA]))
+    result = survey.convcli("apply", "-k", "box", tmp_path / "clear.png", tmp_path / "clear.jp2")
+    assert result.exit_code == 1 and "--reduce-depth" in result.stderr and not (tmp_path / "clear.jp2").exists()
+
+
+@pytest.mark.parametrize("suffix", ["avif", "jp2"])
+def test_without_the_extra_8_bits_are_accepted_or_nothing(tmp_path, suffix, monkeypatch):
+    from convcli.images import deep
+
+    encoded(tmp_path / f"in.{suffix}", (RGB >> 6).astype(np.uint16), 10)
+    save(tmp_path / "deep.png", RGB)
+    monkeypatch.setattr(deep, "find_spec", lambda name: None)
+    for source, output in ((f"in.{suffix}", "out.png"), ("deep.png", "out.jp2")):
+        result = survey.convcli("apply", "-k", "identity", tmp_path / source, tmp_path / output)
+        assert result.exit_code == 1 and not (tmp_path / output).exists()
+        assert "pip install 'convcli[deep]'" in result.stderr and "--reduce-depth" in result.stderr
     result = apply("-k", "identity", "--reduce-depth", tmp_path / f"in.{suffix}", tmp_path / "out.png")
     assert "reduced to 8 bits" in result.stderr and load(tmp_path / "out.png").shape == RGB.shape
+
+
+def test_frames_of_10_bits(tmp_path):
+    frames = [(RGB >> 6).astype(np.uint16), (RGB[::-1] >> 6).astype(np.uint16)]
+    encoded(tmp_path / "in.avif", np.array(frames), 10)
+    with Image.open(tmp_path / "in.avif") as image:
+        assert image.n_frames == 2
+    apply("-k", "identity", tmp_path / "in.avif", "--frame", 1, tmp_path / "out.png")
+    np.testing.assert_array_equal(load(tmp_path / "out.png"), scaled(frames[1], 10))
+
+
+def test_an_animated_png_of_16_bits(tmp_path):
+    from convcli.images.png import write_apng
+
+    with (tmp_path / "in.png").open("wb") as stream:
+        write_apng(stream, [(RGB, None, 100), (RGB[::-1], None, 100)], 0)
+    result = survey.convcli("apply", "-k", "identity", tmp_path / "in.png", tmp_path / "out.png")
+    assert result.exit_code == 1 and "in.png has more than 8 bits a channel, and of an animated PNG" in result.stderr
+    assert "--reduce-depth" in result.stderr
+    apply("-k", "identity", "--reduce-depth", tmp_path / "in.png", tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as image:
+        assert image.n_frames == 2
+        assert np.abs(np.asarray(image) - RGB / 257).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"P6 9 9 65535 " + b"ab" * 9, "in.ppm is damaged or incomplete"),
+        (b"P3 1 1 65535 1 2 3\n", "of plain PPM only 8"),
+    ],
+)
+def test_ppm_that_is_not_read(tmp_path, content, reason):
+    (tmp_path / "in.ppm").write_bytes(content)
+    result = survey.convcli("apply", "-k", "identity", tmp_path / "in.ppm", tmp_path / "out.png")
+    assert result.exit_code == 1 and reason in result.stderr and "in.ppm" in result.stderr
 
 
 def exif(order="<"):

@@ -1,11 +1,13 @@
 """Colour with more than 8 bits a channel, which Pillow reads as 8 without a word.
 
-PNG and PPM are read here. TIFF goes through tifffile (and imagecodecs for its compressions), the extra `deep`.
+PNG and PPM are read here. TIFF goes through tifffile (and imagecodecs for its compressions), AVIF and JPEG 2000 through
+imagecodecs: the extra `deep`.
 """
 
 from __future__ import annotations
 
 import logging
+from importlib.util import find_spec
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -41,23 +43,54 @@ def bits_of(image: ImageFile.ImageFile, head: bytes) -> int:
     return 16 if any(";16" in str(tile[3]) for tile in image.tile) else 8
 
 
-def readable(image: ImageFile.ImageFile) -> bool:
-    """Whether all bits of this file can be read without an extra."""
-    return image.format in ("PNG", "PPM")
+def obstacle(image: ImageFile.ImageFile) -> str | None:
+    """Why not all bits of this file, which is no TIFF, can be read; None where they can."""
+    if image.format == "PPM" and image.tile and image.tile[0][0] == "ppm_plain":
+        return "and of plain PPM only 8 can be read"
+    if image.format == "PPM" or (image.format == "PNG" and getattr(image, "n_frames", 1) == 1):
+        return None
+    if image.format == "PNG":
+        return "and of an animated PNG only 8 can be read"
+    if image.format not in ("AVIF", "JPEG2000"):
+        return f"and of {image.format} only 8 can be read"
+    return None if find_spec("imagecodecs") else f"which needs the extra `deep`: {INSTALL}"
 
 
-def read(image: ImageFile.ImageFile, stream: BinaryIO) -> Frame:
-    """The picture, which nothing has decoded yet, with all its bits."""
+def read(image: ImageFile.ImageFile, stream: BinaryIO, index: int, bits: int) -> Frame:
+    """The picture, which nothing has decoded yet, with all its bits, of which the file has so many a channel."""
     if image.format == "PPM":
         return Frame(_read_ppm(image, stream))
+    if image.format != "PNG":
+        return _decoded_elsewhere(image, stream, index, bits)
     samples = _read_png(image)
     clear = image.info.get("transparency")
     if samples.shape[2] in (2, 4):
-        color, alpha = samples[..., :-1], np.ascontiguousarray(samples[..., -1])
-        return Frame(np.ascontiguousarray(color[..., 0] if color.shape[2] == 1 else color), alpha)
+        return _parted(samples)
     if clear is not None:
         return Frame(samples, np.where((samples == clear).all(axis=2), 0, 65535).astype(np.uint16))
     return Frame(samples)
+
+
+def _parted(samples: Array) -> Frame:
+    """Colours and alpha apart."""
+    color, alpha = samples[..., :-1], np.ascontiguousarray(samples[..., -1])
+    return Frame(np.ascontiguousarray(color[..., 0] if color.shape[2] == 1 else color), alpha)
+
+
+def _decoded_elsewhere(image: ImageFile.ImageFile, stream: BinaryIO, index: int, bits: int) -> Frame:
+    """AVIF or JPEG 2000 through imagecodecs, scaled to the full range of 16 bits."""
+    import imagecodecs
+
+    stream.seek(0)
+    data = stream.read()
+    samples = imagecodecs.jpeg2k_decode(data) if image.format == "JPEG2000" else imagecodecs.avif_decode(data, index)
+    bands = len(image.getbands())
+    if samples.dtype != np.uint16 or samples.shape != (image.height, image.width, bands)[: 2 + (bands > 1)]:
+        raise ValueError(f"it holds {samples.dtype} samples of shape {samples.shape}, not what its head says")
+    most = (1 << bits) - 1
+    if most < 65535:
+        samples = ((samples.astype(np.uint32) * 65535 + most // 2) // most).clip(0, 65535).astype(np.uint16)
+    return _parted(samples) if image.mode in ("LA", "RGBA") else Frame(samples)
 
 
 def _read_png(image: ImageFile.ImageFile) -> Array:
@@ -95,15 +128,12 @@ def _maxval(image: ImageFile.ImageFile) -> int:
 
 def _read_ppm(image: ImageFile.ImageFile, stream: BinaryIO) -> Array:
     """A binary P6 of 16 bits, scaled to the full range as Pillow scales gray."""
-    stream.seek(0)
     width, height = image.size
     maxval, count = _maxval(image), width * height * 3
-    if stream.read(2) != b"P6":
-        raise ImageError("plain PPM of more than 8 bits is not read; write it as binary PPM (P6) or PNG")
     stream.seek(image.tile[0].offset)
     data = stream.read(2 * count)
     if len(data) < 2 * count:
-        raise ImageError("image file is truncated")
+        raise ValueError("image file is truncated")
     samples = np.frombuffer(data, ">u2").reshape(height, width, 3)
     if maxval == 65535:
         return samples.astype(np.uint16)
@@ -114,6 +144,21 @@ def write_ppm(stream: BinaryIO, pixels: Array) -> None:
     """16-bit RGB as binary PPM."""
     stream.write(b"P6\n%d %d\n65535\n" % (pixels.shape[1], pixels.shape[0]))
     stream.write(pixels.astype(">u2").tobytes())
+
+
+def write_jpeg2000(stream: BinaryIO, pixels: Array, quality: int | None) -> None:
+    """16-bit RGB as JPEG 2000 through imagecodecs: without loss, or of this quality."""
+    if not find_spec("imagecodecs"):
+        raise _wanting("JPEG2000 with more than 8 bits a channel")
+    import imagecodecs
+
+    level = 0 if quality is None else round(decibels(quality))
+    stream.write(imagecodecs.jpeg2k_encode(pixels, level, codecformat="jp2", reversible=quality is None))
+
+
+def decibels(quality: int) -> float:
+    """The signal-to-noise ratio that JPEG 2000 is written with for a quality of 1..100."""
+    return 20 + quality * 0.4
 
 
 class TiffPages:
@@ -192,15 +237,15 @@ def _tifffile(why: str) -> Any:
     try:
         import tifffile
     except ImportError:
-        raise ImageError(
-            f"{why}, which needs the extra `deep`: {INSTALL}; --reduce-depth accepts 8 bits instead"
-        ) from None
+        raise _wanting(why) from None
     logging.getLogger("tifffile").disabled = True  # what matters of its messages, we say ourselves
     return tifffile
 
 
-def installed() -> bool:
-    """Whether the extra is there."""
-    from importlib.util import find_spec
+def _wanting(why: str) -> ImageError:
+    return ImageError(f"{why}, which needs the extra `deep`: {INSTALL}; --reduce-depth accepts 8 bits instead")
 
+
+def installed() -> bool:
+    """Whether what reads TIFF is there."""
     return find_spec("tifffile") is not None

@@ -90,7 +90,8 @@ class Reading:
             self._image, self._turn = image, _orientation(image)
             self._check(*image.size)
             frames = getattr(image, "n_frames", 1) if image.format in FRAMED else 1
-            self._deep = deep.bits_of(image, head) > 8
+            self._bits = deep.bits_of(image, head)
+            self._deep = self._bits > 8
             self.origin = origin_of(image, frames, head)
             self.bytes = image_bytes(image) * (2 if self._deep else 1)
             width, height = image.size
@@ -121,11 +122,10 @@ class Reading:
             self._open_pages("has more than 8 bits a channel")
             self._turn = 1
             self.metadata = metadata_of(image, self._stream)
-        elif not deep.readable(image):
+        elif why := deep.obstacle(image):
             if not self._reduce:
                 raise ImageError(
-                    f"{self.name} has more than 8 bits a channel, and of {image.format} only 8 can be read; "
-                    "--reduce-depth accepts that, or convert it to PNG or TIFF first"
+                    f"{self.name} has more than 8 bits a channel, {why}; --reduce-depth accepts 8 bits instead"
                 )
             self._deep = False
             self.reduced = True
@@ -163,9 +163,12 @@ class Reading:
         image = self._image
         assert image is not None
         if self._deep:
-            frame = deep.read(image, self._stream)
+            if len(self._indices) > 1:  # Pillow tells a frame's duration when it has decoded it
+                image.seek(index)
+                image.load()
+            frame = deep.read(image, self._stream, index, self._bits)
             self.metadata = metadata_of(image, self._stream)
-            return frame
+            return replace(frame, duration=image.info.get("duration"))
         if len(self._indices) == 1 and index == 0:
             image.load()
             self.metadata = metadata_of(image, self._stream)

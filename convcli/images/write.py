@@ -129,6 +129,10 @@ class Target:
         elif self.format == "TIFF":
             compression = {"fast": "lzw", "max": "zlib"}.get(self.compression or "none")
             deep.write_tiff(stream, pages, compression, metadata)
+        elif self.format == "JPEG2000" and pages[0].alpha is None and pages[0].pixels.shape[2:] == (3,):
+            if pages[0].pixels.dtype != np.uint16:
+                raise self._refusal(pages[0])
+            deep.write_jpeg2000(stream, pages[0].pixels, self.quality)
         else:
             raise self._refusal(pages[0])
 
@@ -195,7 +199,7 @@ class Target:
             full = {} if frame.colors == 1 and frame.alpha is None else {"subsampling": "4:4:4"}
             return {"quality": self.quality or 90, **full}
         if self.format == "JPEG2000" and self.quality is not None:
-            return {"irreversible": True, "quality_mode": "dB", "quality_layers": [20 + self.quality * 0.4]}
+            return {"irreversible": True, "quality_mode": "dB", "quality_layers": [deep.decibels(self.quality)]}
         if self.format == "TIFF":
             same = origin.compression if origin.compression in _TIFF_LOSSLESS else "raw"
             wanted = {"none": "raw", "fast": "tiff_lzw", "max": "tiff_adobe_deflate"}
