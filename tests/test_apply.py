@@ -173,6 +173,16 @@ class TestSaturation:
 
 
 class TestPipes:
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="wants named pipes")
+    @pytest.mark.parametrize("output", ["out.png", "out.tif"])
+    def test_a_named_pipe_is_read(self, photo, tmp_path, output):
+        """As the shell makes one for <(command)."""
+        os.mkfifo(tmp_path / "pipe")
+        with subprocess.Popen(["sh", "-c", 'cat "$1" > "$2"', "sh", photo, tmp_path / "pipe"]):
+            result = run("-k", "identity", tmp_path / "pipe", tmp_path / output)
+        assert result.exit_code == 0, result.stderr
+        np.testing.assert_array_equal(pixels(tmp_path / output), COLOR)
+
     def test_in_and_out(self, photo):
         result = run("-k", "identity", "-", "-", "--format", "png", input=Path(photo).read_bytes())
         assert result.exit_code == 0

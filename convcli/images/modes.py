@@ -110,7 +110,11 @@ def image_of(frame: Frame) -> Image.Image:
         mode = {"L": "LA", "RGB": "RGBA"}[mode]
         pixels = np.dstack([pixels, frame.alpha])
     pixels = np.ascontiguousarray(pixels)
-    return Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1)
+    if mode not in ("LA", "RGB"):
+        return Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1)
+    image = Image.new(mode, (width, height), None)  # which Pillow keeps otherwise than we do: filled once, not twice
+    image.frombytes(pixels.data, "raw", mode, 0, 1)
+    return image
 
 
 def _converted(strip: Image.Image, mode: str) -> Image.Image:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from io import BytesIO
+from io import BufferedReader, BytesIO, FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -197,6 +198,15 @@ class Reading:
         self.close()
 
 
+class _Bounded(BufferedReader):
+    """A file that a decoder can't be made to take memory for more bytes than it has."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > 1 << 20:
+            size = max(0, min(size, os.fstat(self.fileno()).st_size - self.tell()))
+        return super().read(size)
+
+
 def _opened(source: str | Path | bytes, name: str) -> BinaryIO:
     """The file as a stream, or a sentence that says why not."""
     if isinstance(source, bytes):
@@ -207,7 +217,10 @@ def _opened(source: str | Path | bytes, name: str) -> BinaryIO:
         stream = BytesIO(remote.read(source))
     else:
         try:
-            stream = Path(source).open("rb")  # noqa: SIM115 - closed by Reading
+            stream = _Bounded(FileIO(source))  # closed by Reading
+            if not stream.seekable():  # a named pipe
+                with stream:
+                    stream = BytesIO(stream.read())
         except FileNotFoundError:
             raise ImageError(f"{name} does not exist") from None
         except IsADirectoryError:

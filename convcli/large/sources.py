@@ -39,7 +39,9 @@ class Reading:
 
 
 def is_tiff(path: str) -> bool:
-    """Whether a file begins as TIFF and BigTIFF do."""
+    """Whether a file begins as TIFF and BigTIFF do; a pipe, which can be read only once, is none."""
+    if not Path(path).is_file():
+        return False
     try:
         with Path(path).open("rb") as stream:
             return stream.read(4) in _TIFF
