@@ -16,7 +16,7 @@ from benchmarks.timing import Table, begun, ms, ratio, taking_turns, timed
 
 def command(*words: object, **environment: str) -> Callable[[], str]:
     """A call that runs the command and gives its standard error; it must succeed."""
-    env = {**os.environ, **environment}
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | environment
 
     def call() -> str:
         done = subprocess.run(list(map(str, words)), env=env, capture_output=True, check=False)
@@ -86,7 +86,7 @@ def _imports(apply: tuple[object, ...]) -> Table:
         table.add(name, len(spent[name]), f"{sum(spent[name]) / 1000:.1f}")
     rest = sorted(spent, key=lambda n: -sum(spent[n]))[16:]
     table.add(f"{len(rest)} others", sum(len(spent[n]) for n in rest), f"{sum(sum(spent[n]) for n in rest) / 1000:.1f}")
-    for heavy in ("numba", "rich", "yaml", "scipy"):
+    for heavy in ("numba", "llvmlite", "rich", "yaml", "scipy"):
         if heavy in spent:
             print(f"  apply imports {heavy}, which it doesn't need")
     return table
