@@ -1,7 +1,12 @@
-"""A folder of photographs: `convcli batch` against mogrify, gm mogrify, a vips loop and a script around OpenCV."""
+"""A folder of photographs: `convcli batch` against mogrify, gm mogrify, a vips loop and a script around OpenCV.
+
+The tools take turns on parts of the folder. `python -m benchmarks.batch FOLDER` measures the next part and keeps what
+was found in FOLDER, so that the whole can be measured in pieces of a minute; after the last it prints the tables.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -21,7 +26,9 @@ from benchmarks.photographs import SIZES, drawn, save
 from benchmarks.process import WEIGHTS, pixels
 from benchmarks.timing import Table, begun, ratio
 
-FILES = {"jpg": 200, "png": 60}  # the C tools take a second and more for a PNG
+FILES, PARTS, DRAWN = 200, 2, 50  # in all; in how many turns; how many of them differ
+FEW = 5  # files a turn for what takes seconds a file
+KERNELS = {"sobel": "sobel", "gaussian": "gaussian sigma 5"}
 JOBS = 2
 _SPECS = {"sobel": ("-k", "sobel-x", "--range", "clip"), "gaussian": ("-k", "gaussian:sigma=5")}
 
@@ -78,15 +85,15 @@ def measured(words: list[str], environment: dict[str, str] | None = None) -> Run
 
 
 def _memory(session: int) -> int:
-    """Resident bytes of all processes of a session; what they share is counted for each."""
+    """The most resident bytes that each living process of a session has had; what they share is counted for each."""
     total = 0
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
-            fields = path.read_text().rpartition(")")[2].split()
+            if int(path.read_text().rpartition(")")[2].split()[3]) == session:
+                lines = path.with_name("status").read_text().splitlines()
+                total += next((int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:")), 0)
         except OSError:  # it has ended
             continue
-        if int(fields[3]) == session:
-            total += int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
     return total
 
 
@@ -122,59 +129,98 @@ def _all(folder: Path, *words: object) -> str:
     return f"cd '{folder}' && {shlex.join(map(str, words))} *"
 
 
+Found = dict[str, list[tuple[int, float, int]]]  # by case and tool: files, seconds and peak of each turn
+CASES = [f"{suffix} {kernel}" for suffix in ("jpg", "png") for kernel in KERNELS]
+PIECES = [(case, part) for part in range(PARTS) for case in [*CASES, "jobs"]]
+
+
 def run(quick: bool) -> list[Table]:
     """All tables of this subject."""
-    table = begun(
-        "A folder of 2 MP photographs", "files", "kernel", "tool", "seconds", "files a second", "peak MB", "ratio",
-        "aim",
-        note="One run each. Ratio: the tool's seconds over convcli's. Peak: all processes of the tool together.",
-    )  # fmt: skip
-    scaling = begun("Jobs", "files", "kernel", "1 job s", "2 jobs s", "times sooner", "aim", note="One thread a job.")
+    found: Found = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        matrix = folder / "sobel.mat"
-        matrix.write_text("3 3 1 0\n-1 0 1\n-2 0 2\n-1 0 1\n")
-        for suffix, count in FILES.items():
-            count = 6 if quick else count
-            source = _photographs(folder / suffix, suffix, count)
-            for kernel in ("sobel", "gaussian sigma 5"):
-                _compare(table, source, matrix, kernel.partition(" ")[0], kernel, count, suffix)
-            if suffix == "jpg":
-                _scale(scaling, source, folder / "out", count)
-    return [table, scaling]
+        prepare(folder, 6 if quick else FILES // PARTS, 1 if quick else PARTS)
+        for piece in [piece for piece in PIECES if piece[1] == 0 or not quick]:
+            measure(piece, folder, found)
+    return tables(found)
 
 
-def _photographs(folder: Path, suffix: str, count: int) -> Path:
-    folder.mkdir()
-    for i in range(count):
-        save(drawn(SIZES[2], i), folder / f"{i:03}.{suffix}")
-    return folder
+def prepare(folder: Path, count: int, parts: int) -> None:
+    """Draw the photographs, `count` for each of the turns."""
+    (folder / "sobel.mat").write_text("3 3 1 0\n-1 0 1\n-2 0 2\n-1 0 1\n")
+    for suffix in ("jpg", "png"):
+        for i in range(count * parts):
+            place = folder / suffix / str(i // count)
+            place.mkdir(parents=True, exist_ok=True)
+            file, first = place / f"{i:03}.{suffix}", folder / suffix / "0" / f"{i % DRAWN:03}.{suffix}"
+            if i < DRAWN:
+                save(drawn(SIZES[2], i), file)
+            else:
+                shutil.copy(first, file)
+    for way in _SPECS.values():  # so that the loops are compiled before they are timed
+        source = folder / "jpg" / "0" / "000.jpg"
+        measured([CONVCLI, "apply", "-f", *way, str(source), str(folder / "compiled.jpg")])
 
 
-def _compare(table: Table, source: Path, matrix: Path, kernel: str, name: str, count: int, suffix: str) -> None:
-    outputs = source.parent / "out"
-    runs = {}
-    _compiled(kernel, source, outputs)
-    for tool, words in _tools(kernel, matrix).items():
-        output = outputs / tool.replace(" ", "-")
+def measure(piece: tuple[str, int], folder: Path, found: Found) -> None:
+    """One turn of every tool, on one part of one case's files."""
+    case, part = piece
+    if case == "jobs":
+        for jobs in (1, 2):
+            words = [CONVCLI, "batch", "-k", "sobel-x", "-j", str(jobs), str(folder / "jpg" / str(part))]
+            _turn(found, f"jobs {jobs}", [*words, str(folder / "out")], folder / "jpg" / str(part), folder / "out")
+        return
+    suffix, kernel = case.split()
+    source = folder / suffix / str(part)
+    few = folder / "few"
+    few.mkdir()
+    for path in sorted(source.iterdir())[:FEW]:
+        shutil.copy(path, few)
+    for tool, words in _tools(kernel, folder / "sobel.mat").items():
+        slow = tool in ("gm mogrify", "mogrify") and case != "jpg sobel"
+        output = folder / "out" / tool.replace(" ", "-")
         output.mkdir(parents=True)
-        runs[tool] = measured(words(source, output))
-        _check(tool, output, outputs / "convcli", count)
-    for tool, done in runs.items():
-        aim = "" if tool == "convcli" else 1 if tool == "OpenCV pool" else 2
-        table.add(
-            f"{count} {suffix.upper()}", name, tool, f"{done.seconds:.1f}", f"{count / done.seconds:.1f}",
-            f"{done.peak / 1e6:.0f}", ratio(done.seconds, runs["convcli"].seconds), aim,
-        )  # fmt: skip
-    shutil.rmtree(outputs)
+        files = few if slow else source
+        _turn(found, f"{case} {tool}", words(files, output), files)
+        _check(tool, output, folder / "out" / "convcli", len(list(files.iterdir())))
+    shutil.rmtree(folder / "out")
+    shutil.rmtree(few)
 
 
-def _compiled(kernel: str, source: Path, outputs: Path) -> None:
-    """Run convcli once, so that the loop is compiled before it is timed."""
-    outputs.mkdir()
-    first = sorted(source.iterdir())[0]
-    measured([CONVCLI, "apply", *_SPECS[kernel], str(first), str(outputs / first.name)])
-    shutil.rmtree(outputs)
+def _turn(found: Found, name: str, words: list[str], source: Path, output: Path | None = None) -> None:
+    environment = {"CONVCLI_THREADS": "1"} if name.startswith("jobs") else {}
+    done = measured(words, environment)
+    found.setdefault(name, []).append((len(list(source.iterdir())), done.seconds, done.peak))
+    print(f"    {name}: {found[name][-1]}", flush=True)
+    if output:
+        shutil.rmtree(output)
+
+
+def tables(found: Found) -> list[Table]:
+    """What was found, as tables."""
+    table = begun(
+        "A folder of 2 MP photographs", "file to file", "kernel", "tool", "files", "files a second", "peak MB",
+        "times as long as convcli", "aim",
+        note="Whole processes that take turns. Peak: the most that each of a tool's processes had, together.",
+    )  # fmt: skip
+    for case in CASES:
+        suffix, kernel = case.split()
+        took = {}
+        for name in [name for name in found if name.startswith(case)]:
+            tool = name.removeprefix(case).strip()
+            count, seconds = (sum(turn[i] for turn in found[name]) for i in range(2))
+            took[tool] = seconds / count
+            aim = "" if tool == "convcli" else 1 if tool == "OpenCV pool" else 2
+            table.add(
+                f"{suffix.upper()} to {suffix.upper()}", KERNELS[kernel], tool, count, f"{count / seconds:.1f}",
+                f"{max(turn[2] for turn in found[name]) / 1e6:.0f}", ratio(took[tool], took["convcli"]), aim,
+            )  # fmt: skip
+    scaling = begun("Jobs", "files", "kernel", "1 job s", "2 jobs s", "times sooner", "aim", note="One thread a job.")
+    one, two = (found[f"jobs {jobs}"] for jobs in (1, 2))
+    seconds = [sum(turn[1] for turn in turns) for turns in (one, two)]
+    count = sum(turn[0] for turn in one)
+    scaling.add(f"{count} JPG", "sobel", f"{seconds[0]:.1f}", f"{seconds[1]:.1f}", ratio(*seconds), 1.8)
+    return [table, scaling]
 
 
 def _check(tool: str, got: Path, want: Path, count: int) -> None:
@@ -187,10 +233,22 @@ def _check(tool: str, got: Path, want: Path, count: int) -> None:
         raise SystemExit(f"{tool} computes something else: {np.abs(a - b).mean():.2f} levels off")
 
 
-def _scale(table: Table, source: Path, output: Path, count: int) -> None:
-    seconds = []
-    for jobs in (1, 2):
-        words = [CONVCLI, "batch", "-k", "sobel-x", "-j", str(jobs), str(source), str(output)]
-        seconds.append(measured(words, {"CONVCLI_THREADS": "1"}).seconds)
-        shutil.rmtree(output)
-    table.add(f"{count} JPG", "sobel", f"{seconds[0]:.1f}", f"{seconds[1]:.1f}", ratio(*seconds), 1.8)
+def main(folder: Path) -> None:
+    """Measure the next piece, or print the tables."""
+    kept = folder / "found.json"
+    found: Found = json.loads(kept.read_text()) if kept.exists() else {}
+    done = found.pop("pieces", [])
+    if not (folder / "sobel.mat").exists():
+        folder.mkdir(exist_ok=True)
+        prepare(folder, FILES // PARTS, PARTS)
+    elif left := PIECES[len(done) :]:
+        print(f"{left[0]}, {len(left)} left", flush=True)
+        measure(left[0], folder, found)
+        kept.write_text(json.dumps(found | {"pieces": [*done, left[0]]}))
+    if len(done) + 1 >= len(PIECES):
+        for table in tables(found):
+            print(table.markdown())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -262,6 +262,9 @@ def _pool(address: str | None, recipe: Recipe, workers: int) -> Iterator[tuple[E
         return
     from concurrent.futures import ThreadPoolExecutor
 
+    from convcli.memory import keep_freed
+
+    keep_freed()
     with ThreadPoolExecutor(workers) as pool:
         try:
             yield pool, lambda: 2 * workers
