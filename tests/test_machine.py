@@ -122,7 +122,7 @@ def test_what_is_kept_is_loaded_without_numba(compiled, tmp_path):
 
 # What a built-in kernel, once its loop is kept, can do without: each costs a start a millisecond or more.
 SPARED = (
-    "numba", "rich", "scipy", "yaml", "hashlib", "tempfile", "difflib", "json", "asyncio", "concurrent.futures",
+    "numba", "rich", "scipy", "yaml", "hashlib", "tempfile", "json", "asyncio", "concurrent.futures",
     "importlib.metadata", "convcli.evaluation", "convcli.specs", "convcli.yaml_files", "convcli.grids",
     "convcli.families", "convcli.light", "convcli.large", "convcli.layers", "convcli.report", "convcli.engine.loops",
     "tifffile", "fsspec",
