@@ -166,9 +166,12 @@ def measure(piece: tuple[str, int], folder: Path, found: Found) -> None:
     """One turn of every tool, on one part of one case's files."""
     case, part = piece
     if case == "jobs":
-        for jobs in (1, 2):
-            words = [CONVCLI, "batch", "-k", "sobel-x", "-j", str(jobs), str(folder / "jpg" / str(part))]
-            _turn(found, f"jobs {jobs}", [*words, str(folder / "out")], folder / "jpg" / str(part), folder / "out")
+        source, output = folder / "jpg" / str(part), folder / "out"
+        all_, one = ([CONVCLI, "batch", "-k", "sobel-x", "-j", str(jobs), str(source), str(output)] for jobs in (2, 1))
+        even, odd = (shlex.join([*one, "--pattern", f"*[{digits}].jpg"]) for digits in ("02468", "13579"))
+        apart = ["sh", "-c", f"{even} & {odd}; code=$?; wait; exit $code"]
+        for name, words in (("jobs 1", one), ("jobs 2", all_), ("jobs apart", apart)):
+            _turn(found, name, words, source, output)
         return
     suffix, kernel = case.split()
     source = folder / suffix / str(part)
@@ -215,11 +218,17 @@ def tables(found: Found) -> list[Table]:
                 f"{suffix.upper()} to {suffix.upper()}", KERNELS[kernel], tool, count, f"{count / seconds:.1f}",
                 f"{max(turn[2] for turn in found[name]) / 1e6:.0f}", ratio(took[tool], took["convcli"]), aim,
             )  # fmt: skip
-    scaling = begun("Jobs", "files", "kernel", "1 job s", "2 jobs s", "times sooner", "aim", note="One thread a job.")
-    one, two = (found[f"jobs {jobs}"] for jobs in (1, 2))
-    seconds = [sum(turn[1] for turn in turns) for turns in (one, two)]
-    count = sum(turn[0] for turn in one)
-    scaling.add(f"{count} JPG", "sobel", f"{seconds[0]:.1f}", f"{seconds[1]:.1f}", ratio(*seconds), 1.8)
+    scaling = begun(
+        "Jobs", "files", "kernel", "1 job s", "2 jobs s", "times sooner", "aim", "2 processes s", "peak MB",
+        note="One thread a job; jobs are threads of one process. 2 processes: each has one job and half of the files.",
+    )  # fmt: skip
+    turns = [found[f"jobs {jobs}"] for jobs in (1, 2, "apart")]
+    one, two, apart = (sum(turn[1] for turn in each) for each in turns)
+    peaks = ", ".join(f"{max(turn[2] for turn in each) / 1e6:.0f}" for each in turns)
+    count = sum(turn[0] for turn in turns[0])
+    scaling.add(
+        f"{count} JPG", "sobel", f"{one:.1f}", f"{two:.1f}", ratio(one, two), 1.8, f"{apart:.1f}", peaks
+    )  # fmt: skip
     return [table, scaling]
 
 
