@@ -39,8 +39,8 @@ def _check_output(path: Path, force: bool) -> None:
     if path.is_dir():
         raise ConvcliError(f"{shown(path)} is a folder; name a file in it")
     if not folder.is_dir():
-        what = "is not a folder" if folder.exists() else "does not exist"
-        raise ConvcliError(f"output folder {shown(folder)} {what}; create it first")
+        what = "is not a folder; name another" if folder.exists() else "does not exist; create it first"
+        raise ConvcliError(f"output folder {shown(folder)} {what}")
     if path.exists():
         if not force and _regular(path):
             raise ConvcliError(f"{shown(path)} exists; --force overwrites it")

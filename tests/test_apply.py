@@ -174,6 +174,21 @@ class TestSaturation:
 
 class TestPipes:
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="wants named pipes")
+    @pytest.mark.parametrize("suffix", ["png", "tif"])
+    def test_a_named_pipe_is_written(self, photo, tmp_path, suffix):
+        os.mkfifo(tmp_path / "pipe")
+        with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE) as reader:
+            result = run("-k", "identity", photo, tmp_path / "pipe", "--format", suffix)
+            data, _ = reader.communicate()
+        assert result.exit_code == 0 and "Note" not in result.stderr, result.stderr
+        with Image.open(io.BytesIO(data)) as image:
+            np.testing.assert_array_equal(np.asarray(image), COLOR)
+
+    @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="wants a file that fails when it is read")
+    def test_a_file_that_fails_is_named(self, tmp_path):
+        fails(run("-k", "box", "/proc/self/mem", tmp_path / "o.png"), 1, "/proc/self/mem can't be read")
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="wants named pipes")
     @pytest.mark.parametrize("output", ["out.png", "out.tif"])
     def test_a_named_pipe_is_read(self, photo, tmp_path, output):
         """As the shell makes one for <(command)."""

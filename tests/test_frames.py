@@ -177,3 +177,14 @@ def test_a_frame_that_reaches_over_the_screen_is_cut_at_it(tmp_path, suffix):
     assert len(after) == 2
     for one, two in zip(before, after, strict=True):
         np.testing.assert_array_equal(one[:30, :40], two)
+
+
+def test_the_picture_before_an_animation_is_no_frame_of_it(tmp_path):
+    first, *others = drawings()
+    first.save(tmp_path / "in.png", save_all=True, append_images=others, duration=[100, 40], default_image=True)
+    apply("-k", "identity", tmp_path / "in.png", tmp_path / "out.png")
+    assert len(frames(tmp_path / "in.png")) == 3 and durations(tmp_path / "out.png") == [100, 40]
+    for one, two in zip(others, frames(tmp_path / "out.png"), strict=True):
+        np.testing.assert_array_equal(np.asarray(one), two[..., :3])
+    apply("-k", "identity", "--frame", 0, tmp_path / "in.png", tmp_path / "first.png")
+    np.testing.assert_array_equal(frames(tmp_path / "first.png")[0][..., :3], np.asarray(first))

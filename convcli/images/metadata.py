@@ -152,7 +152,7 @@ def tell_tiff(stream: BinaryIO, metadata: Metadata, note: str | None) -> list[st
         entries.append(exif.packet(metadata.xmp))
     if not metadata.exif and not entries:
         return []
-    if stream.readable() and exif.into_tiff(stream, metadata.exif, entries):
+    if exif.into_tiff(stream, metadata.exif, entries):
         return []
     return ["EXIF, XMP and comment were dropped: a TIFF has them only in a file of less than 4 GB"]
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from io import BufferedReader, BytesIO, FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +22,8 @@ from convcli.images.modes import frame_of, image_bytes
 from convcli.images.origin import origin_of
 from convcli.images.picture import Frame, Metadata, Origin
 from convcli.images.quiet import hush, hush_libtiff
+from convcli.images.source import opened
 from convcli.tone import full_scale
-from convcli.urls import is_url
 
 MAX_PIXELS = 178_956_970  # where Pillow by itself refuses a picture as a decompression bomb
 
@@ -67,7 +65,7 @@ class Reading:
         self._pages: deep.TiffPages | None = None
         self._image: ImageFile.ImageFile | None = None
         self._max_pixels, self._reduce = max_pixels, reduce_depth
-        self._stream = _opened(source, self.name)
+        self._stream = opened(source, self.name)
         try:
             self._open()
             self._choose(frame)
@@ -144,6 +142,10 @@ class Reading:
         self._indices = range(count) if frame is None else [frame % count]
         if frame is not None:
             self.origin = replace(self.origin, frames=1, loop=None)
+        elif count > 1 and self._image and self._image.info.get("default_image"):
+            # An APNG may begin with a picture for those who show no animations. It is no frame of it.
+            self._indices = range(1, count)
+            self.origin = replace(self.origin, frames=count - 1)
 
     def frames(self) -> Iterator[Frame]:
         """The frames or pages one after the other, decoded when they are asked for."""
@@ -196,44 +198,6 @@ class Reading:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-class _Bounded(BufferedReader):
-    """A file that a decoder can't be made to take memory for more bytes than it has."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > 1 << 20:
-            size = max(0, min(size, os.fstat(self.fileno()).st_size - self.tell()))
-        return super().read(size)
-
-
-def _opened(source: str | Path | bytes, name: str) -> BinaryIO:
-    """The file as a stream, or a sentence that says why not."""
-    if isinstance(source, bytes):
-        stream: BinaryIO = BytesIO(source)
-    elif is_url(source):
-        from convcli import remote
-
-        stream = BytesIO(remote.read(source))
-    else:
-        try:
-            stream = _Bounded(FileIO(source))  # closed by Reading
-            if not stream.seekable():  # a named pipe
-                with stream:
-                    stream = BytesIO(stream.read())
-        except FileNotFoundError:
-            raise ImageError(f"{name} does not exist") from None
-        except IsADirectoryError:
-            raise ImageError(f"{name} is a folder; convcli batch filters the pictures of a folder") from None
-        except PermissionError:
-            raise AccessError(f"{name} can't be read: permission denied") from None
-        except (OSError, ValueError) as error:
-            raise AccessError(f"{name} can't be read: {getattr(error, 'strerror', None) or error}") from None
-    if not stream.read(1):
-        stream.close()
-        raise ImageError(f"{name} is empty")
-    stream.seek(0)
-    return stream
 
 
 def _too_large(name: str, pixels: int, limit: int) -> ImageError:

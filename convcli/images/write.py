@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -91,6 +92,11 @@ class Target:
         note: what the file says about its making, where it has a place for that.
         Raises ImageError where the format can't hold the frames.
         """
+        if self.format == "TIFF" and not stream.readable():  # a pipe: a TIFF's parts are not written in their order
+            buffer = BytesIO()
+            notes = self.write(buffer, frames, origin, metadata, note)
+            stream.write(buffer.getbuffer())
+            return notes
         coming = iter(frames)
         first = next(coming)
         metadata, notes = renewed(Metadata() if self.strip or self.raw else metadata, first.size, first.colors)
