@@ -96,6 +96,7 @@ def test_pieces_are_the_whole(frame, recipe, alpha, linear, memory):
         return
     with pytest.MonkeyPatch.context() as patch, np.errstate(all="ignore"):
         patch.setattr(chain, "ROWS", 16)
+        patch.setattr(chain, "FEWEST", 2)
         handling = Handling(alpha, linear)
         want = attempt(lambda: at_once(frame, recipe, handling))
         got = attempt(lambda: in_pieces(frame, recipe, handling, memory, 8))

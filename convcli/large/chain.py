@@ -22,6 +22,7 @@ from convcli.recipe import Recipe, luma
 
 Array = NDArray[Any]
 ROWS = 1024  # more rows a band bring nothing
+FEWEST = 16  # and fewer cost too much for the rows around them
 _TELLING = 0  # an index of the map whose window is filtered to learn what comes out
 
 
@@ -127,7 +128,7 @@ class Step:
         return Window.of(self._size, kernels, self._recipe.geometry, first, last, whole)
 
     def _fitting(self, unit: int, memory: int, grain: int) -> int:
-        """How many rows of the map to make at a time: what fits, in whole units and at least `grain`."""
+        """How many rows of the map to make at a time: what fits, in whole units; whole grains, or parts of one."""
         source, recipe = self._source, self._recipe
         samples_in = int(np.prod(source.shape[1:])) * recipe.geometry.stride[0]
         samples = int(np.prod(self.shape[1:]))
@@ -135,9 +136,12 @@ class Step:
         if self.stretched:
             row += 8 * samples
         if source.alpha or self._handling.linear or recipe.combine:  # these work in floats
-            row += 24 * (samples_in + samples)
+            row += 12 * (samples_in + samples)
+        fit = int(min(memory // row, ROWS))
+        while grain > max(fit, FEWEST) and grain % 2 == 0:
+            grain //= 2
         step = unit * -(-grain // unit)
-        return int(max(step, min(memory // row, ROWS) // step * step))
+        return max(step, fit // step * step)
 
 
 def _taken(frame: Frame, places: NDArray[np.intp]) -> Frame:
@@ -152,6 +156,7 @@ class Chain:
     """A page through all steps of a recipe. A source of the last map's rows.
 
     grain: rows are asked for in pieces of a multiple of it. memory: bytes that may be used.
+    roomy: whether there is memory for more than one piece at a time.
     """
 
     def __init__(
@@ -165,6 +170,8 @@ class Chain:
         last = self.steps[-1]
         self.shape, self.dtype, self.alpha, self.rows = last.shape, last.dtype, last.alpha, last.rows
         self.piece = max(grain, last.band // grain * grain)
+        row = int(np.prod(self.shape[1:])) * self.dtype.itemsize
+        self.roomy = 4 * self.piece * row <= memory // (len(chain) + 1)
 
     def pieces(self) -> Iterator[tuple[int, int]]:
         """First and last (not included) row of each piece, from top to bottom."""

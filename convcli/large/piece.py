@@ -86,23 +86,27 @@ def made_here(
 ) -> Iterator[Piece]:
     """The pieces of all pages of a stack, one after the other, on this machine.
 
-    While one is written the next is finished and the one after that is read and filtered, for none of these keeps all
-    processors busy from beginning to end.
+    While one is written the next is finished and the one after that is read and filtered, where there is memory for it,
+    for none of these keeps all processors busy from beginning to end.
     """
 
-    def rows() -> Iterator[Rows]:
-        for page, chain in enumerate(chains):
-            learn(chain, tell)
-            for first, last in chain.pieces():
-                yield make(chain, page, first, last, levels, threads)
-                tell(last - first)
+    def rows(page: int, chain: Chain) -> Iterator[Rows]:
+        for first, last in chain.pieces():
+            yield make(chain, page, first, last, levels, threads)
+            tell(last - first)
 
     with ThreadPoolExecutor(threads) as pool:
-        yield from _ahead(finished(made, finish, pool) for made in _ahead(rows()))
+        for page, chain in enumerate(chains):
+            learn(chain, tell)
+            made = _ahead(rows(page, chain), chain.roomy)
+            yield from _ahead((finished(each, finish, pool) for each in made), chain.roomy)
 
 
-def _ahead(items: Iterator[T]) -> Iterator[T]:
-    """The same items, of which the next is made on another thread while one is in use."""
+def _ahead(items: Iterator[T], roomy: bool) -> Iterator[T]:
+    """The same items, of which the next is made on another thread while one is in use, where there is room."""
+    if not roomy:
+        yield from items
+        return
     with ThreadPoolExecutor(1) as helper:
         coming = helper.submit(next, items, None)
         while (item := coming.result()) is not None:
