@@ -131,7 +131,7 @@ def test_a_dry_run_of_apply_is_the_plan_and_writes_nothing(tmp_path):
             "the kernel does not fit: height O = floor((40",
         ),
         (["plan", "-k", "sobel-x", "none.png"], 1, "none.png"),
-        (["plan", "-k", "sobel-x", "0x40"], 1, "0x40"),
+        (["plan", "-k", "sobel-x", "0x40"], 2, "0x40 is no size"),
         (["plan", "-k", "sobel-q", "40x40"], 2, "sobel-q"),
         (["apply", "-n", "-k", "sobel-x", str(SCENE), str(SCENE)], 1, "exists; --force overwrites it"),
         (["apply", "-n", "-k", "sobel-x", str(SCENE), "out.xyz"], 2, "xyz"),
@@ -150,3 +150,9 @@ def test_every_line_fits_120_columns():
 def test_a_picture_of_the_wrong_depth_is_named():
     with pytest.raises(ConvcliError, match="depth 3, but the picture has 1 channel"):
         plan_of(Shape((9, 9), 1, "uint8"), Recipe((Kernel(np.ones((3, 3, 3))),)))
+
+
+@pytest.mark.parametrize("size", ["0x5", "5x5x12", "-3x4", "5x5x5x5", "9999999999x1"])
+def test_what_looks_like_a_size_and_is_none_is_told_so(size):
+    done = CliRunner().invoke(main, ["plan", "-k", "sobel-x", "--", size])
+    assert done.exit_code == 2 and f"{size} is no size: WIDTHxHEIGHT" in done.stderr

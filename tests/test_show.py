@@ -104,6 +104,34 @@ def test_graphics_only_where_the_terminal_has_them():
         style_of(screen(), "graphics")
 
 
+def test_a_dumb_terminal_is_asked_nothing_and_gets_characters(monkeypatch):
+    monkeypatch.setattr("convcli.explain.preview._library", lambda: pytest.fail("the terminal was asked"))
+    dumb = Console(file=io.StringIO(), force_terminal=True, _environ={"TERM": "dumb"})
+    assert style_of(dumb, "auto") == "text"
+
+
+@pytest.mark.parametrize("setting", [{"NO_COLOR": "1", "TERM": "xterm-256color"}, {"TERM": "dumb"}])
+def test_terminals_without_colour_get_no_escape_sequence(setting):
+    """In a process of its own on a terminal of its own; bold and dim are sequences too."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    environment = {
+        key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "FORCE_COLOR", "COLORTERM")
+    }
+    for words in (["explain", "-k", "sobel-x", str(SCENE)], ["show", str(SCENE)]):
+        subprocess.run([sys.executable, "-m", "convcli", *words], stdin=theirs, stdout=theirs, check=True, timeout=120,
+                       env={**environment, **setting, "COLUMNS": "60", "LINES": "20"})  # fmt: skip
+    os.close(theirs)
+    said = b""
+    try:
+        while part := os.read(ours, 65536):
+            said += part
+    except OSError:  # the other end is closed
+        pass
+    assert b"sobel-x" in said and b"scene.png" in said and b"\x1b" not in said
+
+
 def test_graphics_are_the_librarys(monkeypatch):
     """Sixel as a terminal would get it, through the extra's renderable."""
     sixel = pytest.importorskip("textual_image.renderable.sixel", reason="the extra `show` is not installed")

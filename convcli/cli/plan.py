@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -57,9 +58,15 @@ def _shape(picture: str, reading: dict[str, Any]) -> Shape:
     size = re.fullmatch(r"([1-9]\d{0,8})[xX×]([1-9]\d{0,8})(?:[xX×]([1-9]))?", picture, re.ASCII)
     if size:
         return Shape((int(size[2]), int(size[1])), int(size[3] or 3), "uint8")
+    from convcli.errors import RecipeError
     from convcli.files import standard_input
     from convcli.images import Reading
 
+    if re.fullmatch(r"-?\d+([xX×]-?\d+)+", picture) and not Path(picture).exists():
+        raise RecipeError(
+            f"{picture} is no size: WIDTHxHEIGHT or WIDTHxHEIGHTxCHANNELS is expected, with 1 to 9 channels and sides "
+            "from 1 to 999999999"
+        )
     with Reading(standard_input() if picture == "-" else picture, **reading) as opened:
         pixels = next(opened.frames()).pixels
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]

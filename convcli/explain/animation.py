@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -73,12 +74,15 @@ def write_animation(stream: BinaryIO, figure: Figure, suffix: str, speed: float 
         draw_frame(figure, frame - 1).save(stream, kind)
         return
     frames = [draw_frame(figure, index) for index in range(figure.frames)]
-    if kind == "GIF":
-        frames = _reduced(frames)
+    frames = _reduced(frames)
+    if kind == "WEBP":
+        frames = [image.convert("RGB") for image in frames]
     each = max(20, round(1000 / speed))
     durations = [each] * (len(frames) - 1) + [max(each, round(1000 * _HOLD))]
-    how: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {"optimize": False, "disposal": 1}
-    frames[0].save(stream, kind, save_all=True, append_images=frames[1:], duration=durations, loop=0, **how)
+    ways: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}, "GIF": {"optimize": True, "disposal": 1}}
+    frames[0].save(
+        stream, kind, save_all=True, append_images=frames[1:], duration=durations, loop=0, **ways.get(kind, {})
+    )
 
 
 def draw_frame(figure: Figure, index: int) -> Image.Image:
@@ -124,7 +128,9 @@ def _write(pen: ImageDraw.ImageDraw, at: tuple[float, float], words: str, size: 
     pen.text(at, words, fill=ink, font=_font(size))
 
 
+@cache
 def _font(size: float) -> Any:
+    """Loading a font takes longer than writing with it."""
     from PIL import ImageFont
 
     return ImageFont.load_default(max(size, 8))
@@ -135,15 +141,35 @@ def _shortened(line: str) -> str:
 
 
 def _reduced(frames: list[Image.Image]) -> list[Image.Image]:
-    """The frames in the 256 colours that a GIF has, the same for all, so that only what changes is stored again."""
+    """The frames in at most 256 colours, the same for all: all that a GIF has, and fewer bytes elsewhere.
+
+    The most frequent colours stay as they are, the others (the rims of letters) become the nearest of them. One place is
+    left free, with which a GIF says that a pixel stays what it was.
+    """
     from PIL import Image
 
-    first, last = frames[0], frames[-1]
-    both = Image.new("RGB", (first.width, 2 * first.height))
-    both.paste(first)
-    both.paste(last, (0, first.height))
-    palette = both.quantize(255)
-    return [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    packed = [_packed(np.asarray(frame)) for frame in (frames[0], frames[-1])]
+    colours, counts = np.unique(np.concatenate(packed), return_counts=True)
+    chosen = colours[np.argsort(-counts, kind="stable")[:255]]
+    palette = np.stack([chosen >> 16, chosen >> 8 & 255, chosen & 255], axis=1)
+    place = np.full(1 << 24, -1, np.int16)
+    place[chosen] = np.arange(len(chosen))
+    made = []
+    for frame in frames:
+        words = _packed(np.asarray(frame))
+        strange = np.unique(words[place[words] < 0])
+        apart = np.stack([strange >> 16, strange >> 8 & 255, strange & 255], axis=1)[:, None] - palette
+        place[strange] = (apart**2).sum(axis=2).argmin(axis=1)
+        reduced = Image.fromarray(place[words].astype(np.uint8))
+        reduced.putpalette(palette.astype(np.uint8).tobytes())
+        made.append(reduced)
+    return made
+
+
+def _packed(rgb: NDArray[Any]) -> NDArray[np.int32]:
+    """The three levels of a colour in one number."""
+    wide = rgb.astype(np.int32)
+    return np.asarray(wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2])
 
 
 def _title(kernel: Kernel, recipe: Recipe, crop: Crop) -> str:
@@ -163,11 +189,29 @@ def _around(stage: Any, recipe: Recipe) -> Crop:
     """A crop around the strongest response in which the kernel has some room to move."""
     x, y = strongest(stage)
     explained = stage.explain(x, y)
+    g, shape = recipe.geometry, stage.planes.shape[:2]
+    reach = [extent(k, d) for k, d in zip(stage.kernel.size, g.dilation, strict=True)]
+    sides = [min(max(r + 4 * min(s, 2), 7), n) for r, s, n in zip(reach, g.stride, shape, strict=True)]
+    while _positions(sides, stage.kernel, recipe) > MOST_FRAMES:  # padding lets a large kernel go beyond a small crop
+        axis = 0 if sides[0] >= sides[1] else 1
+        smaller = [side - (number == axis) for number, side in enumerate(sides)]
+        if not _positions(smaller, stage.kernel, recipe):
+            break
+        sides = smaller
     spans = []
-    for axis in (0, 1):
-        reach = extent(stage.kernel.size[axis], recipe.geometry.dilation[axis])
-        side = min(max(reach + 4 * min(recipe.geometry.stride[axis], 2), 7), stage.planes.shape[axis])
-        middle = explained.first[axis] + reach // 2
-        spans.append((int(np.clip(middle - side // 2, 0, stage.planes.shape[axis] - side)), side))
+    for axis, side in enumerate(sides):
+        middle = explained.first[axis] + reach[axis] // 2
+        spans.append((int(np.clip(middle - side // 2, 0, shape[axis] - side)), side))
     (top, height), (left, width) = spans
     return left, top, width, height
+
+
+def _positions(sides: list[int], kernel: Kernel, recipe: Recipe) -> int:
+    """How many positions the kernel takes on a crop of these sides; none where it does not fit."""
+    if min(sides) < 1:
+        return 0
+    try:
+        rows, columns = recipe.geometry.output((sides[0], sides[1]), kernel.size)
+    except GeometryError:
+        return 0
+    return rows * columns

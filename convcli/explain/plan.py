@@ -192,11 +192,14 @@ def _channels(count: int) -> str:
 
 
 def _bytes(count: int) -> str:
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= scale:
             return f"{count / scale:.1f} {unit}"
     return f"{count} bytes"
 
 
 def _time(seconds: float) -> str:
+    for unit, scale in (("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * scale:
+            return f"{seconds / scale:.2g} {unit}" if seconds < 100 * scale else f"{seconds / scale:,.0f} {unit}"
     return f"{seconds:.2g} s" if seconds >= 1 else f"{max(seconds * 1000, 0.1):.2g} ms"

@@ -76,7 +76,7 @@ def style_of(screen: Console, style: str) -> str:
         )
     if style != "auto":
         return style
-    if screen.is_terminal and not screen.no_color and _library() is not None:
+    if screen.is_terminal and screen.color_system and not screen.no_color and _library() is not None:
         return "graphics"
     return "blocks" if screen.color_system and not screen.no_color else "text"
 
