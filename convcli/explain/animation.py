@@ -143,8 +143,8 @@ def _shortened(line: str) -> str:
 def _reduced(frames: list[Image.Image]) -> list[Image.Image]:
     """The frames in at most 256 colours, the same for all: all that a GIF has, and fewer bytes elsewhere.
 
-    The most frequent colours stay as they are, the others (the rims of letters) become the nearest of them. One place is
-    left free, with which a GIF says that a pixel stays what it was.
+    The most frequent colours stay as they are, the others (the rims of letters) become the nearest of them. One
+    place is left free, with which a GIF says that a pixel stays what it was.
     """
     from PIL import Image
 
