@@ -1,5 +1,6 @@
 """The PNG writer, read back by Pillow and by OpenCV, which share no code with it."""
 
+import tracemalloc
 import zlib
 from io import BytesIO
 
@@ -85,3 +86,17 @@ def test_chunks_stand_before_the_pixels():
 @given(st.binary(), st.binary())
 def test_adler_of_two_pieces(first, second):
     assert adler32_combine(zlib.adler32(first), zlib.adler32(second), len(second)) == zlib.adler32(first + second)
+
+
+def test_filtering_takes_little_memory_beside_the_picture():
+    """A smooth picture, on which the filter with the most steps is chosen."""
+    y, x = np.mgrid[:700, :1000]
+    waves = 127 + 60 * np.sin(x / 37 + y / 90) + 60 * np.cos(y / 41 - x / 113)
+    pixels = np.stack([waves, waves[::-1], waves[:, ::-1]], axis=2).astype(np.uint8)
+    tracemalloc.start()
+    try:
+        data = png(pixels)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak - len(data) < 5_000_000

@@ -11,7 +11,7 @@ from convcli.errors import ImageError
 from convcli.files import shown
 from convcli.images.picture import Frame
 
-_STRIP = 1 << 20  # bytes taken from Pillow at a time
+_STRIP = 1 << 19  # bytes taken from Pillow at a time
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ Chunk = tuple[bytes, bytes]
 
 _COLOR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}  # samples a pixel -> gray, gray and alpha, RGB, RGBA
 _BAND = 1 << 20  # bytes deflated together; a smaller band costs matches at its start
+_STRIP = 1 << 16  # bytes filtered together: a filter's steps stay in the cache, and take little memory
 _RUNS, _SEARCH = (1, zlib.Z_RLE), (4, zlib.Z_FILTERED)  # level and strategy of deflate
 _EVERY = (_RUNS, _SEARCH, (9, zlib.Z_FILTERED), (9, zlib.Z_DEFAULT_STRATEGY))
 _BASE = 65521  # of Adler-32
@@ -192,17 +193,21 @@ def _filter(rows: Bytes, previous: Bytes, apart: int) -> Bytes:
 
     One filter serves the band: the one whose output is smallest in magnitude on every eighth row.
     """
-    left, corner = _shifted(rows, apart), _shifted(previous, apart)
-    probe = slice(None, None, 8)
-    costs = [
-        np.abs(f(rows[probe], left[probe], previous[probe], corner[probe]).view(np.int8), dtype=np.int16).sum()
-        for f in _FILTERS
-    ]
+    sample = _neighbours(rows[::8], previous[::8], apart)
+    costs = [np.abs(f(*sample).view(np.int8), dtype=np.int16).sum() for f in _FILTERS]
     best = int(np.argmin(costs))
     out = np.empty((rows.shape[0], rows.shape[1] + 1), np.uint8)
     out[:, 0] = best
-    out[:, 1:] = _FILTERS[best](rows, left, previous, corner)
+    step = max(1, _STRIP // rows.shape[1])
+    for top in range(0, rows.shape[0], step):
+        strip = slice(top, top + step)
+        out[strip, 1:] = _FILTERS[best](*_neighbours(rows[strip], previous[strip], apart))
     return out
+
+
+def _neighbours(rows: Bytes, previous: Bytes, apart: int) -> tuple[Bytes, Bytes, Bytes, Bytes]:
+    """What a filter is made of: the bytes, those to the left, above, and above to the left."""
+    return rows, _shifted(rows, apart), previous, _shifted(previous, apart)
 
 
 def _shifted(rows: Bytes, apart: int) -> Bytes:
