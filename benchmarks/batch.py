@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shlex
 import shutil
 import subprocess
@@ -54,15 +55,16 @@ with Pool({jobs}) as pool:
 
 @dataclass(frozen=True)
 class Run:
-    """Seconds, and the most memory that the processes used together."""
+    """Seconds, the most memory that the processes used together, and the seconds of all processors."""
 
     seconds: float
     peak: int
+    processors: float
 
 
 def measured(words: list[str], environment: dict[str, str] | None = None) -> Run:
     """Run a command in a session of its own, adding up the memory of its processes twenty times a second."""
-    begin = perf_counter()
+    begin, before = perf_counter(), _processors()
     process = subprocess.Popen(
         words, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         env={**os.environ, **(environment or {})},
@@ -81,7 +83,13 @@ def measured(words: list[str], environment: dict[str, str] | None = None) -> Run
     watcher.join()
     if process.returncode:
         raise SystemExit(f"{' '.join(words)}: {said.decode()[-500:]}; not timed")
-    return Run(seconds, most[0])
+    return Run(seconds, most[0], _processors() - before)
+
+
+def _processors() -> float:
+    """Seconds of processor time of the children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _memory(session: int) -> int:
@@ -129,7 +137,7 @@ def _all(folder: Path, *words: object) -> str:
     return f"cd '{folder}' && {shlex.join(map(str, words))} *"
 
 
-Found = dict[str, list[tuple[int, float, int]]]  # by case and tool: files, seconds and peak of each turn
+Found = dict[str, list[tuple[int, float, int, float]]]  # by case and tool, each turn: files, and what a Run has
 CASES = [f"{suffix} {kernel}" for suffix in ("jpg", "png") for kernel in KERNELS]
 PIECES = [(case, part) for part in range(PARTS) for case in [*CASES, "jobs"]]
 
@@ -193,7 +201,7 @@ def measure(piece: tuple[str, int], folder: Path, found: Found) -> None:
 def _turn(found: Found, name: str, words: list[str], source: Path, output: Path | None = None) -> None:
     environment = {"CONVCLI_THREADS": "1"} if name.startswith("jobs") else {}
     done = measured(words, environment)
-    found.setdefault(name, []).append((len(list(source.iterdir())), done.seconds, done.peak))
+    found.setdefault(name, []).append((len(list(source.iterdir())), done.seconds, done.peak, done.processors))
     print(f"    {name}: {found[name][-1]}", flush=True)
     if output:
         shutil.rmtree(output)
@@ -202,8 +210,8 @@ def _turn(found: Found, name: str, words: list[str], source: Path, output: Path 
 def tables(found: Found) -> list[Table]:
     """What was found, as tables."""
     table = begun(
-        "A folder of 2 MP photographs", "file to file", "kernel", "tool", "files", "files a second", "peak MB",
-        "times as long as convcli", "aim",
+        "A folder of 2 MP photographs", "file to file", "kernel", "tool", "files", "files a second",
+        "processor ms a file", "peak MB", "times as long as convcli", "aim",
         note="Whole processes that take turns. Peak: the most that each of a tool's processes had, together.",
     )  # fmt: skip
     for case in CASES:
@@ -211,11 +219,12 @@ def tables(found: Found) -> list[Table]:
         took = {}
         for name in [name for name in found if name.startswith(case)]:
             tool = name.removeprefix(case).strip()
-            count, seconds = (sum(turn[i] for turn in found[name]) for i in range(2))
+            count, seconds, processors = (sum(turn[i] for turn in found[name]) for i in (0, 1, 3))
             took[tool] = seconds / count
             aim = "" if tool == "convcli" else 1 if tool == "OpenCV pool" else 2
             table.add(
                 f"{suffix.upper()} to {suffix.upper()}", KERNELS[kernel], tool, count, f"{count / seconds:.1f}",
+                f"{1e3 * processors / count:.0f}",
                 f"{max(turn[2] for turn in found[name]) / 1e6:.0f}", ratio(took[tool], took["convcli"]), aim,
             )  # fmt: skip
     scaling = begun(
