@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from convcli.images.png import adler32_combine, write_png
+from convcli.images.png import _paeth, adler32_combine, write_png
 
 RNG = np.random.default_rng(11)
 
@@ -100,3 +100,14 @@ def test_filtering_takes_little_memory_beside_the_picture():
     finally:
         tracemalloc.stop()
     assert peak - len(data) < 5_000_000
+
+
+def test_the_nearest_neighbour_of_all_there_are():
+    """The specification's predictor in wide integers, for every a, b and c."""
+    b, c = (v.ravel().astype(np.uint8) for v in np.mgrid[:256, :256])
+    zero = np.zeros_like(b)
+    for a in range(0, 256, 5):
+        p = a + b.astype(int) - c
+        to_a, to_b, to_c = abs(p - a), abs(p - b), abs(p - c)
+        want = np.where((to_a <= to_b) & (to_a <= to_c), a, np.where(to_b <= to_c, b, c))
+        assert (_paeth(zero, np.full_like(b, a), b, c) == (-want).astype(np.uint8)).all()

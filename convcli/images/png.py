@@ -141,7 +141,7 @@ def _quick(filtered: Bytes) -> tuple[int, int]:
     That is so for a few very smooth pictures.
     """
     rows = len(filtered)
-    sample = np.ascontiguousarray(filtered[rows * 15 // 32 : rows * 17 // 32 + 1])
+    sample = np.ascontiguousarray(filtered[rows * 31 // 64 : rows * 33 // 64 + 1])
     runs, search = (len(_packed(sample, *packer, True)) for packer in (_RUNS, _SEARCH))
     return _SEARCH if search < 0.97 * runs else _RUNS
 
@@ -177,12 +177,28 @@ def _average(x: Bytes, a: Bytes, b: Bytes, c: Bytes) -> Bytes:
 
 
 def _paeth(x: Bytes, a: Bytes, b: Bytes, c: Bytes) -> Bytes:
-    wide = c.astype(np.int16)
-    to_a, to_b = b - wide, a - wide
-    to_c = np.abs(to_a + to_b)
-    to_a, to_b = np.abs(to_a), np.abs(to_b)
-    nearest = np.where((to_a <= to_b) & (to_a <= to_c), a, np.where(to_b <= to_c, b, c))
+    """x less whichever of a, b, c is nearest to a + b - c; of two equally near ones the first.
+
+    The distances are |b - c|, |a - c| and, with c between a and b, the difference of these two; else their sum, which
+    is never the least. So bytes are wide enough, and masks choose: a third of the time that wider integers take.
+    """
+    to_a, to_b = _distance(b, c), _distance(a, c)
+    outside = ((a < c) != (b < c)).view(np.uint8) - np.uint8(1)
+    to_c = _distance(to_a, to_b) | outside
+    nearest = c ^ ((b ^ c) & _mask(to_b <= to_c))
+    nearest ^= (a ^ nearest) & _mask((to_a <= to_b) & (to_a <= to_c))
     return x - nearest
+
+
+def _distance(a: Bytes, b: Bytes) -> Bytes:
+    difference: Bytes = np.maximum(a, b) - np.minimum(a, b)
+    return difference
+
+
+def _mask(true: NDArray[np.bool_]) -> Bytes:
+    """All bits set where it is true."""
+    mask: Bytes = np.negative(true.view(np.uint8))
+    return mask
 
 
 _FILTERS: tuple[Callable[[Bytes, Bytes, Bytes, Bytes], Bytes], ...] = (_none, _sub, _up, _average, _paeth)
