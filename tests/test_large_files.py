@@ -1,6 +1,9 @@
 """OME-TIFF, Zarr and OME-Zarr in pieces, in and out, with pyramids."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -277,3 +280,31 @@ def test_without_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "zarr", None)
     result = convcli("-k", "box", tmp_path / "a.zarr", tmp_path / "b.zarr")
     assert result.exit_code == 1 and "Zarr needs the extra `large`: pip install 'convcli[large]'" in result.stderr
+
+
+def test_a_dry_run_reads_no_pixels_and_writes_nothing(tmp_path):
+    array = zarr.create_array(tmp_path / "a.zarr", shape=(200_000, 300_000, 3), dtype="uint16", chunks=(512, 512, 3))
+    assert array.nchunks_initialized == 0
+    result = convcli("-n", "-k", "box", tmp_path / "a.zarr", tmp_path / "b.zarr")
+    assert result.exit_code == 0 and "300000x200000, 3 channels of uint16" in result.stdout
+    assert names_in(tmp_path) == ["a.zarr"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_bar_on_a_terminal_alone(tmp_path):
+    """Rich, which draws it, is imported for a terminal only."""
+    import pty
+
+    tifffile.imwrite(tmp_path / "a.ome.tif", noise(900, 90), ome=True)
+    code = (
+        "import sys; from convcli.cli import main\n"
+        "main(['apply', '-f', '-k', 'box', 'a.ome.tif', 'b.tif'], standalone_mode=False); print('rich' in sys.modules)"
+    )
+    piped = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert piped.stdout == "False\n" and len(piped.stderr.splitlines()) == 1, piped.stderr
+    ours, theirs = pty.openpty()
+    shown = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, stdout=-1, stderr=theirs, text=True, timeout=60)
+    os.close(theirs)
+    drawn = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    assert shown.stdout == "True\n" and "Filtering" in drawn and "a.ome.tif: OME-TIFF" in drawn

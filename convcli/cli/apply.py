@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from convcli.cli.large import bar, large_options, manner_of, taken
+from convcli.cli.large import bar, large_options, manner_of, shape_of, taken
 from convcli.cli.options import (
     combine_opt,
     force_opt,
@@ -68,9 +68,12 @@ def apply(
         from convcli.cli.plan import tell
         from convcli.files import check_output
 
+        handling = handling_from(**picture_words)
+        if manner:
+            tell(source, recipe, shape=shape_of(source, output, recipe, manner, handling))
+            return
         if output != "-":
             check_output(output, force)
-        handling = handling_from(**picture_words)
         tell(source, recipe, max_pixels=handling.max_pixels, frame=handling.frame, reduce_depth=handling.reduce_depth)
         return
     handling = handling_from(**picture_words)

@@ -12,6 +12,7 @@ import click
 from convcli.cli.options import Bytes
 
 if TYPE_CHECKING:
+    from convcli.explain.plan import Shape
     from convcli.large import Manner
 
 _OPTIONS = (
@@ -81,6 +82,15 @@ def manner_of(
         option = f"--{special.replace('_', '-')}" if special else "Zarr"
         raise click.UsageError(f"{option} is for a TIFF or Zarr filtered to a TIFF or Zarr, by the names of the files")
     return None
+
+
+def shape_of(source: str, output: str, recipe: Any, manner: Manner, handling: Any) -> Shape:
+    """What the picture is like, once it is clear that it can be filtered in pieces."""
+    from convcli.explain.plan import Shape
+    from convcli.large import look
+
+    height, width, channels, dtype = look(source, output, recipe, manner, handling)
+    return Shape((height, width), channels, dtype)
 
 
 @contextlib.contextmanager

@@ -35,11 +35,11 @@ def plan(picture: str, as_json: bool, **recipe_words: Any) -> None:
     tell(picture, recipe, as_json)
 
 
-def tell(picture: str, recipe: Any, as_json: bool = False, **reading: Any) -> None:
-    """Print the plan of a recipe for a picture; `reading` says how a file is read."""
+def tell(picture: str, recipe: Any, as_json: bool = False, shape: Shape | None = None, **reading: Any) -> None:
+    """Print the plan of a recipe for a picture of a known shape, or else one that is read as `reading` says."""
     from convcli.explain.plan import as_object, lines, plan_of
 
-    shape = _shape(picture, reading)
+    shape = shape or _shape(picture, reading)
     made = plan_of(shape, recipe)
     if as_json:
         import json

@@ -9,12 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from convcli.images import MAX_PIXELS
-from convcli.large.run import OME, Manner, filter_large
+from convcli.large.run import OME, Manner, filter_large, look
 from convcli.large.sources import is_tiff
 from convcli.large.tiff_in import weight
 from convcli.stores import is_zarr
 
-__all__ = ["Manner", "filter_large", "streams"]
+__all__ = ["Manner", "filter_large", "look", "streams"]
 
 _SMALL = 1 << 16  # bytes of a file that is never streamed for its size
 

@@ -67,9 +67,7 @@ def filter_large(
     """
     begin, threads = perf_counter(), thread_count(manner.threads)
     _check(source, output, manner, handling)
-    deep = recipe.channels in ("sum", "gray") or recipe.kernels[0].depth > 1 or recipe.combine == "angle"
-    together = "all" if deep else "last" if is_zarr(output) else "rgb"
-    reading = Reading(str(Path(source).absolute()), shown(source), handling.frame, handling.alpha == "drop", together)
+    reading = _reading(source, output, recipe, handling)
     with reading.opened(threads) as stacks:
         grain = zarr_out.CHUNK if is_zarr(output) else tiff_out.TILE
         workers = threads if manner.cluster else 1
@@ -90,6 +88,21 @@ def filter_large(
                 with run.named():
                     sink.take(run.pieces(place, finish, sink.levels > 1, advance))
         return _outcome(stacks, runs, sink.levels, perf_counter() - begin)
+
+
+def look(source: str, output: str, recipe: Recipe, manner: Manner, handling: Handling) -> tuple[int, int, int, str]:
+    """Height, width, channels and dtype of the first picture, where it can be filtered so; nothing is written."""
+    _check(source, output, manner, handling)
+    with _reading(source, output, recipe, handling).opened(1) as stacks:
+        page = stacks[0].pages[0]
+        return page.shape[0], page.shape[1], page.shape[2] if len(page.shape) == 3 else 1, page.dtype.name
+
+
+def _reading(source: str, output: str, recipe: Recipe, handling: Handling) -> Reading:
+    """How the file is to be read for this recipe."""
+    deep = recipe.channels in ("sum", "gray") or recipe.kernels[0].depth > 1 or recipe.combine == "angle"
+    together = "all" if deep else "last" if is_zarr(output) else "rgb"
+    return Reading(str(Path(source).absolute()), shown(source), handling.frame, handling.alpha == "drop", together)
 
 
 class _Run:
