@@ -1,7 +1,7 @@
 """A folder of photographs: `convcli batch` against mogrify, gm mogrify, a vips loop and a script around OpenCV.
 
-The tools take turns on parts of the folder. `python -m benchmarks.batch FOLDER` measures the next part and keeps what
-was found in FOLDER, so that the whole can be measured in pieces of a minute; after the last it prints the tables.
+`python -m benchmarks.batch FOLDER` measures one turn of the tools and keeps what was found in FOLDER, so that the whole
+can be measured in pieces of a minute or two; after the last it prints the tables.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from benchmarks.photographs import SIZES, drawn, save
 from benchmarks.process import WEIGHTS, pixels
 from benchmarks.timing import Table, begun, ratio
 
-FILES, PARTS, DRAWN = 200, 2, 50  # in all; in how many turns; how many of them differ
-FEW = 5  # files a turn for what takes seconds a file
+FILES, TURNS, DRAWN = 200, 2, 50  # how many; how often; how many of them differ
+FEW = 3  # files a turn for what takes seconds a file
 KERNELS = {"sobel": "sobel", "gaussian": "gaussian sigma 5"}
 JOBS = 2
 _SPECS = {"sobel": ("-k", "sobel-x", "--range", "clip"), "gaussian": ("-k", "gaussian:sigma=5")}
@@ -139,7 +139,7 @@ def _all(folder: Path, *words: object) -> str:
 
 Found = dict[str, list[tuple[int, float, int, float]]]  # by case and tool, each turn: files, and what a Run has
 CASES = [f"{suffix} {kernel}" for suffix in ("jpg", "png") for kernel in KERNELS]
-PIECES = [(case, part) for part in range(PARTS) for case in [*CASES, "jobs"]]
+PIECES = [(case, turn) for turn in range(TURNS) for case in [*CASES, "jobs"]]
 
 
 def run(quick: bool) -> list[Table]:
@@ -147,34 +147,35 @@ def run(quick: bool) -> list[Table]:
     found: Found = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        prepare(folder, 6 if quick else FILES // PARTS, 1 if quick else PARTS)
-        for piece in [piece for piece in PIECES if piece[1] == 0 or not quick]:
-            measure(piece, folder, found)
+        prepare(folder, 6 if quick else FILES)
+        for case, turn in PIECES:
+            if turn == 0 or not quick:
+                measure(case, folder, found)
     return tables(found)
 
 
-def prepare(folder: Path, count: int, parts: int) -> None:
-    """Draw the photographs, `count` for each of the turns."""
+def prepare(folder: Path, count: int) -> None:
+    """Draw the photographs."""
     (folder / "sobel.mat").write_text("3 3 1 0\n-1 0 1\n-2 0 2\n-1 0 1\n")
     for suffix in ("jpg", "png"):
-        for i in range(count * parts):
-            place = folder / suffix / str(i // count)
-            place.mkdir(parents=True, exist_ok=True)
-            file, first = place / f"{i:03}.{suffix}", folder / suffix / "0" / f"{i % DRAWN:03}.{suffix}"
+        (folder / suffix).mkdir()
+        for i in range(count):
+            file = folder / suffix / f"{i:03}.{suffix}"
             if i < DRAWN:
                 save(drawn(SIZES[2], i), file)
             else:
-                shutil.copy(first, file)
+                shutil.copy(folder / suffix / f"{i % DRAWN:03}.{suffix}", file)
     for way in _SPECS.values():  # so that the loops are compiled before they are timed
-        source = folder / "jpg" / "0" / "000.jpg"
+        source = folder / "jpg" / "000.jpg"
         measured([CONVCLI, "apply", "-f", *way, str(source), str(folder / "compiled.jpg")])
 
 
-def measure(piece: tuple[str, int], folder: Path, found: Found) -> None:
-    """One turn of every tool, on one part of one case's files."""
-    case, part = piece
+def measure(case: str, folder: Path, found: Found) -> None:
+    """One turn of every tool at one case."""
+    for name in ("out", "few"):  # of a turn that was cut short
+        shutil.rmtree(folder / name, ignore_errors=True)
     if case == "jobs":
-        source, output = folder / "jpg" / str(part), folder / "out"
+        source, output = folder / "jpg", folder / "out"
         all_, one = ([CONVCLI, "batch", "-k", "sobel-x", "-j", str(jobs), str(source), str(output)] for jobs in (2, 1))
         even, odd = (shlex.join([*one, "--pattern", f"*[{digits}].jpg"]) for digits in ("02468", "13579"))
         apart = ["sh", "-c", f"{even} & {odd}; code=$?; wait; exit $code"]
@@ -182,7 +183,7 @@ def measure(piece: tuple[str, int], folder: Path, found: Found) -> None:
             _turn(found, name, words, source, output)
         return
     suffix, kernel = case.split()
-    source = folder / suffix / str(part)
+    source = folder / suffix
     few = folder / "few"
     few.mkdir()
     for path in sorted(source.iterdir())[:FEW]:
@@ -200,6 +201,7 @@ def measure(piece: tuple[str, int], folder: Path, found: Found) -> None:
 
 def _turn(found: Found, name: str, words: list[str], source: Path, output: Path | None = None) -> None:
     environment = {"CONVCLI_THREADS": "1"} if name.startswith("jobs") else {}
+    os.sync()  # what another one wrote is not to be waited for
     done = measured(words, environment)
     found.setdefault(name, []).append((len(list(source.iterdir())), done.seconds, done.peak, done.processors))
     print(f"    {name}: {found[name][-1]}", flush=True)
@@ -210,7 +212,7 @@ def _turn(found: Found, name: str, words: list[str], source: Path, output: Path 
 def tables(found: Found) -> list[Table]:
     """What was found, as tables."""
     table = begun(
-        "A folder of 2 MP photographs", "file to file", "kernel", "tool", "files", "files a second",
+        "A folder of 2 MP photographs", "file to file", "kernel", "tool", "files in all turns", "files a second",
         "processor ms a file", "peak MB", "times as long as convcli", "aim",
         note="Whole processes that take turns. Peak: the most that each of a tool's processes had, together.",
     )  # fmt: skip
@@ -258,10 +260,10 @@ def main(folder: Path) -> None:
     done = found.pop("pieces", [])
     if not (folder / "sobel.mat").exists():
         folder.mkdir(exist_ok=True)
-        prepare(folder, FILES // PARTS, PARTS)
+        prepare(folder, FILES)
     elif left := PIECES[len(done) :]:
         print(f"{left[0]}, {len(left)} left", flush=True)
-        measure(left[0], folder, found)
+        measure(left[0][0], folder, found)
         kept.write_text(json.dumps(found | {"pieces": [*done, left[0]]}))
     if len(done) + 1 >= len(PIECES):
         for table in tables(found):
