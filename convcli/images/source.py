@@ -1,4 +1,4 @@
-"""Where a picture's bytes come from: a file, a pipe, or memory."""
+"""Where a picture's bytes come from: a file, a pipe, a URL, or memory."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from convcli.errors import AccessError, ImageError
+from convcli.urls import is_url
 
 
 class _Bounded(BufferedReader):
@@ -21,6 +22,10 @@ class _Bounded(BufferedReader):
 
 def opened(source: str | Path | bytes, name: str) -> BinaryIO:
     """A stream that can be searched, at its beginning; or a sentence that says why not."""
+    if is_url(source):
+        from convcli import remote
+
+        source = remote.read(source)
     try:
         stream = BytesIO(source) if isinstance(source, bytes) else _file(source)
     except FileNotFoundError:
