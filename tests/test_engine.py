@@ -17,7 +17,7 @@ from hypothesis.extra.numpy import arrays
 
 from convcli import conv2d, filter_image
 from convcli.engine import convolve
-from convcli.engine.bands import spread
+from convcli.engine.threads import spread
 from convcli.errors import ConvcliError, GeometryError
 from convcli.kernel import Kernel
 from convcli.tone import tone_of

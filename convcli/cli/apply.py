@@ -53,7 +53,7 @@ def apply(
     asked = taken(words)
     recipe_words, picture_words = parted(words)
     recipe = recipe_from(**recipe_words)
-    from convcli.engine.bands import thread_count
+    from convcli.engine.threads import thread_count
     from convcli.filtering import filter_file
     from convcli.images import Target
 

@@ -111,7 +111,7 @@ def batch(
     recipe = recipe_from(**recipe_words)
     _check(force, if_exists, quiet, verbose)
     from convcli.batch import Work
-    from convcli.engine.bands import thread_count
+    from convcli.engine.threads import thread_count
     from convcli.images import Target
     from convcli.listing import Listing
     from convcli.urls import is_url

@@ -5,9 +5,7 @@ Nothing of a result depends on how many bands there are: every output row is com
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -17,13 +15,15 @@ from numpy.typing import NDArray
 
 from convcli.engine import machine
 from convcli.engine.plan import Job, Plan, block_shape, fft_size
-from convcli.errors import GeometryError, RecipeError
+from convcli.engine.threads import spread, thread_count
+from convcli.errors import GeometryError
 from convcli.geometry import Pads
 
 _TILE = 3072  # samples of a row that `sweep` and `block` work on at a time; with a ring of rows they stay in L2
 _RING = 192 * 1024  # bytes of a ring beyond which tiles get narrower
 _SPECTRA = 768 * 1024  # bytes that a tile of `fft` may take: it is gone through many times, so it has to stay in L2
 _SMALL = 200_000  # samples below which a second thread costs more than it brings
+_QUICK = 100_000_000  # multiply-adds, at most a tenth of a second of them, that Ctrl-C may have to wait for
 _WIDEST = 1 << 22  # pixels of border on one side: an index map has an entry for each
 
 Array = NDArray[Any]
@@ -98,32 +98,6 @@ def index_map(size: int, before: int, after: int, mode: str) -> NDArray[np.intp]
     return np.where((i >= 0) & (i < size), i, -1)
 
 
-def thread_count(threads: int | None = None) -> int:
-    """How many threads to use: as asked for, else CONVCLI_THREADS, else the processors this process may use."""
-    if threads is None:
-        given = os.environ.get("CONVCLI_THREADS", "").strip()
-        if not given:
-            return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        if not given.isdigit() or given == "0":
-            raise RecipeError(f"CONVCLI_THREADS must be a whole number of at least 1, not {given!r}")
-        threads = int(given)
-    if threads < 1:
-        raise RecipeError(f"threads must be at least 1, not {threads}")
-    return threads
-
-
-def spread(call: Callable[..., Any], work: Sequence[tuple[Any, ...]]) -> None:
-    """Call once with each tuple of arguments, each on a thread of its own.
-
-    This thread only waits, so that Ctrl-C reaches it, which machine code would keep off; and nobody waits for a daemon.
-    """
-    helpers = [threading.Thread(target=call, args=args, daemon=True) for args in work]
-    for helper in helpers:
-        helper.start()
-    for helper in helpers:
-        helper.join()
-
-
 def run(plan: Plan, job: Job, field: Field, src: Array, dst: Array, threads: int | None) -> tuple[int, int]:
     """Fill dst, flat, from src, flat; the counts of samples that saturated below and above."""
     name, args = _LOOPS[plan.route](plan, job, field, src, dst)
@@ -141,7 +115,7 @@ def run(plan: Plan, job: Job, field: Field, src: Array, dst: Array, threads: int
     if dst.size < _SMALL:
         call(*work[0])
     else:
-        spread(call, work)
+        spread(call, work, quick=dst.size * job.weights.size < _QUICK)
     counts = sum(w[-1] for w in work)
     return int(counts[0]), int(counts[1])
 

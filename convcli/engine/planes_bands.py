@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.engine import machine, native
-from convcli.engine.bands import spread, thread_count
 from convcli.engine.planes import Planes
+from convcli.engine.threads import spread, thread_count
 from convcli.geometry import extent
 
 _CACHE = 384 * 1024  # bytes of padded rows that a band may take: they stay in the second-level cache
 _SHARES = 4  # bands for each thread, so that none waits long for the others
 _SMALL = 400_000  # multiply-adds below which a second thread costs more than it brings
+_QUICK = 1_000_000_000  # multiply-adds, some hundredths of a second of them, that Ctrl-C may have to wait for
 _TALL = 4  # filters whose weights lie side by side
 
 
@@ -63,13 +64,14 @@ def run(job: Planes, threads: int | None = None) -> NDArray[Any]:
     if not out.size:
         return out
     lanes, wide = _vectors(job.x.itemsize)
-    workers = thread_count(threads) if out.size * job.weight[0].size > _SMALL else 1
+    products = out.size * job.weight[0].size
+    workers = thread_count(threads) if products > _SMALL else 1
     work = _work(job, out, lanes, workers)
     call = machine.prepare(f"planes:{lanes}:{wide}", *work[0])
     if len(work) == 1:
         call(*work[0])
     else:
-        spread(call, work)
+        spread(call, work, quick=products < _QUICK)
     return out
 
 
@@ -87,10 +89,11 @@ def _work(job: Planes, out: NDArray[Any], lanes: int, workers: int) -> list[tupl
         *job.x.shape, maps, job.groups, depth * kh * kw, *job.output, job.stride[0], reach,
         layout.pitch, count, band,
     )  # fmt: skip
+    turn = np.zeros(1, np.intp)  # the bands that are taken: a thread that starts later, or is slower, does fewer
     return [
         (*arrays, np.empty(depth * count * layout.pitch, out.dtype), np.empty(_TALL * lanes, out.dtype),
-         *sizes, worker, workers)
-        for worker in range(workers)
+         *sizes, turn)
+        for _ in range(workers)
     ]  # fmt: skip
 
 

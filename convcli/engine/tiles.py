@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.engine import spectrum
-from convcli.engine.bands import Field, spread, thread_count
+from convcli.engine.bands import Field
+from convcli.engine.threads import spread, thread_count
 from convcli.engine.plan import Job, Plan
 
 Array = NDArray[Any]

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import perf_counter
 
 from convcli import __version__
-from convcli.engine.bands import thread_count
+from convcli.engine.threads import thread_count
 from convcli.errors import ConvcliError, ImageError, RecipeError
 from convcli.files import check_output, shown, whole
 from convcli.filtering import Outcome, described, free_memory, saturation

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.engine.bands import thread_count
+from convcli.engine.threads import thread_count
 from convcli.errors import AccessError, ImageError
 from convcli.images import Frame
 from convcli.large import extra

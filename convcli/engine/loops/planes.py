@@ -38,7 +38,7 @@ def planes(lanes: int, wide: int) -> Callable[..., Any]:
     """The loop for vectors of so many lanes, `wide` of them (3 or 4) in the largest tile."""
     most4, two4, one4 = (_tile(TALL, v, lanes) for v in (wide, 2, 1))
     most1, two1, one1 = (_tile(1, v, lanes) for v in (wide, 2, 1))
-    most, lane = wide, lanes
+    most, lane, take = wide, lanes, _turns()
 
     @jit
     def row(source, base, offsets, taps, weights, start, m, tall, out, place, plane, columns, spare):
@@ -81,15 +81,16 @@ def planes(lanes: int, wide: int) -> Callable[..., Any]:
     @jit
     def strided(source, to, x, begin, n, stride):
         """n numbers of x, `stride` apart; the strides that layers have are written out, so that they vectorise."""
+        into, seen = source[to : to + n], x[begin : begin + (n - uintp(1)) * stride + uintp(1)]
         if stride == uintp(1):
             for q in range(n):
-                source[to + q] = x[begin + q]
+                into[q] = seen[q]
         elif stride == uintp(2):
             for q in range(n):
-                source[to + q] = x[begin + uintp(2) * q]
+                into[q] = seen[uintp(2) * q]
         else:
             for q in range(n):
-                source[to + q] = x[begin + stride * q]
+                into[q] = seen[stride * q]
 
     @jit
     def fill(source, x, place, depth, height, width, rowmap, first, count, needed, colmap, runs, pitch):
@@ -118,13 +119,16 @@ def planes(lanes: int, wide: int) -> Callable[..., Any]:
     def loop(
         x, weights, start, offsets, rowmap, colmap, runs, out, source, spare,
         images, channels, height, width, maps, groups, taps, rows, columns, step, reach,
-        pitch, count, band, first, every,
+        pitch, count, band, turn,
     ):  # fmt: skip
-        """Bands `first`, `first + every`, ... of all bands of `band` rows of all groups of all images."""
+        """All bands of `band` rows of all groups of all images that no other thread has taken: turn[0] are taken."""
         depth, per = uintp(channels // groups), uintp(maps // groups)
         bands = (rows + band - 1) // band
         plane, full = uintp(rows * columns), per // uintp(TALL) * uintp(TALL)
-        for job in range(first, images * groups * bands, every):
+        while True:
+            job = take(turn)
+            if job >= images * groups * bands:
+                return
             part, m0 = uintp(job // bands), uintp(job // bands % groups) * per
             y0 = job % bands * band
             y1 = min(y0 + band, rows)
@@ -147,6 +151,28 @@ def planes(lanes: int, wide: int) -> Callable[..., Any]:
 
     done: Callable[..., Any] = loop
     return done
+
+
+def _turns() -> Any:
+    """take(turn): add one to turn[0], whatever other threads do to it meanwhile; the number that stood there before."""
+    if getattr(config, "DISABLE_JIT", 0):
+        return _taken
+
+    @_intrinsic
+    def take(context, turn):
+        def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            place = context.make_array(signature.args[0])(context, builder, args[0]).data
+            return builder.atomic_rmw("add", place, _WORD(1), "monotonic")
+
+        return types.intp(turn), emit
+
+    return take
+
+
+def _taken(turn: Any) -> int:
+    before = int(turn[0])
+    turn[0] += 1
+    return before
 
 
 def _tile(tall: int, wide: int, lanes: int) -> Any:

@@ -1,0 +1,97 @@
+"""Threads for the compiled loops: how many, and some that wait for work, since starting one takes longer than a small
+picture."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from convcli.errors import RecipeError
+
+
+def thread_count(threads: int | None = None) -> int:
+    """How many threads to use: as asked for, else CONVCLI_THREADS, else the processors this process may use."""
+    if threads is None:
+        given = os.environ.get("CONVCLI_THREADS", "").strip()
+        if not given:
+            return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        if not given.isdigit() or given == "0":
+            raise RecipeError(f"CONVCLI_THREADS must be a whole number of at least 1, not {given!r}")
+        threads = int(given)
+    if threads < 1:
+        raise RecipeError(f"threads must be at least 1, not {threads}")
+    return threads
+
+
+class _Task:
+    """A call for a helper to make; `done` is free again when it has been made."""
+
+    def __init__(self, call: Callable[..., None], args: tuple[Any, ...]) -> None:
+        self.call, self.args = call, args
+        self.error: BaseException | None = None
+        self.done = threading.Lock()
+        self.done.acquire()
+
+    def run(self) -> None:
+        try:
+            self.call(*self.args)
+        except BaseException as error:
+            self.error = error
+
+    def result(self) -> None:
+        """Wait for the end, and raise what was raised."""
+        self.done.acquire()
+        if self.error:
+            raise self.error
+
+
+class _Helper:
+    """A thread that runs one task after the other, and waits among the idle ones in between. Nobody waits for its end:
+    it is a daemon."""
+
+    def __init__(self) -> None:
+        self._task: _Task | None = None
+        self._given = threading.Lock()
+        self._given.acquire()
+        threading.Thread(target=self._work, name="convcli", daemon=True).start()
+
+    def give(self, task: _Task) -> None:
+        self._task = task
+        self._given.release()
+
+    def _work(self) -> None:
+        while True:
+            self._given.acquire()
+            task, self._task = self._task, None
+            assert task is not None
+            task.run()
+            _idle.append(self)
+            task.done.release()
+            del task  # and with it the arrays
+
+
+_idle: list[_Helper] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_idle.clear)  # a fork has no threads but its own
+
+
+def spread(call: Callable[..., None], work: Sequence[tuple[Any, ...]], quick: bool = True) -> None:
+    """Call once with each tuple of arguments, each on a thread of its own, and wait for the end of all.
+
+    The first is this thread, unless it is the main thread and the work is not quick: machine code would keep Ctrl-C
+    off, which reaches a thread that only waits.
+    """
+    here = quick or threading.current_thread() is not threading.main_thread()
+    tasks = [_Task(call, args) for args in work[1 if here else 0 :]]
+    for task in tasks:
+        try:
+            helper = _idle.pop()
+        except IndexError:
+            helper = _Helper()
+        helper.give(task)
+    if here:
+        call(*work[0])
+    for task in tasks:
+        task.result()
