@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from convcli.engine import tiles
 from convcli.engine.bands import Field, run
+from convcli.engine.memory import fresh
 from convcli.engine.plan import Job, choose
 from convcli.engine.window import Window, row_unit
 from convcli.geometry import Geometry
@@ -59,7 +60,7 @@ def convolve(
         field, output = window.cut(field, job, size[:2]), (window.last - window.first, output[1])
     source = np.ascontiguousarray(image)
     shape = output if depth or image.ndim == 2 else (*output, size[2])
-    target = np.empty(shape, np.float32 if tone is None else image.dtype)
+    target = fresh(shape, np.dtype(np.float32) if tone is None else image.dtype)
     plan = choose(job)
     if window and window.whole.units is not None:
         window.whole.units.append(row_unit(plan, job))

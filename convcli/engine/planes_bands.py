@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.engine import machine, native
+from convcli.engine.memory import fresh
 from convcli.engine.planes import Planes
 from convcli.engine.threads import spread, thread_count
 from convcli.geometry import extent
@@ -60,7 +61,7 @@ class Layout:
 
 def run(job: Planes, threads: int | None = None) -> NDArray[Any]:
     """The feature maps (N, O, H', W'). The result does not depend on the number of threads."""
-    out = np.empty((job.x.shape[0], job.weight.shape[0], *job.output), job.x.dtype)
+    out = fresh((job.x.shape[0], job.weight.shape[0], *job.output), job.x.dtype)
     if not out.size:
         return out
     lanes, wide = _vectors(job.x.itemsize)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from convcli.engine import spectrum
 from convcli.engine.bands import Field
-from convcli.engine.threads import spread, thread_count
 from convcli.engine.plan import Job, Plan
+from convcli.engine.threads import spread, thread_count
 
 Array = NDArray[Any]
 
@@ -24,25 +24,20 @@ def run(plan: Plan, job: Job, field: Field, src: Array, dst: Array, threads: int
     out, pixels = dst.reshape(field.rows, field.kept // maps, maps), src.reshape(-1, field.pitch)
     colmap = field.colmap.reshape(-1, field.samples)
     whole = plan.integers is not None and job.dtype.kind != "f" and spectrum.exact(grid, job.top)
-    counts, faults = [(0, 0)], list[BaseException]()
+    counts = [(0, 0)]
 
     def work(mine: list[tuple[int, int]]) -> None:
-        try:
-            for top, left in mine:
-                made = spectrum.sums(grid, pixels, field.rowmap, colmap, job.value, top, left, whole)
-                y, x = -top % stride[0], -left % stride[1]
-                made = made[y :: stride[0], x :: stride[1]]
-                y, x = (top + y) // stride[0], (left + x) // stride[1]
-                made = made[: field.rows - y, : out.shape[1] - x]
-                into = out[y : y + made.shape[0], x : x + made.shape[1]]
-                counts.append(_finish(made, into, plan, job))
-        except BaseException as fault:
-            faults.append(fault)
+        for top, left in mine:
+            made = spectrum.sums(grid, pixels, field.rowmap, colmap, job.value, top, left, whole)
+            y, x = -top % stride[0], -left % stride[1]
+            made = made[y :: stride[0], x :: stride[1]]
+            y, x = (top + y) // stride[0], (left + x) // stride[1]
+            made = made[: field.rows - y, : out.shape[1] - x]
+            into = out[y : y + made.shape[0], x : x + made.shape[1]]
+            counts.append(_finish(made, into, plan, job))
 
     helpers = min(thread_count(threads), len(places))
     spread(work, [(places[i::helpers],) for i in range(helpers)])
-    if faults:
-        raise faults[0]
     return sum(below for below, _ in counts), sum(above for _, above in counts)
 
 
