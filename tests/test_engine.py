@@ -450,11 +450,26 @@ def test_a_weight_beyond_float32_gives_infinity_and_no_warning(dtype):
     assert (filter_image(image, [[1e300]]) == (np.inf if dtype == np.float32 else np.iinfo(dtype).max)).all()
 
 
-def test_the_calling_thread_stays_open_to_ctrl_c():
+@pytest.mark.parametrize("quick", [True, False])
+def test_the_main_thread_stays_open_to_ctrl_c_where_work_takes_long(quick):
     seen = []
-    spread(lambda i: seen.append((i, threading.current_thread())), [(0,), (1,)])
-    assert sorted(i for i, _ in seen) == [0, 1]
-    assert all(thread.daemon and thread is not threading.current_thread() for _, thread in seen)
+    spread(lambda i: seen.append((i, threading.current_thread())), [(0,), (1,), (2,)], quick=quick)
+    assert sorted(i for i, _ in seen) == [0, 1, 2]
+    others = [thread for _, thread in seen if thread is not threading.current_thread()]
+    assert len(others) == (2 if quick else 3) and all(thread.daemon for thread in others)
+
+
+def test_what_a_thread_raises_is_raised_here_and_the_threads_serve_again():
+    def work(i):
+        if i:
+            raise ValueError(i)
+
+    for _ in range(3):
+        with pytest.raises(ValueError, match="1"):
+            spread(work, [(0,), (1,)])
+    done = []
+    spread(done.append, [(0,), (1,)])
+    assert sorted(done) == [0, 1]
 
 
 def test_without_the_compiler_too():
