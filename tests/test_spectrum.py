@@ -68,11 +68,11 @@ def test_nothing_depends_on_threads_or_on_windows_of_rows():
     kernel, image = Kernel(RNG.normal(size=(560, 9))), picture((5000, 20), np.float32)
     geometry = geometry_of(stride=(3, 1))
     plan = Job.of(kernel, geometry, np.float32, (*image.shape, 1), False, None)
-    unit = row_unit(kernel, geometry, np.dtype(np.float32), (*image.shape, 1), False, None)
+    unit = row_unit(choose(plan), plan)
     whole = engine.convolve(image, kernel, geometry, threads=1).pixels
     np.testing.assert_array_equal(engine.convolve(image, kernel, geometry, threads=3).pixels, whole)
     for first in range(0, len(whole), unit):
-        window = Window.of(image.shape, kernel.size, geometry, first, min(first + unit, len(whole)))
+        window = Window.of(image.shape, [kernel.size], geometry, first, min(first + unit, len(whole)))
         part = engine.convolve(image[window.rows], kernel, geometry, window=window).pixels
         np.testing.assert_array_equal(part, whole[first : first + unit])
     assert choose(plan).route == "spectrum" and len(whole) > unit
