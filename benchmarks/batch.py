@@ -11,6 +11,7 @@ import os
 import resource
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -77,10 +78,15 @@ def measured(words: list[str], environment: dict[str, str] | None = None) -> Run
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    _, said = process.communicate()
-    seconds = perf_counter() - begin
-    done.set()
-    watcher.join()
+    try:
+        _, said = process.communicate()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    finally:
+        seconds = perf_counter() - begin
+        done.set()
+        watcher.join()
     if process.returncode:
         raise SystemExit(f"{' '.join(words)}: {said.decode()[-500:]}; not timed")
     return Run(seconds, most[0], _processors() - before)
@@ -195,13 +201,17 @@ def measure(case: str, folder: Path, found: Found) -> None:
         files = few if slow else source
         _turn(found, f"{case} {tool}", words(files, output), files)
         _check(tool, output, folder / "out" / "convcli", len(list(files.iterdir())))
+        for path in sorted(output.iterdir())[1:]:
+            path.unlink()
     shutil.rmtree(folder / "out")
     shutil.rmtree(few)
 
 
 def _turn(found: Found, name: str, words: list[str], source: Path, output: Path | None = None) -> None:
     environment = {"CONVCLI_THREADS": "1"} if name.startswith("jobs") else {}
-    os.sync()  # what another one wrote is not to be waited for
+    os.sync()  # what another one wrote is not to be waited for, nor the disk for what is read
+    for path in source.iterdir():
+        path.read_bytes()
     done = measured(words, environment)
     found.setdefault(name, []).append((len(list(source.iterdir())), done.seconds, done.peak, done.processors))
     print(f"    {name}: {found[name][-1]}", flush=True)
@@ -255,6 +265,7 @@ def _check(tool: str, got: Path, want: Path, count: int) -> None:
 
 def main(folder: Path) -> None:
     """Measure the next piece, or print the tables."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))
     kept = folder / "found.json"
     found: Found = json.loads(kept.read_text()) if kept.exists() else {}
     done = found.pop("pieces", [])
