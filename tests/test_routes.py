@@ -67,10 +67,10 @@ def float_routes(job, integers):
     factors = plan._integer_terms(w) if integers is not None else plan._float_terms(w, 1e-7)
     if factors is not None:
         yield replace(base, route="sweep", across=factors[0], down=factors[1])
-    if base.lane == np.float32 and job.geometry.dilation[0] == 1 and job.finite:
+    if base.lane == np.float32 and job.finite:
         if job.geometry.stride[0] == 1:
             yield replace(base, route="block")
-        if not exact:
+        if not exact and job.geometry.dilation[0] == 1:
             yield replace(base, route="fft")
 
 

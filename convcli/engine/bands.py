@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.engine import machine
+from convcli.engine import machine, native
 from convcli.engine.plan import Job, Plan, block_shape, fft_size
 from convcli.engine.threads import spread, thread_count
 from convcli.errors import GeometryError
@@ -236,11 +236,14 @@ def _block(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[
         ho, hw = np.zeros(0, np.uintp), np.zeros(0, np.float32)
         halo = (grid.shape[1] - 1) * job.geometry.dilation[1] * field.samples
     kh, kw = grid.shape
-    rows, columns, down = block_shape(kh, kw)
-    w = np.zeros((down, -(-kw // columns) * columns), np.float32)
-    w[:kh, :kw] = grid
-    passes = w.reshape(down // rows, rows, -1, columns).transpose(2, 0, 3, 1)
-    slots = down + 3
+    rows, down = block_shape(kh)
+    w = np.zeros((down, kw), np.float32)
+    w[:kh] = grid
+    passes = w.reshape(down // rows, rows, kw).transpose(0, 2, 1)
+    lanes = native.vector_bytes() // 4
+    wide = 4 if lanes == 16 else 2
+    gap, span = job.geometry.dilation[0], wide * lanes
+    slots = (down + 3) * gap
     tile, _ = _tile(field, slots * 4 * max(terms, 1), halo)
     part = _aligned(tile) if terms else _aligned(tile + halo)
     apart = part if terms else job.geometry.dilation[1] * field.samples
@@ -249,13 +252,13 @@ def _block(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[
     def args(y0: int, y1: int) -> tuple[Any, ...]:
         return (
             dst, src, field.rowmap, field.colmap, field.left, field.pitch, np.float32(job.value), terms, ho, hw,
-            passes.ravel(), down, kw, apart, _init(plan), field.n, field.kept, tile, halo, *_finish(plan, job),
-            field.step, field.channels, y0, y1, np.empty(slots * width, np.float32), width, np.full(slots, -1, np.intp),
-            np.empty(tile + halo if terms else 0, np.float32), np.empty(4 * tile, np.float32), np.empty(11, np.uintp),
-            np.zeros(2, np.int64),
+            passes.ravel(), kw, apart, gap, np.full(span, _init(plan)), field.n, field.kept, tile, halo,
+            *_finish(plan, job), field.step, field.channels, y0, y1, np.empty(slots * width + span, np.float32), width,
+            np.full(slots, -1, np.intp), np.empty(tile + halo if terms else 0, np.float32),
+            np.empty(4 * (tile + span), np.float32), np.empty(rows + 3, np.uintp), np.zeros(2, np.int64),
         )  # fmt: skip
 
-    return f"block:{rows}:{columns}:{_finisher(dst)}", args
+    return f"block:{rows}:{lanes}:{wide}:{_finisher(dst)}", args
 
 
 def _across(factors: Array, dx: NDArray[np.intp], lane: Any) -> tuple[Array, Array]:

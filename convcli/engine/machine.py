@@ -28,7 +28,7 @@ _SCALARS: dict[str, Any] = {
 }  # fmt: skip
 
 _HOMES = {
-    "taps": "integers", "separable": "integers", "sweep": "floats", "block": "floats", "box": "boxes",
+    "taps": "integers", "separable": "integers", "sweep": "floats", "block": "blocks", "box": "boxes",
     "fft": "fourier", "planes": "planes",
 }  # fmt: skip
 

@@ -207,10 +207,10 @@ def _plan_float(job: Job, integers: Integers | None) -> Plan:
     kh, kw = flat.shape
     step, apart = job.geometry.stride[0], job.geometry.dilation[0]
     costs = {"sweep": (_SWEEP + _SWEEP_TAP * -(-count // 8) * 8) / step}
-    if lane == np.float32 and weights.ndim == 2 and apart == 1 and flat.size > 1:
-        if step == 1 and job.finite:
-            costs["block"] = _BLOCK + _BLOCK_TAP * kw * block_shape(kh, kw)[2]
-        if not exact and job.finite:
+    if lane == np.float32 and weights.ndim == 2 and flat.size > 1 and job.finite:
+        if step == 1:
+            costs["block"] = _BLOCK + _BLOCK_TAP * kw * block_shape(kh)[1]
+        if not exact and apart == 1:
             costs["fft"] = _fft_cost(kh, kw)
     if count > _MANY and _fits_spectrum(job, weights, exact):
         maps = 1 if weights.ndim == 2 else len(weights)
@@ -226,7 +226,7 @@ def _plan_float(job: Job, integers: Integers | None) -> Plan:
             rank = len(factors[0])
             costs["sweep terms"] = _SWEEP + _SWEEP_TAP * rank * (kw + kh / step)
             if "block" in costs:
-                costs["block terms"] = _BLOCK + rank * (_SWEEP_TAP * kw + _BLOCK_TAP * block_shape(kh, rank)[2])
+                costs["block terms"] = _BLOCK + rank * (_SWEEP_TAP * kw + _BLOCK_TAP * block_shape(kh)[1])
     best = min(costs, key=lambda name: costs[name])
     if best.endswith("terms") and factors is not None:
         why = "separable" if len(factors[0]) == 1 else f"a sum of {len(factors[0])} separable kernels"
@@ -250,15 +250,11 @@ def _fits_spectrum(job: Job, weights: NDArray[Any], exact: bool) -> bool:
     return not (exact and job.dtype == np.uint8) or spectrum.exact(weights, job.top)
 
 
-def block_shape(kh: int, kw: int) -> tuple[int, int, int]:
-    """Rows and columns of the kernel in a pass of `block`, and its rows filled up to whole passes.
-
-    More than seven rows, or ten taps, and LLVM neither unrolls nor vectorises the pass.
-    """
+def block_shape(kh: int) -> tuple[int, int]:
+    """Rows of the kernel in a pass of `block`, whose weights are to stay in registers, and all filled up to passes."""
     passes = -(-kh // 7)
     rows = -(-kh // passes)
-    columns = 3 if rows <= 3 and kw % 3 == 0 else 2 if rows <= 5 and kw > 1 else 1
-    return rows, columns, rows * passes
+    return rows, rows * passes
 
 
 def fft_size(rows: int) -> int:

@@ -1,0 +1,251 @@
+"""Floats: dense kernels, and sums of separable ones, four rows at a time in register tiles.
+
+    r[y + k*gap, x] = start + sum over j, i of w[j, i] * ring[y + (k + i)*gap, x + j*apart],  k = 0..3
+
+Every value is one chain of multiply-adds in the order of the taps, whatever tile it falls into. A sample that is loaded
+serves up to four rows. Numba's vectoriser stores every sum and loads it again, so the tile is written down as LLVM's
+vector instructions: sums live in registers from the first tap to the rounded pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import config, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numpy import uintp
+
+from convcli.engine.loops.shared import FINISH, Loop, enter, entry, pick
+
+BLOCK = 4  # rows of the map that share each load
+
+_WORD, _INT = ir.IntType(64), ir.IntType(32)
+_MAGIC = 12582912.0  # 1.5 * 2^23: see `levels`
+_intrinsic: Any = intrinsic
+
+
+def block(rows: int, lanes: int, wide: int, finish: str) -> Loop:
+    """The loop for `rows` kernel rows in a pass; tiles of BLOCK rows by `wide` vectors of `lanes` samples.
+
+    Vertical stride 1. A kernel that is a sum of separable ones enters filtered across, as in `sweep`; its terms are
+    then the columns.
+    """
+    finished, onto, through = FINISH[finish], _tile(rows, lanes, wide, False), _tile(rows, lanes, wide, True)
+    span = wide * lanes
+
+    @entry
+    def block(
+        dst, src, rowmap, colmap, inside, pitch, value, terms, ho, hw, w, across, apart, gap, begin, n, kept, tile,
+        halo, scale, divisor, shift, magnitude, top, step, channels, y0, y1, ring, width, held, line, acc, at, counts,
+    ):  # fmt: skip
+        """dst[y, p] = finish(begin + sum over j, i of w[pass, j, i] * ring[y + (pass*rows + i)*gap, p + j*apart])"""
+        passes = w.size // (rows * across)
+        mask = np.uint32(0x7FFFFFFF) if magnitude < 0 else np.uint32(0xFFFFFFFF)
+        for x0 in range(0, n, tile):
+            m = min(tile, n - x0)
+            held[:] = -1
+            for first in range(y0, y1, BLOCK * gap):
+                for y in range(first, min(first + gap, y1)):
+                    for i in range(passes * rows + BLOCK - 1):
+                        r = y + i * gap
+                        slot = r % held.size
+                        if held[slot] != r:
+                            held[slot] = r
+                            q = ring[slot * width : (slot + 1) * width]
+                            row = rowmap[r] if r < rowmap.size else -1
+                            enter(q, src, row, x0, m, halo, colmap, inside, pitch, value, terms, ho, hw, line)
+                    whole = divisor == 0 and step == 1 and y + (BLOCK - 1) * gap < y1
+                    full = m // span * span if whole else 0  # so far the tiles finish their pixels themselves
+                    for part in range(passes):
+                        for k in range(rows + BLOCK - 1):
+                            at[k] = uintp((y + (part * rows + k) * gap) % held.size * width)
+                        weights = uintp(part * rows * across)
+                        for x in range(0, m, span):
+                            here = uintp(x)
+                            start, place, further = begin, uintp(0), uintp(0)
+                            if part > 0:
+                                start, place, further = acc, here, uintp(tile + span)
+                            if part == passes - 1 and x < full:
+                                through(
+                                    ring, at, here, w, weights, uintp(across), uintp(apart), start, place, further,
+                                    dst, uintp(y * kept + x0 + x), uintp(gap * kept), scale, shift, mask, top, counts,
+                                )  # fmt: skip
+                            else:
+                                onto(
+                                    ring, at, here, w, weights, uintp(across), uintp(apart), start, place, further,
+                                    acc, here, uintp(tile + span), scale, shift, mask, top, counts,
+                                )  # fmt: skip
+                    if full < m:
+                        for k in range(BLOCK):
+                            if y + k * gap < y1:
+                                rest = acc[k * (tile + span) + full : k * (tile + span) + m]
+                                pick(rest, rest.size, step, channels)
+                                end = rest.size  # with full > 0 no whole number of pixels, but then step is 1
+                                if step > 1:
+                                    end = (rest.size // channels + step - 1) // step * channels
+                                to = (y + k * gap) * kept + (x0 + full) // step
+                                finished(dst[to : to + end], rest, end, scale, divisor, shift, magnitude, top, counts)
+
+    return block
+
+
+def _tile(rows: int, lanes: int, wide: int, finished: bool) -> Any:
+    """The tile as a function for the loop above.
+
+    tile(ring, at, x, w, first, columns, apart, start, place, further, out, to, pitch, scale, shift, mask, top, counts):
+    BLOCK rows of sums begin with start[place + k*further ...]; row k goes to out[to + k*pitch ...], as it is, or
+    finished as `levels` and `floats` do.
+    """
+    if getattr(config, "DISABLE_JIT", 0):
+        return _Plain(rows, lanes * wide, finished)
+
+    @_intrinsic
+    def tile(
+        context, ring, at, x, w, first, columns, apart, start, place, further, out, to, pitch, scale, shift, mask, top,
+        counts,
+    ):  # fmt: skip
+        signature = types.void(
+            ring,
+            at,
+            x,
+            w,
+            first,
+            columns,
+            apart,
+            start,
+            place,
+            further,
+            out,
+            to,
+            pitch,
+            scale,
+            shift,
+            mask,
+            top,
+            counts,
+        )
+        return signature, partial(_emit, rows, lanes, wide, finished)
+
+    return tile
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """The same tile without a compiler, for when Numba is told to do without."""
+
+    rows: int
+    span: int
+    finished: bool
+
+    def __call__(
+        self, ring, at, x, w, first, columns, apart, start, place, further, out, to, pitch, scale, shift, mask, top,
+        counts,
+    ):  # fmt: skip
+        finish = FINISH["floats" if out.dtype.kind == "f" else "levels"]
+        for k in range(BLOCK):
+            total = np.array(start[place + k * further : place + k * further + self.span])
+            for j in range(columns):
+                for i in range(self.rows):
+                    here = at[i + k] + x + j * apart
+                    total += w[first + j * self.rows + i] * ring[here : here + self.span]
+            row = out[to + k * pitch : to + k * pitch + self.span]
+            if self.finished:
+                magnitude = np.float32(1 if mask == 0xFFFFFFFF else -1)
+                finish(row, total, self.span, scale, np.float32(0), shift, magnitude, top, counts)
+            else:
+                row[:] = total
+
+
+def _emit(
+    rows: int, lanes: int, wide: int, finished: bool, context: Any, builder: Any, signature: Any, args: Any
+) -> Any:
+    _, _, x, _, first, columns, apart, _, place, further, _, to, pitch, scale, shift, mask, top, _ = args
+    ring, at, w, start, out, counts = (
+        context.make_array(signature.args[i])(context, builder, args[i]).data for i in (0, 1, 3, 7, 10, 17)
+    )
+    vector = ir.VectorType(ir.FloatType(), lanes)
+    kind = ir.FunctionType(vector, [vector] * 3)
+    fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{lanes}f32")
+
+    def near(pointer: Any, index: Any, kind: Any = vector) -> Any:
+        return builder.bitcast(builder.gep(pointer, [index]), kind.as_pointer())
+
+    def cell(origin: Any, apart: Any, k: int, v: int) -> Any:
+        return builder.add(origin, builder.add(builder.mul(apart, _WORD(k)), _WORD(v * lanes)))
+
+    def splat(value: Any) -> Any:
+        nothing = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
+        one = builder.insert_element(nothing, value, _INT(0))
+        return builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(_INT, lanes), [0] * lanes))
+
+    sources = [builder.add(builder.load(builder.gep(at, [_WORD(i)])), x) for i in range(rows + BLOCK - 1)]
+    cells = [(k, v) for k in range(BLOCK) for v in range(wide)]
+    begins = [builder.load(near(start, cell(place, further, k, v)), align=4) for k, v in cells]
+    before, body, after = builder.block, builder.append_basic_block("columns"), builder.append_basic_block("done")
+    builder.branch(body)
+    builder.position_at_end(body)
+    column, sums = builder.phi(_WORD), {c: builder.phi(vector) for c in cells}
+    column.add_incoming(_WORD(0), before)
+    for c, value in zip(cells, begins, strict=True):
+        sums[c].add_incoming(value, before)
+    beside = builder.add(first, builder.mul(column, _WORD(rows)))
+    factors = [splat(builder.load(builder.gep(w, [builder.add(beside, _WORD(i))]))) for i in range(rows)]
+    across, added = builder.mul(column, apart), dict(sums)
+    for s, source in enumerate(sources):
+        here = builder.add(source, across)
+        for v in range(wide):
+            seen = builder.load(near(ring, builder.add(here, _WORD(v * lanes))), align=4)
+            for k in range(max(0, s - rows + 1), min(BLOCK, s + 1)):
+                added[k, v] = builder.call(fma, [factors[s - k], seen, added[k, v]])
+    following = builder.add(column, _WORD(1))
+    column.add_incoming(following, body)
+    for c in cells:
+        sums[c].add_incoming(added[c], body)
+    builder.cbranch(builder.icmp_unsigned("<", following, columns), body, after)
+    builder.position_at_end(after)
+    pixel, size = ir.FloatType(), 4
+    if finished:
+        bits = ir.VectorType(_INT, lanes)
+        scales, shifts, masks = splat(scale), splat(shift), splat(mask)
+        for c in cells:
+            value = builder.bitcast(builder.call(fma, [added[c], scales, shifts]), bits)
+            added[c] = builder.bitcast(builder.and_(value, masks), vector)
+        pixel, size = out.type.pointee, context.get_abi_sizeof(out.type.pointee)
+        if pixel != ir.FloatType():
+            added = _rounded(builder, added, pixel, splat(top), counts)
+    for k, v in cells:
+        builder.store(added[k, v], near(out, cell(to, pitch, k, v), ir.VectorType(pixel, lanes)), align=size)
+    return context.get_dummy_value()
+
+
+def _rounded(builder: Any, values: dict[Any, Any], pixel: Any, top: Any, counts: Any) -> dict[Any, Any]:
+    """The values as pixels, rounded and saturated as `levels` does it; counts[0] and counts[1] grow."""
+    lanes = top.type.count
+
+    def each(number: float) -> Any:
+        return ir.Constant(top.type, [number] * lanes)
+
+    flags = ir.IntType(lanes)
+    ones = cgutils.get_or_insert_function(builder.module, ir.FunctionType(flags, [flags]), f"llvm.ctpop.i{lanes}")
+    most = builder.fadd(top, each(0.5))
+    below, above, pixels = _WORD(0), _WORD(0), {}
+
+    def count(total: Any, beyond: Any) -> Any:
+        return builder.add(total, builder.zext(builder.call(ones, [builder.bitcast(beyond, flags)]), _WORD))
+
+    for c, value in values.items():
+        below = count(below, builder.fcmp_ordered("<", value, each(-0.5)))
+        above = count(above, builder.fcmp_ordered(">=", value, most))
+        positive = builder.select(builder.fcmp_ordered(">", value, each(0.0)), value, each(0.0))
+        kept = builder.select(builder.fcmp_ordered("<", positive, top), positive, top)
+        bits = builder.bitcast(builder.fadd(kept, each(_MAGIC)), ir.VectorType(_INT, lanes))
+        pixels[c] = builder.trunc(bits, ir.VectorType(pixel, lanes))  # the low bits of the sum are the integer
+    for side, total in enumerate((below, above)):
+        place = builder.gep(counts, [_WORD(side)])
+        builder.store(builder.add(builder.load(place), total), place)
+    return pixels
