@@ -66,13 +66,19 @@ def convolve(
         window.whole.units.append(row_unit(plan, job))
         return Convolved(np.zeros(shape, target.dtype))
     finite = window.finite if window else image.dtype.kind != "f" or None
-    if plan.route in ("block", "fft", "spectrum") and not (np.isfinite(source).all() if finite is None else finite):
+    if plan.route in ("block", "fft", "spectrum") and not (_finite(source) if finite is None else finite):
         plan = choose(replace(job, finite=False))
     if not window or window.first == 0:
         log.info("%s: %s (%s), sums in %s", kernel.name or "kernel", plan.route, plan.why, plan.lane)
     go = tiles.run if plan.route == "spectrum" else run
     below, above = go(plan, job, field, source.reshape(-1), target.reshape(-1), threads)
     return Convolved(target, below, above)
+
+
+def _finite(source: NDArray[Any]) -> bool:
+    """Whether no NaN and no infinity is in it; piece by piece, so that the answers stay in the cache."""
+    flat, piece = source.reshape(-1), 1 << 16
+    return all(np.isfinite(flat[i : i + piece]).all() for i in range(0, flat.size, piece))
 
 
 def conv2d(

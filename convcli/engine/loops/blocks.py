@@ -232,20 +232,20 @@ def _rounded(builder: Any, values: dict[Any, Any], pixel: Any, top: Any, counts:
 
     flags = ir.IntType(lanes)
     ones = cgutils.get_or_insert_function(builder.module, ir.FunctionType(flags, [flags]), f"llvm.ctpop.i{lanes}")
-    most = builder.fadd(top, each(0.5))
-    below, above, pixels = _WORD(0), _WORD(0), {}
-
-    def count(total: Any, beyond: Any) -> Any:
-        return builder.add(total, builder.zext(builder.call(ones, [builder.bitcast(beyond, flags)]), _WORD))
-
+    pixels, changed = {}, ir.Constant(flags, 0)
     for c, value in values.items():
-        below = count(below, builder.fcmp_ordered("<", value, each(-0.5)))
-        above = count(above, builder.fcmp_ordered(">=", value, most))
         positive = builder.select(builder.fcmp_ordered(">", value, each(0.0)), value, each(0.0))
         kept = builder.select(builder.fcmp_ordered("<", positive, top), positive, top)
+        changed = builder.or_(changed, builder.bitcast(builder.fcmp_unordered("!=", kept, value), flags))
         bits = builder.bitcast(builder.fadd(kept, each(_MAGIC)), ir.VectorType(_INT, lanes))
         pixels[c] = builder.trunc(bits, ir.VectorType(pixel, lanes))  # the low bits of the sum are the integer
-    for side, total in enumerate((below, above)):
-        place = builder.gep(counts, [_WORD(side)])
-        builder.store(builder.add(builder.load(place), total), place)
+    with builder.if_then(builder.icmp_unsigned("!=", changed, ir.Constant(flags, 0)), likely=False):
+        beyond = ("<", each(-0.5)), (">=", builder.fadd(top, each(0.5)))
+        for side, (sign, limit) in enumerate(beyond):
+            place = builder.gep(counts, [_WORD(side)])
+            total = builder.load(place)
+            for value in values.values():
+                found = builder.call(ones, [builder.bitcast(builder.fcmp_ordered(sign, value, limit), flags)])
+                total = builder.add(total, builder.zext(found, _WORD))
+            builder.store(total, place)
     return pixels
