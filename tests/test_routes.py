@@ -68,7 +68,7 @@ def float_routes(job, integers):
     if factors is not None:
         yield replace(base, route="sweep", across=factors[0], down=factors[1])
     if base.lane == np.float32 and job.finite:
-        if job.geometry.stride[0] == 1:
+        if plan.block_steps(job.geometry)[1] <= plan._FARTHEST:
             yield replace(base, route="block")
         if not exact and job.geometry.dilation[0] == 1:
             yield replace(base, route="fft")
@@ -270,3 +270,38 @@ def test_every_loop_met_here_is_kept_for_the_next_process():
     """An object that the cache would refuse is compiled again in every process, at seconds each."""
     refused = sorted({name for name, codes in machine._calls if kept.find(name, codes) is None})
     assert machine._calls and refused == []
+
+
+@pytest.mark.parametrize("columns", range(1, 6))
+def test_every_route_at_every_stride(monkeypatch, columns):
+    """Pixels of a stride are dealt out by the vector, from rows of any length and any number of channels."""
+    for channels, rows, dtype in (
+        (1, 1, np.uint8),
+        (2, 4, np.uint16),
+        (3, 2, np.uint8),
+        (4, 3, np.float32),
+        (5, 5, np.uint8),
+    ):
+        image = picture((21, 97 + 13 * columns, channels), dtype, seed=columns)
+        for name, dilation in (("sobel", 1), ("binomial", 1), ("box", 1), ("float", 1), ("float", 2), ("rank 2", 3)):
+            weights, divisor = KERNELS[name]
+            how = {"stride": (rows, columns), "dilation": dilation, "divisor": divisor, "padding_mode": "reflect"}
+            check_all(monkeypatch, image, weights, **how)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("size", [3, 7, 15])
+def test_what_is_not_finite_reaches_only_what_the_kernel_reaches(monkeypatch, bad, size):
+    """`block` and `fft` would spread it; they are left for another route as soon as they meet it, on any thread."""
+    monkeypatch.setattr(plan, "_SMALL", 0)
+    monkeypatch.setattr(bands, "_SMALL", 0)
+    weights = np.random.default_rng(size).normal(size=(size, size))
+    for place, stride, threads in (((0, 0), 1, 1), ((30, 63), 1, 2), ((59, 99), 1, 3), ((17, 40), (2, 3), 2)):
+        image = picture((60, 100), np.float32)
+        image[place] = bad
+        got = engine.convolve(image, Kernel(weights), geometry_of(stride=stride), threads=threads).pixels
+        want = naive.responses_by_tap(image, weights, stride=stride)
+        reached = ~np.isfinite(want)
+        assert (np.isfinite(got) != reached).all() and reached.any()
+        largest = np.abs(want[~reached]).max()
+        np.testing.assert_allclose(got[~reached], want[~reached], rtol=0, atol=1e-5 * largest)

@@ -65,13 +65,17 @@ def convolve(
     if window and window.whole.units is not None:
         window.whole.units.append(row_unit(plan, job))
         return Convolved(np.zeros(shape, target.dtype))
-    finite = window.finite if window else image.dtype.kind != "f" or None
-    if plan.route in ("block", "fft", "spectrum") and not (_finite(source) if finite is None else finite):
+    known = window is not None or image.dtype.kind != "f"
+    finite = window is None or window.finite
+    if not (finite and (known or plan.route != "spectrum" or _finite(source))):
         plan = choose(replace(job, finite=False))
+    go = tiles.run if plan.route == "spectrum" else run
+    below, above, infinite = go(plan, job, field, source.reshape(-1), target.reshape(-1), threads)
+    if infinite and not known:
+        plan = choose(replace(job, finite=False))
+        below, above, _ = run(plan, job, field, source.reshape(-1), target.reshape(-1), threads)
     if not window or window.first == 0:
         log.info("%s: %s (%s), sums in %s", kernel.name or "kernel", plan.route, plan.why, plan.lane)
-    go = tiles.run if plan.route == "spectrum" else run
-    below, above = go(plan, job, field, source.reshape(-1), target.reshape(-1), threads)
     return Convolved(target, below, above)
 
 

@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.engine import machine, native
-from convcli.engine.plan import Job, Plan, block_shape, fft_size
+from convcli.engine.plan import Job, Plan, block_shape, block_steps, fft_size
 from convcli.engine.threads import spread, thread_count
 from convcli.errors import GeometryError
 from convcli.geometry import Pads
 
 _TILE = 3072  # samples of a row that `sweep` and `block` work on at a time; with a ring of rows they stay in L2
-_RING = 192 * 1024  # bytes of a ring beyond which tiles get narrower
+_RING = 320 * 1024
+_DEALT = 4  # columns of a stride, and channels, for which there are loops of their own
 _SPECTRA = 768 * 1024  # bytes that a tile of `fft` may take: it is gone through many times, so it has to stay in L2
 _SMALL = 200_000  # samples below which a second thread costs more than it brings
 _QUICK = 100_000_000  # multiply-adds, at most a tenth of a second of them, that Ctrl-C may have to wait for
@@ -98,8 +99,9 @@ def index_map(size: int, before: int, after: int, mode: str) -> NDArray[np.intp]
     return np.where((i >= 0) & (i < size), i, -1)
 
 
-def run(plan: Plan, job: Job, field: Field, src: Array, dst: Array, threads: int | None) -> tuple[int, int]:
-    """Fill dst, flat, from src, flat; the counts of samples that saturated below and above."""
+def run(plan: Plan, job: Job, field: Field, src: Array, dst: Array, threads: int | None) -> tuple[int, int, int]:
+    """Fill dst, flat, from src, flat; counts of samples that saturated below and above, and of those not finite, so
+    far as `block` and `fft` met any."""
     name, args = _LOOPS[plan.route](plan, job, field, src, dst)
     rows = field.rows
     if plan.route == "fft":
@@ -117,7 +119,7 @@ def run(plan: Plan, job: Job, field: Field, src: Array, dst: Array, threads: int
     else:
         spread(call, work, quick=dst.size * job.weights.size < _QUICK)
     counts = sum(w[-1] for w in work)
-    return int(counts[0]), int(counts[1])
+    return int(counts[0]), int(counts[1]), int(counts[2])
 
 
 Arguments = Callable[[int, int], tuple[Any, ...]]
@@ -136,10 +138,10 @@ def _taps(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[s
             dst, src, field.rowmap, field.colmap, dy, dx, w[i, j].astype(lane), field.pitch, field.n, field.kept,
             lo, hi, field.left, *_finish16(plan, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
             np.empty(count, np.uintp), np.empty(count, lane), np.empty(count, np.intp),
-            np.empty(field.n, np.float32), np.zeros(2, np.int64),
+            np.empty(field.n, np.float32), np.zeros(3, np.int64),
         )  # fmt: skip
 
-    return f"taps:{count}", args
+    return f"taps:{count}{_strided(field)}", args
 
 
 def _separable(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
@@ -156,10 +158,10 @@ def _separable(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tu
             lo, hi, field.left, *_finish16(plan, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
             np.empty(slots * width, plan.lane), width, np.full(slots, -1, np.intp),
             np.empty(len(j), np.uintp), np.empty(len(i), np.uintp), np.empty(field.n, np.float32),
-            np.zeros(2, np.int64),
+            np.zeros(3, np.int64),
         )  # fmt: skip
 
-    return f"separable:{len(j)}:{len(i)}", args
+    return f"separable:{len(j)}:{len(i)}{_strided(field)}", args
 
 
 def _box(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
@@ -173,10 +175,10 @@ def _box(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[st
             dst, src, field.rowmap, field.colmap, field.left, field.pitch, total(job.value), down, across, _init(plan),
             field.n, field.kept, *_finish(plan, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
             np.empty((down + 1) * width, total), width, np.empty(line, total),
-            np.empty(2 * line, total), np.empty(field.n, total), np.empty(field.n, plan.lane), np.zeros(2, np.int64),
+            np.empty(2 * line, total), np.empty(field.n, total), np.empty(field.n, plan.lane), np.zeros(3, np.int64),
         )  # fmt: skip
 
-    return f"box:{_finisher(dst)}", args
+    return f"box:{_finisher(dst)}{_strided(field)}", args
 
 
 def _sweep(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
@@ -205,7 +207,7 @@ def _sweep(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[
     span = int(rows.max()) + 1
     period = span if span <= 4 * len(rows) + 64 else 0
     slots = period or len(rows)
-    tile, halo = _tile(field, slots * max(terms, 1) * lane.itemsize, reach)
+    tile, halo = _tile(slots * max(terms, 1) * lane.itemsize, field.step * field.channels, field.n), reach
     part = _aligned(tile) if terms else _aligned(tile + halo)
     vi, vw = _grouped(vi, weights)
     vx = _grouped(place + term * part, weights)[0]
@@ -218,47 +220,48 @@ def _sweep(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[
             *_finish(plan, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
             np.empty(slots * part * max(terms, 1), lane), part * max(terms, 1), period,
             np.full(slots, -1, np.intp), np.empty(tile + halo if terms else 0, lane), np.empty(tile, lane),
-            np.empty(len(vw), np.uintp), np.zeros(2, np.int64),
+            np.empty(len(vw), np.uintp), np.zeros(3, np.int64),
         )  # fmt: skip
 
     return f"sweep:{_finisher(dst)}", args
 
 
 def _block(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
-    if plan.across is not None and plan.down is not None:
-        terms, grid = len(plan.across), plan.down.T
-        taps = np.arange(plan.across.shape[1])
-        _, dx = _offsets(taps, taps, job, field)
-        ho, hw = _across(plan.across, dx, plan.lane)
-        halo = int(dx.max())
-    else:
-        terms, grid = 0, _grid(plan, job)[0]
-        ho, hw = np.zeros(0, np.uintp), np.zeros(0, np.float32)
-        halo = (grid.shape[1] - 1) * job.geometry.dilation[1] * field.samples
-    kh, kw = grid.shape
-    rows, down = block_shape(kh)
-    w = np.zeros((down, kw), np.float32)
-    w[:kh] = grid
-    passes = w.reshape(down // rows, rows, kw).transpose(0, 2, 1)
     lanes = native.vector_bytes() // 4
     wide = 4 if lanes == 16 else 2
-    gap, span = job.geometry.dilation[0], wide * lanes
-    slots = (down + 3) * gap
-    tile, _ = _tile(field, slots * 4 * max(terms, 1), halo)
-    part = _aligned(tile) if terms else _aligned(tile + halo)
-    apart = part if terms else job.geometry.dilation[1] * field.samples
-    width = part * max(terms, 1)
+    span = wide * lanes
+    apart, (gap, hop) = job.geometry.dilation[0], block_steps(job.geometry)
+    if plan.across is not None and plan.down is not None:
+        terms, grid, across = len(plan.across), plan.down.T, plan.across
+    else:
+        terms, grid, across = 0, _grid(plan, job)[0], np.zeros((0, _grid(plan, job).shape[2]))
+    kh, columns = grid.shape
+    rows, down = block_shape(kh)
+    w = np.zeros((down, columns), np.float32)
+    w[:kh] = grid
+    passes = w.reshape(down // rows, rows, columns).transpose(0, 2, 1)
+    slots = (down + 3 * hop) * apart
+    tile = _tile(slots * 4 * (terms or field.step), field.channels, field.kept)
+    pixels = np.arange(across.shape[1]) * job.geometry.dilation[1]
+    offsets = pixels // field.step * field.channels
+    reach = int(offsets[-1])
+    lot, length = _aligned(tile + reach, span), _aligned(tile, span)
+    beside = offsets + pixels % field.step * lot
+    places = np.arange(terms) * length if terms else beside
+    width = length * terms or lot * field.step
+    begin = np.concatenate([np.full(span, _init(plan)), np.zeros(span, np.float32)])
 
     def args(y0: int, y1: int) -> tuple[Any, ...]:
         return (
-            dst, src, field.rowmap, field.colmap, field.left, field.pitch, np.float32(job.value), terms, ho, hw,
-            passes.ravel(), kw, apart, gap, np.full(span, _init(plan)), field.n, field.kept, tile, halo,
-            *_finish(plan, job), field.step, field.channels, y0, y1, np.empty(slots * width + span, np.float32), width,
-            np.full(slots, -1, np.intp), np.empty(tile + halo if terms else 0, np.float32),
-            np.empty(4 * (tile + span), np.float32), np.empty(rows + 3, np.uintp), np.zeros(2, np.int64),
+            dst, src, field.rowmap, field.colmap, field.left, field.pitch, np.float32(job.value), terms,
+            across.astype(np.float32).ravel(), beside.astype(np.uintp), passes.ravel(), places.astype(np.uintp), begin,
+            field.kept, tile, reach, *_finish(plan, job), job.geometry.stride[0], apart, gap, field.step,
+            field.channels, y0, y1, np.empty(slots * width + span, np.float32), width, np.full(slots, -1, np.intp),
+            np.empty(lot * field.step + span if terms else 0, np.float32), lot, np.empty(4 * (tile + span), np.float32),
+            np.empty(rows + 3 * hop, np.uintp), np.zeros(3, np.int64),
         )  # fmt: skip
 
-    return f"block:{rows}:{lanes}:{wide}:{_finisher(dst)}", args
+    return f"block:{_finisher(dst)}:{rows}:{hop}:{lanes}:{wide}{_strided(field)}", args
 
 
 def _across(factors: Array, dx: NDArray[np.intp], lane: Any) -> tuple[Array, Array]:
@@ -290,7 +293,7 @@ def _fft(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[st
             np.cos(angles).astype(real), np.sin(angles).astype(real), field.n, field.kept, tile, halo,
             _init(plan), *_finish(plan, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
             np.empty(size * width, real), np.empty(size * width, real), width, np.empty(tile, real),
-            np.empty(tile, real), np.empty(4, np.uintp), np.zeros(2, np.int64),
+            np.empty(tile, real), np.empty(4, np.uintp), np.zeros(3, np.int64),
         )  # fmt: skip
 
     return f"fft:{_finisher(dst)}", args
@@ -319,15 +322,14 @@ def _reached(field: Field, first: int, last: int) -> tuple[int, int]:
     return lo, max(lo, min(field.left + field.pitch - last, field.n))
 
 
-def _tile(field: Field, bytes_a_sample: int, halo: int) -> tuple[int, int]:
-    """Samples of a row to work on at a time, a whole number of kept groups, and the halo they need."""
-    unit = field.step * field.channels
+def _tile(bytes_a_sample: int, unit: int, length: int) -> int:
+    """Samples of a row of that length to work on at a time: a whole number of units."""
     room = max(512, min(_TILE, _RING // max(bytes_a_sample, 1)))
-    return min(max(room // unit, 1) * unit, -(-field.n // unit) * unit), halo
+    return min(max(room // unit, 1) * unit, -(-length // unit) * unit)
 
 
-def _aligned(samples: int) -> int:
-    return (samples + 31) // 32 * 32
+def _aligned(samples: int, unit: int = 32) -> int:
+    return -(-samples // unit) * unit
 
 
 def _grouped(offsets: Array, weights: Array) -> tuple[Array, Array]:
@@ -341,6 +343,13 @@ def _grid(plan: Plan, job: Job) -> Array:
     """The weights (C, KH, KW) that the sums use: integers before the division, else divided already."""
     grid: Array = plan.integers.weights if plan.integers is not None else job.weights / job.divisor
     return grid if grid.ndim == 3 else grid[None]
+
+
+def _strided(field: Field) -> str:
+    """What the name of a loop says of the columns of a stride: nothing, how many for so many channels, or any."""
+    if field.step == 1:
+        return ""
+    return f":{field.step}:{field.channels}" if max(field.step, field.channels) <= _DEALT else ":0:0"
 
 
 def _finisher(dst: Array) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import gcd
+from math import gcd, prod
 from typing import Any
 
 import numpy as np
@@ -26,9 +26,12 @@ _SHOWN_SAMPLES, _SHOWN_WEIGHTS = 3 << 20, 225
 # Taps from which on the transform of whole tiles may pay, and weights up to which the singular values are looked for.
 _MANY, _SOLVED = 1000, 1 << 16
 
-# Nanoseconds a sample, measured on one core of a Zen 4 (12 MP RGB). A tap of `block` shares its loads among four rows,
-# one of `sweep` does not. The FFT costs its columns, whatever the rows; a longer transform leaves the fast cache.
-_BLOCK, _BLOCK_TAP, _SWEEP, _SWEEP_TAP = 0.42, 0.018, 0.45, 0.046
+# Nanoseconds a sample, measured on one core of a Zen 4 (12 MP RGB). `block` enters every sample and computes what is
+# kept; a tap of it shares its loads among four rows, one across a row, or of `sweep`, does not. The FFT costs its
+# columns, whatever the rows; a longer transform leaves the fast cache.
+_ENTER, _DEAL, _BLOCK, _BLOCK_TAP, _BLOCK_ACROSS = 0.1, 0.17, 0.32, 0.018, 0.025
+_SWEEP, _SWEEP_TAP = 0.45, 0.046
+_FARTHEST = 4  # kernel rows between rows of the map, above which `block` would share few loads
 _FFT_COLUMN, _FFT_FIXED = 0.039, {64: 1.75, 256: 3.5, 1024: 6.0}
 
 
@@ -108,7 +111,7 @@ def choose(job: Job) -> Plan:
     """The cheapest route that keeps the contract: exact for integer weights on integer pictures, else in float32."""
     integers = _integers(job)
     lane = _lane16(job, integers) if integers is not None else None
-    plan = _plan16(integers, lane, job) if integers is not None and lane is not None else None
+    plan = _plan16(integers, lane, job) if integers is not None and lane is not None else None  # STRIDE?
     return plan or _plan_float(job, integers)
 
 
@@ -205,11 +208,12 @@ def _plan_float(job: Job, integers: Integers | None) -> Plan:
     flat = weights if weights.ndim == 2 else np.moveaxis(weights, 0, 2).reshape(weights.shape[1], -1)
     count = int(np.count_nonzero(flat))
     kh, kw = flat.shape
-    step, apart = job.geometry.stride[0], job.geometry.dilation[0]
+    step, apart, kept = job.geometry.stride[0], job.geometry.dilation[0], prod(job.geometry.stride)
+    enter = _ENTER if job.geometry.stride[1] == 1 else _DEAL
     costs = {"sweep": (_SWEEP + _SWEEP_TAP * -(-count // 8) * 8) / step}
     if lane == np.float32 and weights.ndim == 2 and flat.size > 1 and job.finite:
-        if step == 1:
-            costs["block"] = _BLOCK + _BLOCK_TAP * kw * block_shape(kh)[1]
+        if block_steps(job.geometry)[1] <= _FARTHEST:
+            costs["block"] = enter + (_BLOCK + _BLOCK_TAP * kw * block_shape(kh)[1]) / kept
         if not exact and apart == 1:
             costs["fft"] = _fft_cost(kh, kw)
     if count > _MANY and _fits_spectrum(job, weights, exact):
@@ -226,7 +230,8 @@ def _plan_float(job: Job, integers: Integers | None) -> Plan:
             rank = len(factors[0])
             costs["sweep terms"] = _SWEEP + _SWEEP_TAP * rank * (kw + kh / step)
             if "block" in costs:
-                costs["block terms"] = _BLOCK + rank * (_SWEEP_TAP * kw + _BLOCK_TAP * block_shape(kh)[1])
+                across = rank * _BLOCK_ACROSS * kw / job.geometry.stride[1]
+                costs["block terms"] = enter + across + (_BLOCK + rank * _BLOCK_TAP * block_shape(kh)[1]) / kept
     best = min(costs, key=lambda name: costs[name])
     if best.endswith("terms") and factors is not None:
         why = "separable" if len(factors[0]) == 1 else f"a sum of {len(factors[0])} separable kernels"
@@ -248,6 +253,12 @@ def _fits_spectrum(job: Job, weights: NDArray[Any], exact: bool) -> bool:
     if not job.finite or max(extent(k, d) for k, d in sides) > spectrum.LARGEST // 2:
         return False
     return not (exact and job.dtype == np.uint8) or spectrum.exact(weights, job.top)
+
+
+def block_steps(geometry: Geometry) -> tuple[int, int]:
+    """For `block`: how far apart rows of the map lie that share loads, and how many kernel rows apart they read."""
+    stride, apart = geometry.stride[0], geometry.dilation[0]
+    return apart // gcd(stride, apart), stride // gcd(stride, apart)
 
 
 def block_shape(kh: int) -> tuple[int, int]:

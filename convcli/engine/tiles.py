@@ -15,8 +15,8 @@ from convcli.engine.threads import spread, thread_count
 Array = NDArray[Any]
 
 
-def run(plan: Plan, job: Job, field: Field, src: Array, dst: Array, threads: int | None) -> tuple[int, int]:
-    """Fill dst, flat, from src, flat; the counts of samples that saturated below and above."""
+def run(plan: Plan, job: Job, field: Field, src: Array, dst: Array, threads: int | None) -> tuple[int, int, int]:
+    """Fill dst, flat, from src, flat, which is finite; the counts are those of `bands.run`."""
     weights: Array = plan.integers.weights if plan.integers is not None else job.weights / job.divisor
     grid = spread_out(weights, job.geometry.dilation)
     stride, maps = job.geometry.stride, field.channels
@@ -38,7 +38,7 @@ def run(plan: Plan, job: Job, field: Field, src: Array, dst: Array, threads: int
 
     helpers = min(thread_count(threads), len(places))
     spread(work, [(places[i::helpers],) for i in range(helpers)])
-    return sum(below for below, _ in counts), sum(above for _, above in counts)
+    return sum(below for below, _ in counts), sum(above for _, above in counts), 0
 
 
 def spread_out(weights: Array, dilation: tuple[int, int]) -> Array:

@@ -1,6 +1,6 @@
 """Floats: dense kernels, and sums of separable ones, four rows at a time in register tiles.
 
-    r[y + k*gap, x] = start + sum over j, i of w[j, i] * ring[y + (k + i)*gap, x + j*apart],  k = 0..3
+    r[y + k*gap, x] = start + sum over j, i of w[j, i] * ring[y*stride + (k*hop + i)*apart, x + places[j]],  k = 0..3
 
 Every value is one chain of multiply-adds in the order of the taps, whatever tile it falls into. A sample that is loaded
 serves up to four rows. Numba's vectoriser stores every sum and loads it again, so the tile is written down as LLVM's
@@ -20,7 +20,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy import uintp
 
-from convcli.engine.loops.shared import FINISH, Loop, enter, entry, pick
+from convcli.engine.loops.phases import split
+from convcli.engine.loops.shared import FINISH, Loop, entry, infinite
 
 BLOCK = 4  # rows of the map that share each load
 
@@ -29,84 +30,108 @@ _MAGIC = 12582912.0  # 1.5 * 2^23: see `levels`
 _intrinsic: Any = intrinsic
 
 
-def block(rows: int, lanes: int, wide: int, finish: str) -> Loop:
+def block(finish: str, rows: int, hop: int, lanes: int, wide: int, step: int = 1, channels: int = 0) -> Loop:
     """The loop for `rows` kernel rows in a pass; tiles of BLOCK rows by `wide` vectors of `lanes` samples.
 
-    Vertical stride 1. A kernel that is a sum of separable ones enters filtered across, as in `sweep`; its terms are
-    then the columns.
+    Rows of the map that share loads lie `gap` apart and read the picture `hop` rows of the kernel apart. Of a row the
+    `step` phases enter side by side, so that only what is kept is computed. A kernel that is a sum of separable ones
+    enters filtered across; its terms are then the columns.
     """
-    finished, onto, through = FINISH[finish], _tile(rows, lanes, wide, False), _tile(rows, lanes, wide, True)
+    onto, through = _tile(BLOCK, rows, hop, lanes, wide, False), _tile(BLOCK, rows, hop, lanes, wide, True)
+    along, enter, finished = _tile(1, 1, 0, lanes, wide, False), split(step, channels), FINISH[finish]
     span = wide * lanes
 
     @entry
     def block(
-        dst, src, rowmap, colmap, inside, pitch, value, terms, ho, hw, w, across, apart, gap, begin, n, kept, tile,
-        halo, scale, divisor, shift, magnitude, top, step, channels, y0, y1, ring, width, held, line, acc, at, counts,
+        dst, src, rowmap, colmap, inside, pitch, value, terms, hw, beside, w, places, begin, kept, tile, reach,
+        scale, divisor, shift, magnitude, top, stride, apart, gap, step, channels, y0, y1, ring, width, held, line,
+        lot, acc, at, counts,
     ):  # fmt: skip
-        """dst[y, p] = finish(begin + sum over j, i of w[pass, j, i] * ring[y + (pass*rows + i)*gap, p + j*apart])"""
-        passes = w.size // (rows * across)
+        """dst[y, p] = finish(begin + sum over j, i of w[*, j, i] * ring[y*stride + (pass*rows+i)*apart, p + places[j]])
+
+        The ring holds rows of the picture in phases, or for each term the row filtered across with hw at `beside`.
+        begin: what the sums start from, then zeros. counts: saturated below and above, and what is not finite.
+        """
+        columns = places.size
+        passes, sources = w.size // (rows * columns), rows + (BLOCK - 1) * hop
+        across, length = hw.size // max(terms, 1), width // max(terms, 1)
         mask = np.uint32(0x7FFFFFFF) if magnitude < 0 else np.uint32(0xFFFFFFFF)
-        for x0 in range(0, n, tile):
-            m = min(tile, n - x0)
+        none = uintp(0)
+        for x0 in range(0, kept, tile):
+            m = min(tile, kept - x0)
             held[:] = -1
             for first in range(y0, y1, BLOCK * gap):
                 for y in range(first, min(first + gap, y1)):
-                    for i in range(passes * rows + BLOCK - 1):
-                        r = y + i * gap
+                    for i in range((passes - 1) * rows + sources):
+                        r = y * stride + i * apart
                         slot = r % held.size
-                        if held[slot] != r:
-                            held[slot] = r
-                            q = ring[slot * width : (slot + 1) * width]
-                            row = rowmap[r] if r < rowmap.size else -1
-                            enter(q, src, row, x0, m, halo, colmap, inside, pitch, value, terms, ho, hw, line)
-                    whole = divisor == 0 and step == 1 and y + (BLOCK - 1) * gap < y1
+                        if held[slot] == r:
+                            continue
+                        held[slot] = r
+                        q = ring[slot * width : (slot + 1) * width]
+                        row = rowmap[r] if r < rowmap.size else -1
+                        entering = line if terms > 0 else q
+                        if row < 0:
+                            entering[:] = value
+                        else:
+                            size, base = m + reach, row * pitch
+                            enter(entering, lot, size, src, base, x0, colmap, inside, pitch, value, step, channels)
+                            for f in range(step if src.itemsize == 4 else 0):
+                                counts[2] += infinite(entering[f * lot : f * lot + size])
+                        at[0] = none
+                        for k in range(terms):
+                            for x in range(0, m, span):
+                                to = uintp(slot * width + k * length + x)
+                                along(
+                                    line, at, uintp(x), hw, uintp(k * across), uintp(across), beside, begin,
+                                    uintp(span), none, ring, to, none, scale, shift, mask, top, counts,
+                                )  # fmt: skip
+                    whole = divisor == 0 and y + (BLOCK - 1) * gap < y1
                     full = m // span * span if whole else 0  # so far the tiles finish their pixels themselves
                     for part in range(passes):
-                        for k in range(rows + BLOCK - 1):
-                            at[k] = uintp((y + (part * rows + k) * gap) % held.size * width)
-                        weights = uintp(part * rows * across)
+                        for k in range(sources):
+                            at[k] = uintp((y * stride + (part * rows + k) * apart) % held.size * width)
+                        weights = uintp(part * rows * columns)
                         for x in range(0, m, span):
                             here = uintp(x)
-                            start, place, further = begin, uintp(0), uintp(0)
+                            start, place, further = begin, none, none
                             if part > 0:
                                 start, place, further = acc, here, uintp(tile + span)
                             if part == passes - 1 and x < full:
                                 through(
-                                    ring, at, here, w, weights, uintp(across), uintp(apart), start, place, further,
+                                    ring, at, here, w, weights, uintp(columns), places, start, place, further,
                                     dst, uintp(y * kept + x0 + x), uintp(gap * kept), scale, shift, mask, top, counts,
                                 )  # fmt: skip
                             else:
                                 onto(
-                                    ring, at, here, w, weights, uintp(across), uintp(apart), start, place, further,
+                                    ring, at, here, w, weights, uintp(columns), places, start, place, further,
                                     acc, here, uintp(tile + span), scale, shift, mask, top, counts,
                                 )  # fmt: skip
                     if full < m:
                         for k in range(BLOCK):
                             if y + k * gap < y1:
                                 rest = acc[k * (tile + span) + full : k * (tile + span) + m]
-                                pick(rest, rest.size, step, channels)
-                                end = rest.size  # with full > 0 no whole number of pixels, but then step is 1
-                                if step > 1:
-                                    end = (rest.size // channels + step - 1) // step * channels
-                                to = (y + k * gap) * kept + (x0 + full) // step
-                                finished(dst[to : to + end], rest, end, scale, divisor, shift, magnitude, top, counts)
+                                to = (y + k * gap) * kept + x0 + full
+                                out = dst[to : to + rest.size]
+                                finished(out, rest, rest.size, scale, divisor, shift, magnitude, top, counts)
 
     return block
 
 
-def _tile(rows: int, lanes: int, wide: int, finished: bool) -> Any:
+def _tile(block: int, rows: int, hop: int, lanes: int, wide: int, finished: bool) -> Any:
     """The tile as a function for the loop above.
 
-    tile(ring, at, x, w, first, columns, apart, start, place, further, out, to, pitch, scale, shift, mask, top, counts):
-    BLOCK rows of sums begin with start[place + k*further ...]; row k goes to out[to + k*pitch ...], as it is, or
+    tile(ring, at, x, w, first, columns, places, start, place, further, out, to, pitch, scale, shift, mask, top, counts)
+
+    `block` rows of sums begin with start[place + k*further ...]; row k goes to out[to + k*pitch ...], as it is, or
     finished as `levels` and `floats` do.
     """
     if getattr(config, "DISABLE_JIT", 0):
-        return _Plain(rows, lanes * wide, finished)
+        return _Plain(block, rows, hop, lanes * wide, finished)
 
     @_intrinsic
     def tile(
-        context, ring, at, x, w, first, columns, apart, start, place, further, out, to, pitch, scale, shift, mask, top,
+        context, ring, at, x, w, first, columns, places, start, place, further, out, to, pitch, scale, shift, mask, top,
         counts,
     ):  # fmt: skip
         signature = types.void(
@@ -116,7 +141,7 @@ def _tile(rows: int, lanes: int, wide: int, finished: bool) -> Any:
             w,
             first,
             columns,
-            apart,
+            places,
             start,
             place,
             further,
@@ -129,7 +154,7 @@ def _tile(rows: int, lanes: int, wide: int, finished: bool) -> Any:
             top,
             counts,
         )
-        return signature, partial(_emit, rows, lanes, wide, finished)
+        return signature, partial(_emit, block, rows, hop, lanes, wide, finished)
 
     return tile
 
@@ -138,20 +163,22 @@ def _tile(rows: int, lanes: int, wide: int, finished: bool) -> Any:
 class _Plain:
     """The same tile without a compiler, for when Numba is told to do without."""
 
+    block: int
     rows: int
+    hop: int
     span: int
     finished: bool
 
     def __call__(
-        self, ring, at, x, w, first, columns, apart, start, place, further, out, to, pitch, scale, shift, mask, top,
+        self, ring, at, x, w, first, columns, places, start, place, further, out, to, pitch, scale, shift, mask, top,
         counts,
     ):  # fmt: skip
         finish = FINISH["floats" if out.dtype.kind == "f" else "levels"]
-        for k in range(BLOCK):
+        for k in range(self.block):
             total = np.array(start[place + k * further : place + k * further + self.span])
             for j in range(columns):
                 for i in range(self.rows):
-                    here = at[i + k] + x + j * apart
+                    here = at[k * self.hop + i] + x + places[j]
                     total += w[first + j * self.rows + i] * ring[here : here + self.span]
             row = out[to + k * pitch : to + k * pitch + self.span]
             if self.finished:
@@ -162,11 +189,12 @@ class _Plain:
 
 
 def _emit(
-    rows: int, lanes: int, wide: int, finished: bool, context: Any, builder: Any, signature: Any, args: Any
-) -> Any:
-    _, _, x, _, first, columns, apart, _, place, further, _, to, pitch, scale, shift, mask, top, _ = args
-    ring, at, w, start, out, counts = (
-        context.make_array(signature.args[i])(context, builder, args[i]).data for i in (0, 1, 3, 7, 10, 17)
+    block: int, rows: int, hop: int, lanes: int, wide: int, finished: bool,
+    context: Any, builder: Any, signature: Any, args: Any,
+) -> Any:  # fmt: skip
+    _, _, x, _, first, columns, _, _, place, further, _, to, pitch, scale, shift, mask, top, _ = args
+    ring, at, w, places, start, out, counts = (
+        context.make_array(signature.args[i])(context, builder, args[i]).data for i in (0, 1, 3, 6, 7, 10, 17)
     )
     vector = ir.VectorType(ir.FloatType(), lanes)
     kind = ir.FunctionType(vector, [vector] * 3)
@@ -183,8 +211,9 @@ def _emit(
         one = builder.insert_element(nothing, value, _INT(0))
         return builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(_INT, lanes), [0] * lanes))
 
-    sources = [builder.add(builder.load(builder.gep(at, [_WORD(i)])), x) for i in range(rows + BLOCK - 1)]
-    cells = [(k, v) for k in range(BLOCK) for v in range(wide)]
+    serves = [[k for k in range(block) if 0 <= s - k * hop < rows] for s in range(rows + (block - 1) * hop)]
+    sources = {s: builder.add(builder.load(builder.gep(at, [_WORD(s)])), x) for s, ks in enumerate(serves) if ks}
+    cells = [(k, v) for k in range(block) for v in range(wide)]
     begins = [builder.load(near(start, cell(place, further, k, v)), align=4) for k, v in cells]
     before, body, after = builder.block, builder.append_basic_block("columns"), builder.append_basic_block("done")
     builder.branch(body)
@@ -195,13 +224,13 @@ def _emit(
         sums[c].add_incoming(value, before)
     beside = builder.add(first, builder.mul(column, _WORD(rows)))
     factors = [splat(builder.load(builder.gep(w, [builder.add(beside, _WORD(i))]))) for i in range(rows)]
-    across, added = builder.mul(column, apart), dict(sums)
-    for s, source in enumerate(sources):
+    across, added = builder.load(builder.gep(places, [column])), dict(sums)
+    for s, source in sources.items():
         here = builder.add(source, across)
         for v in range(wide):
             seen = builder.load(near(ring, builder.add(here, _WORD(v * lanes))), align=4)
-            for k in range(max(0, s - rows + 1), min(BLOCK, s + 1)):
-                added[k, v] = builder.call(fma, [factors[s - k], seen, added[k, v]])
+            for k in serves[s]:
+                added[k, v] = builder.call(fma, [factors[s - k * hop], seen, added[k, v]])
     following = builder.add(column, _WORD(1))
     column.add_incoming(following, body)
     for c in cells:

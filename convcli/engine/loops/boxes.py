@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from convcli.engine.loops.shared import FINISH, Loop, entry, jit, load, pick
+from convcli.engine.loops.phases import keep
+from convcli.engine.loops.shared import FINISH, Loop, entry, jit, load
 
 
-def box(finish: str) -> Loop:
+def box(finish: str, step: int = 1, channels: int = 0) -> Loop:
     """The loop for boxes: the sum over a window at a cost that does not grow with it (across: with its logarithm)."""
-    finished = FINISH[finish]
+    finished, pick = FINISH[finish], keep(step, channels)
 
     @jit
     def double(out, a, line, apart, odd):

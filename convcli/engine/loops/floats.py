@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from convcli.engine.loops.shared import FINISH, Loop, accumulate, enter, entry, pick
+from convcli.engine.loops.phases import keep
+from convcli.engine.loops.shared import FINISH, Loop, accumulate, enter, entry
 
 
 def sweep(finish: str) -> Loop:
@@ -13,7 +14,7 @@ def sweep(finish: str) -> Loop:
     Rows enter a ring as floats. Where `terms` is 0 they enter as they are, and the taps span rows and columns; else
     they are filtered across for each term as they enter, and the taps run down each term's rows of the ring.
     """
-    finished = FINISH[finish]
+    finished, pick = FINISH[finish], keep(0, 0)
 
     @entry
     def sweep(

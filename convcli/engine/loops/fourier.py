@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from convcli.engine.loops.shared import FINISH, TAKE, Loop, entry, jit, load, pick
+from convcli.engine.loops.phases import keep
+from convcli.engine.loops.shared import FINISH, TAKE, Loop, entry, infinite, jit, load
 
 STRIP = 64  # columns that `_transform` takes through all its stages at a time
 
@@ -83,7 +84,7 @@ def fft(finish: str) -> Loop:
     one complex picture, as the kernel is real. The transform makes the convolution down the columns a product, row of
     frequencies by row; across, each frequency has complex weights of its own.
     """
-    finished, take = FINISH[finish], TAKE[4]
+    finished, take, pick = FINISH[finish], TAKE[4], keep(0, 0)
 
     @entry
     def fft(
@@ -104,6 +105,8 @@ def fft(finish: str) -> Loop:
                         row[:] = value
                     else:
                         load(row, src, s * pitch, x0, colmap, inside, pitch, value)
+                        if src.itemsize == 4:
+                            counts[2] += infinite(row)
                 for x in range(0, m + halo, STRIP):
                     _transform(re, im, width, size, cosines, sines, False, x, min(x + STRIP, m + halo))
                 for f in range(size):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from convcli.engine.loops.shared import TAKE, Loop, dot, entry, jit, levels, pick
+from convcli.engine.loops.phases import keep
+from convcli.engine.loops.shared import TAKE, Loop, dot, entry, jit, levels
 
 RUN = 16384  # samples in one run of a 16-bit loop: its 16-bit counters cannot overflow
 SCALED, UNFINISHED = -1, -2  # in the place of a shift: an odd divisor; one that needs a true division
@@ -91,9 +92,12 @@ def _row16(take: Loop) -> Loop:
     return row
 
 
-def taps(count: int) -> Loop:
-    """The loop for 8-bit pictures and `count` integer taps whose sums fit 16 bits; reads the picture directly."""
-    row = _row16(TAKE[count])
+def taps(count: int, step: int = 1, channels: int = 0) -> Loop:
+    """The loop for 8-bit pictures and `count` integer taps whose sums fit 16 bits; reads the picture directly.
+
+    step, channels: of a stride that is not 1, known when compiling, or 0.
+    """
+    row, pick = _row16(TAKE[count]), keep(step, channels)
 
     @entry
     def taps(
@@ -131,12 +135,12 @@ def taps(count: int) -> Loop:
     return taps
 
 
-def separable(across: int, down: int) -> Loop:
-    """The loop for 8-bit pictures and integer kernels of rank 1 whose sums fit 16 bits.
+def separable(across: int, down: int, step: int = 1, channels: int = 0) -> Loop:
+    """The loop for 8-bit pictures and integer kernels of rank 1 whose sums fit 16 bits; step and channels as in `taps`.
 
     Each picture row is filtered across once, as it enters a ring of rows; the ring is filtered down.
     """
-    row = _row16(TAKE[down])
+    row, pick = _row16(TAKE[down]), keep(step, channels)
     take = TAKE[across]
 
     @jit

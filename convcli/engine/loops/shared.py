@@ -129,6 +129,15 @@ def accumulate(acc, src, base, offsets, weights, first, last):
 
 
 @jit
+def infinite(row):
+    """How many samples are NaN or infinite."""
+    most, found = np.float32(3.4028234663852886e38), np.int32(0)
+    for x in range(row.size):
+        found = np.int32(found + np.int32(not abs(row[x]) <= most))
+    return found
+
+
+@jit
 def enter(q, src, row, start, m, halo, colmap, inside, pitch, value, terms, ho, hw, line):
     """A picture row (-1: the constant) enters a slot of a ring: as it is, or filtered across for each term."""
     entering = q[: m + halo] if terms == 0 else line[: m + halo]
@@ -141,15 +150,6 @@ def enter(q, src, row, start, m, halo, colmap, inside, pitch, value, terms, ho, 
         across, part = hw.size // terms, q.size // terms
         for k in range(terms):
             accumulate(q[k * part : k * part + m], line, np.uintp(0), ho, hw, k * across, (k + 1) * across)
-
-
-@jit
-def pick(row, n, step, channels):
-    """Keep every step-th pixel of a row, in place."""
-    if step > 1:
-        for i in range((n // channels + step - 1) // step):
-            for c in range(channels):
-                row[i * channels + c] = row[i * step * channels + c]
 
 
 @jit
