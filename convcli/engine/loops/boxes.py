@@ -10,7 +10,7 @@ from convcli.engine.loops.shared import FINISH, Loop, entry, jit, load
 
 def box(finish: str, step: int = 1, channels: int = 0) -> Loop:
     """The loop for boxes: the sum over a window at a cost that does not grow with it (across: with its logarithm)."""
-    finished, pick = FINISH[finish], keep(step, channels)
+    finished, pick, whole = FINISH[finish], keep(step, channels), finish == "levels"
 
     @jit
     def double(out, a, line, apart, odd):
@@ -66,9 +66,13 @@ def box(finish: str, step: int = 1, channels: int = 0) -> Loop:
             y = (r - down + 1) // stride
             if r - first < down - 1 or y * stride != r - down + 1:
                 continue
+            level = dst[y * kept : y * kept + kept]
+            if whole and step == 1 and init == 0 and divisor == 0 and magnitude > 0:
+                finished(level, total, kept, scale, divisor, shift, magnitude, top, counts)
+                continue
             for x in range(n):
                 acc[x] = total[x] + init
             pick(acc, n, step, channels)
-            finished(dst[y * kept : y * kept + kept], acc, kept, scale, divisor, shift, magnitude, top, counts)
+            finished(level, acc, kept, scale, divisor, shift, magnitude, top, counts)
 
     return box

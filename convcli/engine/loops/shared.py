@@ -157,8 +157,9 @@ def levels(out, acc, n, scale, divisor, shift, magnitude, top, counts):
     """out = saturate(round half to even(acc * scale + shift)); counts what saturates below and above.
 
     `magnitude` is 1, or -1 for |...|. Where divisor is not 0 it divides in the place of `scale`: for the divisors whose
-    reciprocal would spoil a tie. Adding and taking away 1.5 * 2^23 (2^52 in double) rounds half to even, since the sum
-    has no bits left for a fraction; -0.5 rounds to 0, top + 0.5 to top + 1, so only the latter saturates.
+    reciprocal would spoil a tie. Where neither is so, acc may hold integers, too. Adding and taking away 1.5 * 2^23
+    (2^52 in double) rounds half to even, since the sum has no bits left for a fraction; -0.5 rounds to 0, top + 0.5 to
+    top + 1, so only the latter saturates.
     """
     real = type(scale)
     magic = real(12582912.0) if acc.itemsize < 8 else real(6755399441055744.0)
@@ -173,7 +174,7 @@ def levels(out, acc, n, scale, divisor, shift, magnitude, top, counts):
             acc[x] = abs(acc[x] * scale + shift)
         scale, shift = real(1), zero
     for x in range(n):
-        v = acc[x] * scale + shift
+        v = real(acc[x]) * scale + shift
         below = np.int32(below + np.int32(v < least))
         above = np.int32(above + np.int32(v >= most))
         out[x] = np.int32((min(max(v, zero), top) + magic) - magic)
