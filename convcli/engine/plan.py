@@ -111,7 +111,7 @@ def choose(job: Job) -> Plan:
     """The cheapest route that keeps the contract: exact for integer weights on integer pictures, else in float32."""
     integers = _integers(job)
     lane = _lane16(job, integers) if integers is not None else None
-    plan = _plan16(integers, lane, job) if integers is not None and lane is not None else None  # STRIDE?
+    plan = _plan16(integers, lane, job) if integers is not None and lane is not None else None
     return plan or _plan_float(job, integers)
 
 
