@@ -15,7 +15,7 @@ from operator import index
 from typing import Any, overload
 
 from convcli.errors import GeometryError
-from convcli.words import PADDING_MODES, SYNONYMS
+from convcli.words import PADDING_MODES, SYNONYMS, is_one
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
 
@@ -93,8 +93,8 @@ def output_size(size: Any, kernel: Any, stride: Any = 1, padding: Any = 0, dilat
 
     size: one axis as a whole number, or (height, width).
     kernel, stride, dilation: a number, or (vertical, horizontal).
-    padding: "valid", "same", "full", a number for every side, (PY, PX) or (top, bottom, left, right).
-    For one axis, padding may also be (before, after).
+    padding: "valid", "same", "full", a number for every side, (PY, PX), (top, bottom, left, right) or
+        ((top, bottom), (left, right)); for one axis also (before, after).
 
     Returns a number for one axis, else (height, width).
     Raises GeometryError where a value is impossible or the kernel does not fit.
@@ -104,12 +104,12 @@ def output_size(size: Any, kernel: Any, stride: Any = 1, padding: Any = 0, dilat
     >>> output_size((1080, 1920), 7, stride=2, padding=3)
     (540, 960)
     """
-    if isinstance(size, Sequence):
+    if _listed(size):
         geometry = Geometry.of(stride, padding, dilation=dilation)
         return geometry.output(pair("size", size, least=1), pair("kernel", kernel, least=1))
     width, taps = whole("size", size, least=1), whole("kernel", kernel, least=1)
     step, apart = whole("stride", stride, least=1), whole("dilation", dilation, least=1)
-    if isinstance(padding, Sequence) and not isinstance(padding, str):
+    if _listed(padding):
         if len(padding) != 2:
             raise GeometryError(f"padding of one axis is a number or (before, after), not {padding!r}")
         before, after = (whole("padding", p, least=0) for p in padding)
@@ -137,12 +137,17 @@ def unused(size: int, kernel: int, pads: tuple[int, int], stride: int, dilation:
 
 def pair(what: str, value: Any, least: int) -> tuple[int, int]:
     """A whole number or a pair of them, as (vertical, horizontal)."""
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if _listed(value):
         if len(value) != 2:
             raise GeometryError(f"{what} must be a whole number or a pair (vertical, horizontal), not {value!r}")
         return whole(what, value[0], least), whole(what, value[1], least)
     both = whole(what, value, least)
     return both, both
+
+
+def _listed(value: Any) -> bool:
+    """Whether the value is a tuple or a list of values, and no text."""
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
 
 
 def whole(what: str, value: Any, least: int) -> int:
@@ -162,7 +167,9 @@ def padding_of(value: Any) -> str | tuple[int, int, int, int]:
         if value not in ("valid", "same", "full"):
             raise GeometryError(f"padding must be valid, same, full, P, PY,PX or TOP,BOTTOM,LEFT,RIGHT, not {value!r}")
         return value
-    if isinstance(value, Sequence):
+    if _listed(value):
+        if len(value) == 2 and all(_listed(side) and len(side) == 2 for side in value):
+            value = (*value[0], *value[1])  # ((top, bottom), (left, right))
         sides = tuple(whole("padding", side, least=0) for side in value)
         if len(sides) == 2:
             return sides[0], sides[0], sides[1], sides[1]
@@ -175,8 +182,8 @@ def padding_of(value: Any) -> str | tuple[int, int, int, int]:
 
 def mode_of(name: str) -> str:
     """The padding mode of that name or of another tool's name for it."""
-    mode = SYNONYMS.get(name, name)
-    if mode not in PADDING_MODES:
+    mode = SYNONYMS.get(name, name) if isinstance(name, str) else name
+    if not is_one(mode, PADDING_MODES):
         raise GeometryError(f"padding_mode must be one of {', '.join(PADDING_MODES)}, not {name!r}")
     return mode
 
@@ -206,6 +213,8 @@ def _finite(what: str, value: Any) -> float:
         number = float(value)
     except (TypeError, ValueError):
         raise GeometryError(f"{what} must be a number, not {value!r}") from None
+    except OverflowError:
+        raise GeometryError(f"{what} must be finite, not a number of more than 300 digits") from None
     if not abs(number) < float("inf"):
         raise GeometryError(f"{what} must be finite, not {value!r}")
     return number

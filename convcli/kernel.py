@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.errors import KernelError
-from convcli.words import RANGES
+from convcli.words import RANGES, is_one
 
 LARGEST_SIDE = 2048  # of a kernel that is read from a file or made of others
 
@@ -28,7 +28,8 @@ class Kernel:
     denominator: what the weights as they were written were multiplied by, and the divisor with them, to be whole.
     range: how responses become pixels if nothing else is asked for: one of `RANGES`, or None (clip).
 
-    Raises KernelError for empty, ragged or non-numeric weights, NaN or infinity, a zero divisor.
+    Raises KernelError for empty, ragged or non-numeric weights, NaN or infinity, a zero divisor, or one so small that
+    the quotients are infinite.
     """
 
     weights: NDArray[np.float64]
@@ -44,16 +45,21 @@ class Kernel:
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
+        for key in ("name", "description", "source", "origin"):
+            if not isinstance(getattr(self, key), str):
+                raise KernelError(f"kernel: {key} must be text, not {getattr(self, key)!r}")
         set_(self, "weights", _checked_weights(self.weights, self.label))
-        for key in ("divisor", "bias"):
-            value = getattr(self, key)
-            if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not np.isfinite(value):
-                raise KernelError(f"{self.label}: {key} must be a finite number, not {value!r}")
-            set_(self, key, float(value))
+        for key in ("divisor", "bias", "denominator"):
+            set_(self, key, _checked_number(getattr(self, key), f"{self.label}: {key}"))
         if self.divisor == 0:
             raise KernelError(f"{self.label}: divisor must not be zero")
-        if self.range is not None and self.range not in RANGES:
+        with np.errstate(over="ignore"):
+            if not np.isfinite(self.scaled).all():
+                raise KernelError(f"{self.label}: weights over the divisor {self.divisor:g} are too large")
+        if self.range is not None and not is_one(self.range, RANGES):
             raise KernelError(f"{self.label}: range must be one of {', '.join(RANGES)}, not {self.range!r}")
+        if isinstance(self.tags, str) or not isinstance(self.tags, Sequence) or not all(map(_is_text, self.tags)):
+            raise KernelError(f"{self.label}: tags must be a list of words, not {self.tags!r}")
         set_(self, "tags", tuple(self.tags))
 
     @property
@@ -101,13 +107,31 @@ class Kernel:
         return (w.shape, w.tobytes(), self.divisor, self.bias, self.range, *words)
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _checked_number(value: Any, what: str) -> float:
+    """The number as a float, if it is a finite real one."""
+    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    try:
+        if number and np.isfinite(float(value)):
+            return float(value)
+    except OverflowError:
+        raise KernelError(f"{what} must be a finite number, not one of more than 300 digits") from None
+    raise KernelError(f"{what} must be a finite number, not {value!r}")
+
+
 def _checked_weights(weights: Any, label: str) -> NDArray[np.float64]:
     """The weights as a read-only float64 array of their own, or an error that says what is wrong with them."""
     ragged = isinstance(weights, Sequence) and _ragged(weights)
     if ragged:
         raise KernelError(f"{label}: every row of the weights must be equally long")
     try:
-        array = np.array(weights, dtype=np.float64) + 0.0  # a negative zero becomes zero
+        given = np.asarray(weights)
+        if given.dtype.kind not in "biufO":
+            raise TypeError
+        array = given.astype(np.float64) + 0.0  # a negative zero becomes zero
     except (TypeError, ValueError, OverflowError):
         raise KernelError(f"{label}: weights must be numbers in rows, (KH, KW) or (3, KH, KW)") from None
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[0] != 3):

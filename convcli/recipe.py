@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from convcli import combine, engine
 from convcli.engine.window import Window
 from convcli.errors import RecipeError
-from convcli.geometry import Geometry
+from convcli.geometry import Geometry, whole
 from convcli.kernel import Kernel
 from convcli.presets import load_kernel
-from convcli.tone import normalize, range_of, tone_of
-from convcli.words import CHANNELS
+from convcli.tone import normalize, tone_of
+from convcli.words import CHANNELS, RANGES, is_one
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class Recipe:
     def __post_init__(self) -> None:
         if not self.kernels:
             raise RecipeError("a recipe needs at least one kernel")
-        if self.channels is not None and self.channels not in CHANNELS:
+        if self.channels is not None and not is_one(self.channels, CHANNELS):
             raise RecipeError(f"channels must be one of {', '.join(CHANNELS)}, not {self.channels!r}")
-        if self.range not in (None, "raw"):
-            range_of(str(self.range))
+        if self.range is not None and not is_one(self.range, (*RANGES, "raw")):
+            raise RecipeError(f"range must be one of {', '.join(RANGES)} or raw, not {self.range!r}")
         deep = next((k for k in self.kernels if k.depth > 1), None)
         if deep and self.channels not in (None, "sum"):
             raise RecipeError(f"{deep.label} has depth {deep.depth}: it needs channels=sum, not {self.channels!r}")
@@ -163,7 +163,7 @@ def filter_image(
     kernel: a Kernel, a SPEC ("sobel-x", "gaussian:sigma=2", "my.yaml", "0 -1 0; -1 5 -1; 0 -1 0"), or weights as an
         array (KH, KW) or (3, KH, KW).
     stride, dilation: a number, or (vertical, horizontal).
-    padding: "same", "valid", "full", a number, (PY, PX) or (top, bottom, left, right).
+    padding: "same", "valid", "full", a number, (PY, PX), (top, bottom, left, right) or ((top, bottom), (left, right)).
     padding_mode: zeros, constant (with padding_value, on the 0..255 scale), replicate, reflect, symmetric, circular.
     flip: rotate the kernel by 180 degrees first: convolution in the mathematical sense.
     channels: "each" filters every channel by itself; "sum" spans them (depth) and gives one map; "gray" takes the luma
@@ -180,9 +180,13 @@ def filter_image(
     array([[30]], dtype=uint8)
     """
     checked = picture(a)
-    chosen = override(_as_kernel(kernel), flip=flip)
+    if not isinstance(flip, bool | np.bool_):
+        raise RecipeError(f"flip must be True or False, not {flip!r}")
+    if threads is not None:
+        threads = whole("threads", threads, least=1)
+    chosen = override(_as_kernel(kernel), flip=bool(flip))
     geometry = Geometry.of(stride, padding, padding_mode, padding_value, dilation)
-    if chosen.depth > 1 and channels == "each":
+    if chosen.depth > 1 and is_one(channels, ("each",)):
         channels = "sum"
     return run(checked, Recipe((chosen,), geometry, channels, range), threads=threads).pixels
 

@@ -12,9 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.errors import RecipeError
-from convcli.words import RANGES
-
 _FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 
 
@@ -36,13 +33,6 @@ def tone_of(name: str, dtype: Any) -> Tone:
     if name == "offset":
         return Tone(offset={"uint8": 128.0, "uint16": 32768.0, "float32": 0.5}[np.dtype(dtype).name])
     return Tone(absolute=name == "abs")
-
-
-def range_of(name: str) -> str:
-    """The range of that name."""
-    if name not in RANGES:
-        raise RecipeError(f"range must be one of {', '.join(RANGES)}, not {name!r}")
-    return name
 
 
 @dataclass

@@ -1,5 +1,11 @@
 """The words a user chooses among, shared by the checks, the help text and the documentation. Imports nothing."""
 
+
+def is_one(value: object, words: tuple[str, ...]) -> bool:
+    """Whether the value is one of the words; whatever else it may be, it is not."""
+    return isinstance(value, str) and value in words
+
+
 PADDING_MODES = ("zeros", "constant", "replicate", "reflect", "symmetric", "circular")
 
 # What other tools call these modes, where the word has only one meaning among them.

@@ -139,6 +139,9 @@ def test_normalize_stretches_the_whole_map_to_full_scale(dtype):
         ({"kernel": []}, "weights"),
         ({"kernel": [[float("nan")]]}, "finite"),
         ({"kernel": [["a"]]}, "must be numbers"),
+        ({"kernel": [["1"]]}, "must be numbers"),
+        ({"kernel": np.array([[1 + 2j]])}, "must be numbers"),
+        ({"kernel": [[10**400]]}, "must be numbers"),
         ({"kernel": np.zeros((2, 3, 3))}, r"\(KH, KW\) or \(3, KH, KW\)"),
         ({"kernel": np.zeros((3, 3, 3)), "channels": "gray"}, "channels=sum"),
         ({"a": np.zeros((5, 5), np.uint8), "kernel": np.zeros((3, 3, 3))}, "1 channel"),
@@ -147,8 +150,20 @@ def test_normalize_stretches_the_whole_map_to_full_scale(dtype):
             "red, green and blue, and this picture has 4 channels",
         ),
         ({"stride": 0}, "stride must be at least 1, not 0"),
+        ({"stride": b"23"}, "must be a whole number"),
         ({"padding": "none"}, "not 'none'"),
+        ({"padding": b"same"}, "must be a whole number"),
+        ({"padding": ((1, 2), 3)}, "must be a whole number"),
         ({"padding_mode": "mirrored"}, "not 'mirrored'"),
+        ({"padding_mode": ["zeros"]}, "padding_mode must be one of"),
+        ({"padding_mode": {}}, "padding_mode must be one of"),
+        ({"padding_mode": "constant", "padding_value": 10**400}, "padding_value must be finite"),
+        ({"flip": "yes"}, "flip must be True or False, not 'yes'"),
+        ({"flip": np.array([True, False])}, "flip must be True or False"),
+        ({"threads": 0}, "threads must be at least 1, not 0"),
+        ({"threads": "2"}, "threads must be a whole number"),
+        ({"channels": np.array(["each", "sum"])}, "channels must be one of"),
+        ({"range": np.array([0, 255])}, "range must be one of clip, abs, normalize, offset or raw"),
         ({"dilation": -2}, "dilation must be at least 1, not -2"),
         ({"channels": "every"}, "not 'every'"),
         ({"range": "stretch"}, "not 'stretch'"),
@@ -159,6 +174,35 @@ def test_wrong_arguments_are_named(wrong, message):
     arguments = {"a": picture(), "kernel": SOBEL, **wrong}
     with pytest.raises(ConvcliError, match=message):
         filter_image(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"divisor": None}, "divisor must be a finite number"),
+        ({"divisor": "2"}, "divisor must be a finite number"),
+        ({"divisor": 10**400}, "divisor must be a finite number"),
+        ({"bias": float("inf")}, "bias must be a finite number"),
+        ({"bias": 1j}, "bias must be a finite number"),
+        ({"weights": [[1e300]], "divisor": 1e-300}, "over the divisor 1e-300 are too large"),
+        ({"range": []}, "range must be one of"),
+        ({"name": 3}, "name must be text, not 3"),
+        ({"description": None}, "description must be text"),
+        ({"tags": "edge"}, "tags must be a list of words, not 'edge'"),
+        ({"tags": 3}, "tags must be a list of words"),
+        ({"tags": [1]}, "tags must be a list of words"),
+    ],
+)
+def test_wrong_parts_of_a_kernel_are_named(wrong, message):
+    with pytest.raises(ConvcliError, match=message):
+        Kernel(**{"weights": SOBEL, **wrong})
+
+
+def test_padding_on_four_sides_may_be_two_pairs():
+    a = picture()
+    pairs, flat = ((1, 2), (3, 4)), (1, 2, 3, 4)
+    np.testing.assert_array_equal(filter_image(a, SOBEL, padding=pairs), filter_image(a, SOBEL, padding=flat))
+    assert convcli.output_size((12, 15), 3, padding=pairs) == convcli.output_size((12, 15), 3, padding=flat)
 
 
 def test_output_size_is_the_size_of_the_map():
