@@ -3,10 +3,12 @@
 The public names below are loaded when they are first used, so that importing the package costs nothing.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+TYPE_CHECKING = False  # as typing has it, whose import would be most of ours
 if TYPE_CHECKING:
+    from typing import Any
+
     from convcli.engine import conv2d
     from convcli.errors import ConvcliError
     from convcli.geometry import output_size
@@ -33,6 +35,8 @@ __all__ = ["Conv2d", "ConvcliError", "Kernel", "conv2d", "filter_image", "load_k
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'convcli' has no attribute {name!r}")
+    from importlib import import_module
+
     value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value

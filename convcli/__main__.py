@@ -1,6 +1,15 @@
-"""`python -m convcli` is the command `convcli`."""
+"""Where `convcli` and `python -m convcli` begin."""
 
-from convcli.cli import main
+from convcli import interrupts
+
+
+def main() -> None:
+    """Run the command line, as a process does. Imported only now, when a Ctrl-C in an import can do no harm."""
+    interrupts.begin()
+    from convcli.cli import main as command
+
+    command()
+
 
 if __name__ == "__main__":
     main()

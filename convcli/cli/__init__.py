@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from convcli import __version__
+from convcli import __version__, interrupts
 from convcli.errors import ConvcliError
 
 # Command -> its line in `convcli --help`. The command is the function of that name in convcli/cli/<name>.py.
@@ -74,7 +74,8 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with interrupts.Raised():
+                return super().invoke(ctx)
         except ConvcliError as error:
             raise _Failure(str(error), error.exit_code) from None
         except KeyboardInterrupt:
