@@ -83,6 +83,14 @@ def test_recipe_options(photo, tmp_path, words, settings):
     np.testing.assert_array_equal(pixels(tmp_path / "out.png"), filter_image(COLOR, rows, **settings))
 
 
+@pytest.mark.parametrize("mode", ["zeros", "zero", "edge"])
+def test_a_padding_value_is_for_a_constant_border(photo, tmp_path, mode):
+    words = ["-k", "1 2 3", "--padding-mode", mode, "--padding-value", 90]
+    result = run(*words, photo, tmp_path / "out.png")
+    assert result.exit_code == 0 and "--padding-value is of no use" in result.stderr
+    np.testing.assert_array_equal(pixels(tmp_path / "out.png"), filter_image(COLOR, "1 2 3", padding_mode=mode))
+
+
 def test_divisor_and_bias(photo, tmp_path):
     assert run("-k", "1 1", "--divisor", 3, "--bias", 9, photo, tmp_path / "out.png").exit_code == 0
     by_hand = filter_image(COLOR, "1 1 / 3", range="raw") + np.float32(9)

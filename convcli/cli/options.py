@@ -87,7 +87,10 @@ padding_mode_opt = click.option(
     "replicate aa|abcd|dd, reflect cb|abcd|cb, symmetric ba|abcd|dc, circular cd|abcd|ab.",
 )  # fmt: skip
 padding_value_opt = click.option(
-    "--padding-value", type=float, metavar="V", help="The constant, on the 0..255 scale. [default: 0]"
+    "--padding-value",
+    type=float,
+    metavar="V",
+    help="What constant puts there, on the 0..255 scale; alone it means constant. [default: 0]",
 )
 dilation_opt = click.option(
     "--dilation", type=Numbers("D|DY,DX", (2,), 1), default=1, show_default=True,
@@ -176,14 +179,24 @@ def recipe_from(
     from convcli.presets import hides_built_in, load_kernel
     from convcli.recipe import Recipe, override
 
-    if padding_value is not None and padding_mode == "zeros":
-        padding_mode = "constant"
+    if padding_value is not None:
+        padding_mode = _mode_beside_a_value(padding_mode)
     geometry = Geometry.of(stride, padding, padding_mode, padding_value or 0.0, dilation)
     chosen = tuple(override(load_kernel(spec), divisor, bias, flip) for spec in kernels)
     for spec, kernel in zip(kernels, chosen, strict=True):
         if hides_built_in(kernel):
             click.echo(f"Note: {spec} is your own kernel in {kernel.origin}; it hides the built-in one.", err=True)
     return Recipe(chosen, geometry, channels, range_, combine)
+
+
+def _mode_beside_a_value(mode: str) -> str:
+    """A padding value alone means a constant border; beside another mode it means nothing, and the user is told."""
+    source = click.get_current_context().get_parameter_source("padding_mode")
+    if source is click.core.ParameterSource.DEFAULT:
+        return "constant"
+    if mode != "constant":
+        click.echo(f"Note: --padding-value is of no use with --padding-mode {mode}; constant takes it.", err=True)
+    return mode
 
 
 def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
