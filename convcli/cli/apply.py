@@ -13,6 +13,7 @@ from convcli.cli.options import (
     format_opt,
     handling_from,
     parted,
+    paths,
     picture_options,
     recipe_from,
     recipe_options,
@@ -34,8 +35,8 @@ from convcli.cli.options import (
 @threads_opt
 @click.option("-v", "--verbose", is_flag=True, help="Tell which route the engine takes for each kernel, and why.")
 @click.option("--show", is_flag=True, help="Draw the picture before and after in the terminal.")
-@click.argument("source", metavar="INPUT")
-@click.argument("output", metavar="OUTPUT")
+@click.argument("source", metavar="INPUT", shell_complete=paths)
+@click.argument("output", metavar="OUTPUT", shell_complete=paths)
 def apply(
     source: str, output: str, format_: str | None, force: bool, dry_run: bool, show: bool,
     threads: int | None, verbose: bool, **words: Any,

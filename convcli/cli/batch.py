@@ -16,6 +16,7 @@ from convcli.cli.options import (
     format_opt,
     handling_from,
     parted,
+    paths,
     picture_options,
     recipe_from,
     recipe_options,
@@ -63,19 +64,23 @@ if TYPE_CHECKING:
     help="Skip what an earlier run finished: by its --report and the disk together, or, without one, by an output "
     "that is newer than its input.",
 )  # fmt: skip
-@click.option("--report", metavar="FILE.jsonl", help="Write a line of JSON for each file as it finishes.")
+@click.option(
+    "--report", metavar="FILE.jsonl", shell_complete=paths, help="Write a line of JSON for each file as it finishes."
+)
 @click.option("--dry-run", is_flag=True, help="Only list what would be read and written.")
 @click.option("-q", "--quiet", is_flag=True, help="Tell of failures only.")
 @click.option("-v", "--verbose", is_flag=True, help="A line for each file.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as JSON on standard output.")
-@click.option("--gallery", metavar="FILE.html", help="Write a page over the results, before and after.")
+@click.option(
+    "--gallery", metavar="FILE.html", shell_complete=paths, help="Write a page over the results, before and after."
+)
 @click.option(
     "--cluster", metavar="ADDRESS",
     help="Let the workers of a Dask scheduler (tcp://HOST:8786) do it; local starts one on this machine.",
 )  # fmt: skip
 @force_opt
-@click.argument("source", metavar="INPUT_DIR")
-@click.argument("output", metavar="OUTPUT_DIR")
+@click.argument("source", metavar="INPUT_DIR", shell_complete=paths)
+@click.argument("output", metavar="OUTPUT_DIR", shell_complete=paths)
 def batch(
     source: str,
     output: str,

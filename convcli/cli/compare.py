@@ -15,8 +15,10 @@ from convcli.cli.options import (
     divisor_opt,
     flip_opt,
     force_opt,
+    kernel_names,
     padding_opt,
     padding_value_opt,
+    paths,
     range_opt,
     recipe_from,
 )
@@ -37,7 +39,7 @@ class _ModeOrAll(Mode):
 
 @click.command()
 @click.option(
-    "-k", "--kernel", "kernels", metavar="SPEC", multiple=True, required=True,
+    "-k", "--kernel", "kernels", metavar="SPEC", shell_complete=kernel_names, multiple=True, required=True,
     help="A kernel as in `apply`; several are compared.",
 )  # fmt: skip
 @click.option(
@@ -62,8 +64,8 @@ class _ModeOrAll(Mode):
     help="The longer side of a tile.",
 )  # fmt: skip
 @force_opt
-@click.argument("source", metavar="INPUT")
-@click.argument("output", metavar="OUTPUT")
+@click.argument("source", metavar="INPUT", shell_complete=paths)
+@click.argument("output", metavar="OUTPUT", shell_complete=paths)
 def compare(
     source: str,
     output: str,

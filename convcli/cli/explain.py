@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from convcli.cli.options import Numbers, combine_opt, force_opt, recipe_from, recipe_options
+from convcli.cli.options import Numbers, combine_opt, force_opt, paths, recipe_from, recipe_options
 
 
 class Exactly(Numbers):
@@ -29,9 +29,14 @@ class Exactly(Numbers):
 )
 @click.option("--json", "as_json", is_flag=True, help="One object with every number, for machines.")
 @click.option(
-    "--animate", metavar="FILE", help="Write the kernel sliding over a crop, as .gif, .webp or .apng, instead."
+    "--animate",
+    metavar="FILE",
+    shell_complete=paths,
+    help="Write the kernel sliding over a crop, as .gif, .webp or .apng, instead.",
 )
-@click.option("--html", metavar="FILE", help="Write a page to play with instead: every pixel, every weight.")
+@click.option(
+    "--html", metavar="FILE", shell_complete=paths, help="Write a page to play with instead: every pixel, every weight."
+)
 @click.option(
     "--crop",
     type=Exactly("X,Y,W,H", (4,), 0),
@@ -42,7 +47,7 @@ class Exactly(Numbers):
 )
 @click.option("--frame", type=click.IntRange(1), metavar="N", help="Only this frame of the animation, as a still.")
 @force_opt
-@click.argument("source", metavar="INPUT")
+@click.argument("source", metavar="INPUT", shell_complete=paths)
 def explain(
     source: str, at: tuple[int, int] | None, as_json: bool, animate: str | None, html: str | None, crop: Any,
     speed: float, frame: int | None, force: bool, linear: bool, **recipe_words: Any,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcli.cli.options import force_opt
+from convcli.cli.options import force_opt, kernel_names, paths
 from convcli.cli.terminal import console
 
 if TYPE_CHECKING:
@@ -60,14 +60,16 @@ def list_(as_json: bool) -> None:
 
 
 @kernels.command(short_help="Show the weights of a kernel, and what can be told of it.")
-@click.argument("spec")
+@click.argument("spec", shell_complete=kernel_names)
 @click.option("--json", "form", flag_value="json", help="One object, for machines.")
 @click.option("--yaml", "form", flag_value="yaml", help="A kernel file, ready to be saved and changed.")
 @click.option(
     "--emit", "tool", metavar="TOOL",
     help="The equal call in torch, numpy, opencv, scipy, imagemagick or vips.",
 )  # fmt: skip
-@click.option("--image", "picture", metavar="FILE", help="Draw the weights and their frequency response.")
+@click.option(
+    "--image", "picture", metavar="FILE", shell_complete=paths, help="Draw the weights and their frequency response."
+)
 @click.option(
     "--normalize", type=click.Choice(("sum", "zero", "l1", "l2")),
     help="Scale the weights: to sum 1, to mean zero, to magnitudes or squares that sum to 1. The same as SPEC@sum ...",
@@ -113,7 +115,7 @@ def show(
 
 
 @kernels.command(short_help="Check kernel files: faults, facts, suggestions.")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=paths)
 def check(files: tuple[str, ...]) -> None:
     """Check kernel files: faults with their place, facts of what is well, and notes on what may be meant otherwise.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from convcli.cli.options import Numbers, force_opt, format_opt, padding_mode_opt
+from convcli.cli.options import Numbers, force_opt, format_opt, kernel_names, padding_mode_opt, paths
 from convcli.errors import RecipeError
 
 
@@ -31,22 +31,26 @@ _GEOMETRY = ("stride", "padding", "padding_mode", "dilation", "groups")
 
 
 @click.command()
-@click.argument("input_", metavar="INPUT", required=False)
-@click.argument("output", metavar="OUTPUT", required=False)
+@click.argument("input_", metavar="INPUT", shell_complete=paths, required=False)
+@click.argument("output", metavar="OUTPUT", shell_complete=paths, required=False)
 @click.option(
     "-k",
     "--kernel",
     "kernels",
     metavar="SPEC",
+    shell_complete=kernel_names,
     multiple=True,
     help="A filter of the bank: preset, file or rows, as for apply. Repeatable.",
 )
 @click.option(
     "--weights",
     metavar="FILE[:NAME]",
+    shell_complete=paths,
     help="A trained layer: .safetensors, .npz, .npy, .onnx, .pt. Without :NAME and INPUT, list the tensors.",
 )
-@click.option("--layers", "layers_file", metavar="FILE", help="A YAML file with a whole stack of layers.")
+@click.option(
+    "--layers", "layers_file", metavar="FILE", shell_complete=paths, help="A YAML file with a whole stack of layers."
+)
 @click.option("--out-channels", type=click.IntRange(min=1), metavar="N", help="N filters with seeded random weights.")
 @click.option(
     "--kernel-size", type=Numbers("K|KH,KW", (2,), 1), default=3, show_default=True, help="Of the seeded filters."

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from convcli.words import ALPHA, CHANNELS, COMBINE, COMPRESSION, PADDING_MODES, RANGES, SYNONYMS
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class Numbers(click.ParamType[Any]):
@@ -68,8 +71,27 @@ class Mode(click.Choice[str]):
         return f"[{'|'.join(PADDING_MODES)}]"
 
 
+def paths(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What a shell completes a path with: the files that are there."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+def kernel_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What a shell completes a SPEC with: the kernels of that beginning, else files."""
+    from click.shell_completion import CompletionItem
+
+    from convcli.families import FAMILIES
+    from convcli.presets import preset_names, user_kernels
+
+    names = sorted({*preset_names(), *FAMILIES, *user_kernels().kernels})
+    found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    return found or paths(ctx, param, incomplete)
+
+
 kernel_opt = click.option(
-    "-k", "--kernel", "kernels", metavar="SPEC", multiple=True, required=True,
+    "-k", "--kernel", "kernels", metavar="SPEC", multiple=True, required=True, shell_complete=kernel_names,
     help="A preset (sobel-x, gaussian:sigma=2), a file (my.yaml, my.yaml#name) or rows "
     '("0 -1 0; -1 5 -1; 0 -1 0"). Several are applied in order.',
 )  # fmt: skip

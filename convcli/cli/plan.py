@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcli.cli.options import combine_opt, recipe_from, recipe_options
+from convcli.cli.options import combine_opt, paths, recipe_from, recipe_options
 
 if TYPE_CHECKING:
     from convcli.explain.plan import Shape
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @recipe_options
 @combine_opt
 @click.option("--json", "as_json", is_flag=True, help="One object, for machines.")
-@click.argument("picture", metavar="INPUT|WIDTHxHEIGHT[xCHANNELS]")
+@click.argument("picture", metavar="INPUT|WIDTHxHEIGHT[xCHANNELS]", shell_complete=paths)
 def plan(picture: str, as_json: bool, **recipe_words: Any) -> None:
     """Tell what a recipe would do to a picture, without doing it.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from convcli.cli.options import paths
+
 _STYLES = ("auto", "graphics", "blocks", "text")
 
 
@@ -13,7 +15,7 @@ _STYLES = ("auto", "graphics", "blocks", "text")
     help="graphics: kitty's or sixel, with the extra `show`; blocks: half-block characters in colour; text: plain "
     "characters; auto: the best the terminal has.",
 )  # fmt: skip
-@click.argument("pictures", metavar="IMAGE...", nargs=-1, required=True)
+@click.argument("pictures", metavar="IMAGE...", shell_complete=paths, nargs=-1, required=True)
 def show(pictures: tuple[str, ...], style: str) -> None:
     """Draw pictures in the terminal, side by side.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcli.cli.options import dilation_opt, padding_opt, stride_opt
+from convcli.cli.options import dilation_opt, kernel_names, padding_opt, stride_opt
 
 if TYPE_CHECKING:
     from convcli.geometry import Geometry
@@ -32,7 +32,7 @@ class PictureSize(click.ParamType[Size]):
 @click.command()
 @click.argument("picture", type=PictureSize(), metavar="WIDTHxHEIGHT")
 @click.option(
-    "-k", "--kernel", "kernels", metavar="SPEC|K|KxK", multiple=True, required=True,
+    "-k", "--kernel", "kernels", metavar="SPEC|K|KxK", shell_complete=kernel_names, multiple=True, required=True,
     help="A kernel as in `apply`, or just its size: 3, or WIDTHxHEIGHT as in 5x3. Several are applied in order.",
 )  # fmt: skip
 @stride_opt
