@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 @click.option(
     "--report", metavar="FILE.jsonl", shell_complete=paths, help="Write a line of JSON for each file as it finishes."
 )
-@click.option("--dry-run", is_flag=True, help="Only list what would be read and written.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only list what would be read and written.")
 @click.option("-q", "--quiet", is_flag=True, help="Tell of failures only.")
 @click.option("-v", "--verbose", is_flag=True, help="A line for each file.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as JSON on standard output.")
