@@ -83,8 +83,12 @@ def normalize(responses: NDArray[np.float32], dtype: Any, limits: Limits | None 
     if high == low:
         return np.zeros(responses.shape, dtype)
     scale = full_scale(dtype) / (high - low)
-    stretched: NDArray[Any] = (responses - np.float32(low)) * np.float32(scale)
+    with np.errstate(over="ignore", invalid="ignore"):  # a response may be infinite, or their distance too large
+        stretched: NDArray[Any] = (responses - np.float32(low)) * np.float32(scale)
     if np.dtype(dtype).kind == "f":
         return stretched.astype(dtype, copy=False)
-    rounded: NDArray[Any] = np.rint(stretched, out=stretched).clip(0, full_scale(dtype)).astype(dtype)
+    np.rint(stretched, out=stretched)
+    if not np.isfinite(scale * (high - low)):
+        np.nan_to_num(stretched, copy=False)
+    rounded: NDArray[Any] = stretched.clip(0, full_scale(dtype)).astype(dtype)
     return rounded

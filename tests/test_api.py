@@ -126,6 +126,14 @@ def test_normalize_stretches_the_whole_map_to_full_scale(dtype):
     assert not filter_image(np.full((3, 3), top, dtype), [[1]], range="normalize").any()
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("range_", ["clip", "abs", "offset", "normalize", "raw"])
+@pytest.mark.parametrize("far", [{"bias": 1e308}, {"bias": -1e308}, {"divisor": 1e-300}, {"divisor": -1e-300}])
+def test_responses_beyond_float32_come_without_a_warning(dtype, range_, far):
+    filter_image(picture(dtype=dtype), Kernel([[1, 2]], **far), range=range_)
+    filter_image(picture(dtype=dtype), [[1, 2]], padding_mode="constant", padding_value=1e308, range=range_)
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

@@ -207,3 +207,12 @@ class TestQuality:
 def test_suffixes():
     assert format_of("a.PNG") == "PNG" and format_of("-", ".jpeg") == "JPEG" and format_of("a.j2k") == "JPEG2000"
     assert {".png", ".npy", ".tif"} <= set(suffixes()) and ".psd" in readable() and ".psd" not in suffixes()
+
+
+def test_float_pixels_without_bounds_become_8_bits_without_a_warning(tmp_path):
+    samples = np.array([[np.inf, -np.inf, np.nan, 3e38, 0.5]], np.float32)
+    Image.fromarray(samples).save(tmp_path / "in.tif")
+    result = survey.convcli("apply", "-k", "1", "--reduce-depth", tmp_path / "in.tif", tmp_path / "out.png")
+    assert result.exit_code == 0, result.output
+    with Image.open(tmp_path / "out.png") as image:
+        assert np.asarray(image).tolist() == [[255, 0, 0, 255, 128]]

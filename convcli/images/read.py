@@ -255,7 +255,9 @@ def _reduced(frame: Frame) -> Frame:
 
     def eight(a: NDArray[Any]) -> NDArray[np.uint8]:
         scale = 255 / full_scale(a.dtype)
-        samples: NDArray[np.uint8] = np.rint(np.nan_to_num(a) * np.float32(scale)).clip(0, 255).astype(np.uint8)
+        with np.errstate(over="ignore"):
+            scaled = np.nan_to_num(a) * np.float32(scale)
+        samples: NDArray[np.uint8] = np.rint(scaled).clip(0, 255).astype(np.uint8)
         return samples
 
     alpha = None if frame.alpha is None else eight(frame.alpha)
