@@ -12,7 +12,7 @@ from os.path import join, realpath
 from pathlib import Path
 
 from convcli import urls
-from convcli.errors import ConvcliError
+from convcli.errors import AccessError, ConvcliError
 from convcli.files import PART, shown
 from convcli.images.formats import readable
 from convcli.urls import is_url
@@ -128,8 +128,13 @@ def _check_output(folder: str) -> None:
         from convcli import remote
 
         remote.check_output_folder(folder)
-    elif Path(folder).exists() and not Path(folder).is_dir():
-        raise ConvcliError(f"{shown(folder)} is not a folder")
+        return
+    path = Path(folder)
+    there = next(place for place in (path, *path.absolute().parents) if os.path.lexists(place))
+    if not there.is_dir():
+        raise ConvcliError(f"{shown(there)} is not a folder; name another output")
+    if there is not path and not os.access(there, os.W_OK | os.X_OK):
+        raise AccessError(f"{shown(folder)} can't be made, for {shown(there)} is read-only; name another output")
 
 
 def _entries(folder: str) -> Iterator[tuple[str, bool]]:

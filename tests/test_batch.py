@@ -161,6 +161,7 @@ def test_report(album, tmp_path):
         (["bare", "out"], 1, ["bare holds no picture", "--recursive"]),
         (["bare", "out", "--pattern", "*.gif"], 1, ["bare holds no picture that matches *.gif"]),
         (["in", "file.png"], 1, ["file.png is not a folder"]),
+        (["in", "file.png/out"], 1, ["file.png is not a folder"]),
         (["in", "out", "--format", "xyz"], 2, [".xyz"]),
         (["in", "out", "--jobs", "0"], 2, ["--jobs"]),
     ],
@@ -173,6 +174,13 @@ def test_bad_input(album, tmp_path, monkeypatch, words, code, parts):
     assert result.exit_code == code and not (tmp_path / "out").exists()
     for part in parts:
         assert part in result.stderr
+
+
+def test_a_folder_that_cannot_be_made_is_told_once(album, tmp_path, monkeypatch):
+    monkeypatch.setattr("convcli.listing.os.access", lambda path, mode: False)
+    result = run("-k", "identity", album, tmp_path / "closed" / "out")
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1
+    assert "can't be made" in result.stderr and f"{tmp_path} is read-only" in result.stderr
 
 
 def test_the_installed_command(album, tmp_path):
