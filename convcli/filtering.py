@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import BinaryIO
 
 from convcli import __version__
-from convcli.errors import ConvcliError, ImageError
+from convcli.errors import AccessError, ConvcliError, ImageError
 from convcli.files import check_output, standard_input, standard_output, whole
 from convcli.frames import Count, Handling, filter_frame, steps
 from convcli.geometry import Geometry
@@ -141,8 +141,13 @@ def _write(
             return target.write(stream, coming, *told)
     stdout, buffer = standard_output(), BytesIO()
     notes = target.write(buffer, coming, *told)
-    stdout.write(buffer.getbuffer())
-    stdout.flush()
+    try:
+        stdout.write(buffer.getbuffer())
+        stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough
+        raise
+    except OSError as error:
+        raise AccessError(f"standard output can't be written: {error.strerror or error}") from None
     return notes
 
 

@@ -187,20 +187,23 @@ class _Reader:
         return keys
 
     def sequence(self, node: Node, expected: str) -> list[Node]:
-        self.plain(node)
+        self.plain(node, expected.rpartition(": ")[0])
         if not isinstance(node, SequenceNode):
             found = f"not {node.value!r}" if isinstance(node, ScalarNode) and node.value else "but none is there"
             self.fail(node, f"{expected} is expected, {found}")
         items: list[Node] = node.value
         return items
 
-    def plain(self, node: Node) -> None:
+    def plain(self, node: Node, key: str = "") -> None:
         if node.tag not in _PLAIN_TAGS:
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-            self.fail(node, f"the tag {tag} is refused; a kernel file holds only text, numbers and lists")
+            self.fail(
+                node,
+                f"{key}: " * bool(key) + f"the tag {tag} is refused; a kernel file holds only text, numbers and lists",
+            )
 
     def scalar(self, node: Node, key: str, expected: str) -> str:
-        self.plain(node)
+        self.plain(node, key)
         if not isinstance(node, ScalarNode):
             self.fail(
                 node, f"{key}: {expected} is expected, not a {'list' if isinstance(node, SequenceNode) else 'mapping'}"

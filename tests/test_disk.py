@@ -119,6 +119,14 @@ def test_a_disk_that_fills_up(photo, tmp_path, suffix, size):
     assert names(tmp_path) == ["photo.png"]
 
 
+def test_standard_output_that_is_full(photo):
+    command = [sys.executable, "-m", "convcli", "apply", "-k", "sharpen", photo, "-", "--format", "png"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == "Error: standard output can't be written: No space left on device\n"
+
+
 def test_a_full_disk_keeps_the_old_file(photo, tmp_path):
     before = photo.read_bytes()
     done = limited(["apply", "-k", "sharpen", "-f", photo, photo], 5000)

@@ -125,7 +125,7 @@ def test_a_name_is_text_even_where_yaml_sees_something_else():
         ("kernels:\n- {name: a, weights: [[1]]}\n- {name: a, weights: [[1]]}", "k.yaml:3:3: name: 'a' is there twice"),
         ("bias: 1\nkernels: []", "k.yaml:1:1: bias: beside `kernels:` nothing else is expected"),
         ("? [a]\n: 1", "k.yaml:1:3: key: text is expected, not a list"),
-        ("<<: {weights: [[1]]}", "k.yaml:1:1: the tag !!merge is refused"),
+        ("<<: {weights: [[1]]}", "k.yaml:1:1: key: the tag !!merge is refused"),
     ],
 )  # fmt: skip
 def test_a_faulty_file_is_told_with_line_column_and_key(text, message):
@@ -145,7 +145,7 @@ def test_a_faulty_file_is_told_with_line_column_and_key(text, message):
 )
 def test_tags_that_construct_objects_are_refused(value, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert "k.yaml:1:10: the tag !" in fault(f"weights: {value}")
+    assert "k.yaml:1:10: weights: the tag !" in fault(f"weights: {value}")
     assert not list(tmp_path.iterdir())
 
 
