@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+_NOTHING = 1e-13
 # The eight places around the centre of a 3x3 grid, clockwise from the upper left.
 _RING = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
 
@@ -45,10 +46,10 @@ def _interpolated(grid: Array, angle: float) -> Array:
     columns = _odd_like(width, abs(width * cos) + abs(height * sin))
     y, x = np.mgrid[:rows, :columns]
     y, x = y - (rows - 1) / 2, x - (columns - 1) / 2
-    # Where the turned grid's places lie in the grid as it was, one place of zeros around it.
-    padded = np.pad(grid, 1)
-    v = np.clip(y * cos - x * sin + (height + 1) / 2, 0, height + 1 - 1e-9)
-    u = np.clip(y * sin + x * cos + (width + 1) / 2, 0, width + 1 - 1e-9)
+    # Where the turned grid's places lie in the grid as it was, zeros around it; two behind, for the neighbours there.
+    padded = np.pad(grid, (1, 2))
+    v = np.clip(y * cos - x * sin + (height + 1) / 2, 0, height + 1)
+    u = np.clip(y * sin + x * cos + (width + 1) / 2, 0, width + 1)
     top, left = v.astype(int), u.astype(int)
     down, right = v - top, u - left
     done = (
@@ -57,6 +58,7 @@ def _interpolated(grid: Array, angle: float) -> Array:
         + padded[top + 1, left] * down * (1 - right)
         + padded[top + 1, left + 1] * down * right
     )
+    done[np.abs(done) < _NOTHING * np.abs(grid).max()] = 0  # what rounding leaves of a zero
     return _same_sums(_trimmed(done), grid)
 
 
@@ -68,9 +70,9 @@ def _odd_like(before: int, extent: float) -> int:
 
 def _trimmed(grid: Array) -> Array:
     """Without borders of zeros, evenly from opposite sides."""
-    while grid.shape[0] > 2 and not np.abs(grid[[0, -1]]).max() > 1e-12:
+    while grid.shape[0] > 2 and not grid[[0, -1]].any():
         grid = grid[1:-1]
-    while grid.shape[1] > 2 and not np.abs(grid[:, [0, -1]]).max() > 1e-12:
+    while grid.shape[1] > 2 and not grid[:, [0, -1]].any():
         grid = grid[:, 1:-1]
     return grid
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from convcli import Kernel, load_kernel
+from convcli.anatomy import anatomy
 from convcli.errors import ConvcliError, KernelError
 from convcli.presets import preset_names
 from convcli.specs import Modified, Named, Negated, Number, Pair, Rows, parse
@@ -139,6 +140,22 @@ def test_turning_by_any_angle_keeps_the_sums_and_the_centre(angle, shape):
     parities = {(n % 2) for n in shape}
     if len(parities) == 1:
         assert {n % 2 for n in done.shape} == parities
+
+
+@settings(max_examples=60)
+@given(st.floats(-360, 360), st.sampled_from([(3, 3), (5, 5), (1, 7), (4, 6), (2, 2)]), st.sampled_from([90, 180]))
+def test_turning_by_any_angle_and_by_right_angles_commute(angle, shape, more):
+    grid = np.random.default_rng(4).integers(-9, 10, shape).astype(float)
+    once = turned(grid, angle)
+    np.testing.assert_allclose(turned(turned(grid, more), angle), np.rot90(once, -more // 90), atol=1e-9)
+
+
+def test_turning_leaves_no_traces_of_rounding():
+    for spec in ("sobel-x@280", "box:size=5@30", "gaussian-5@45", "laplacian@10", "emboss@200"):
+        magnitudes = abs(load_kernel(spec).weights)
+        assert magnitudes[magnitudes > 0].min() > 1e-6, spec
+    flips = {spec: anatomy(load_kernel(f"{spec}@30")).flip for spec in ("box:size=5", "gaussian-5", "sobel-5x")}
+    assert flips == {"box:size=5": "nothing", "gaussian-5": "nothing", "sobel-5x": "the sign"}
 
 
 def test_turning_by_any_angle_is_scipys_rotate():
