@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,36 +40,54 @@ def default_range(how: str, kernels: tuple[Kernel, ...]) -> str:
     return ranges.pop() if how in ("sum", "mean") and len(ranges) == 1 else "clip"
 
 
-def combined(
-    image: NDArray[Any], kernels: tuple[Kernel, ...], geometry: Geometry, how: str, depth: bool, threads: int | None,
-    window: Window | None = None,
-) -> Array:  # fmt: skip
-    """The responses r_i of the kernels to the same pixels, combined; float64, (H', W') or (H', W', C).
+@dataclass(frozen=True)
+class Responses:
+    """The kernels' responses to the same pixels over a divisor that they share, one after the other."""
 
-    magnitude: sqrt(sum of r_i^2), from the exact sums where weights and pixels are whole. max: the greatest r_i.
-    sum, mean: theirs. angle: degrees from 0 to 360 of (r_1 to the right, r_2 down), clockwise on the screen.
-    """
+    each: Iterator[NDArray[np.float32]]
+    count: int
+    divisor: float
+
+
+def responses(
+    image: NDArray[Any], kernels: tuple[Kernel, ...], geometry: Geometry, depth: bool, threads: int | None,
+    window: Window | None = None,
+) -> Responses:  # fmt: skip
+    """What the kernels answer; whole weights answer in whole numbers where they share their divisor."""
     plain, divisor = _over_one_divisor(kernels)
-    responses = (
+    each = (
         engine.convolve(image, kernel, geometry, depth=depth, threads=threads, window=window).pixels for kernel in plain
     )
-    if how == "angle":
-        across, down = responses
-        return np.asarray(np.rad2deg(np.arctan2(down, across, dtype=np.float64)) % 360)
+    return Responses(each, len(kernels), divisor)
+
+
+def combined(responses: Responses, how: str) -> Array:
+    """The responses r_i in one: float64, (H', W') or (H', W', C).
+
+    magnitude: sqrt(sum of r_i^2), from the exact sums where weights and pixels are whole. max: the greatest r_i.
+    sum, mean: theirs.
+    """
     total: Array | None = None
-    for r in responses:
+    for r in responses.each:
         first = total is None
         total = np.empty(r.shape) if total is None else total
         for rows in _bands(r):
             _gather(total[rows], r[rows].astype(np.float64), how, first)
     assert total is not None
-    divisor *= len(kernels) if how == "mean" else 1
+    divisor = responses.divisor * (responses.count if how == "mean" else 1)
     for rows in _bands(total):
         if how == "magnitude":
             np.sqrt(total[rows], out=total[rows])
         if divisor != 1:
             total[rows] /= divisor
     return total
+
+
+def directions(responses: Responses) -> tuple[Array, Array]:
+    """Degrees from 0 to 360 of (r_1 to the right, r_2 down), clockwise on the screen, and the magnitude; float64."""
+    across, down = (r.astype(np.float64) for r in responses.each)
+    angles = np.rad2deg(np.arctan2(down, across)) % 360
+    return angles, np.sqrt(across**2 + down**2) / responses.divisor
 
 
 def _gather(total: Array, r: Array, how: str, first: bool) -> None:

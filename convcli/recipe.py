@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from convcli import combine, engine
-from convcli.engine.window import Window
+from convcli.engine.window import Whole, Window
 from convcli.errors import RecipeError
-from convcli.geometry import Geometry, whole
+from convcli.geometry import Geometry, extent, whole
 from convcli.kernel import Kernel
 from convcli.presets import load_kernel
 from convcli.tone import normalize, tone_of
 from convcli.words import CHANNELS, RANGES, is_one
+
+_SAMPLES = 1 << 20  # of a band of responses that are combined
 
 
 @dataclass(frozen=True)
@@ -106,21 +110,66 @@ def run(image: NDArray[Any], recipe: Recipe, *, threads: int | None = None, wind
 
 
 def _combined(image: NDArray[Any], recipe: Recipe, threads: int | None, window: Window | None) -> Filtered:
-    """All kernels on the same pixels, their responses combined, and those brought to pixels."""
+    """All kernels on the same pixels, their responses combined, and those brought to pixels: a band of rows at a time,
+    for the responses take eight times the bytes of a photograph.
+    """
+    if window:
+        return _combined_rows(image, recipe, threads, window)
+    finite = image.dtype.kind != "f" or bool(np.isfinite(image).all())
+    whole = Whole(infinite=set() if finite else {"color"})
+
+    def made() -> Iterator[Filtered]:
+        for band in _bands(image, recipe, whole):
+            yield _combined_rows(image[band.rows], recipe, threads, band)
+
+    range_ = recipe.range or combine.default_range(str(recipe.combine), recipe.kernels)
+    if range_ == "normalize" and recipe.combine != "angle":
+        for _ in made():  # learns the limits
+            pass
+        whole.limits["color"].known = True
+    parts = made()
+    first = next(parts)
+    rows, columns = recipe.output((image.shape[0], image.shape[1]))
+    pixels = np.empty((rows, columns, *first.pixels.shape[2:]), first.pixels.dtype)
+    filled = samples = below = above = 0
+    for part in chain([first], parts):
+        pixels[filled : filled + len(part.pixels)] = part.pixels
+        filled += len(part.pixels)
+        samples, below, above = samples + part.samples, below + part.below, above + part.above
+    return Filtered(pixels, first.range, samples, below, above)
+
+
+def _bands(image: NDArray[Any], recipe: Recipe, whole: Whole) -> Iterator[Window]:
+    """Windows from top to bottom: so many rows that those around them, which are filtered twice, count for little."""
+    size = image.shape[0], image.shape[1]
+    kernels, (rows, columns) = [kernel.size for kernel in recipe.kernels], recipe.output(size)
+    told = Whole(units=[1])
+    first = Window.of(size, kernels, recipe.geometry, 0, 1, told)
+    _combined_rows(image[first.rows], recipe, 1, first)
+    step = math.lcm(*(told.units or ()))
+    tallest = max(extent(height, recipe.geometry.dilation[0]) for height, _ in kernels)
+    enough = max(_SAMPLES // (columns * math.prod(image.shape[2:])), 4 * tallest)
+    step *= -(-enough // step)
+    for start in range(0, rows, step):
+        yield Window.of(size, kernels, recipe.geometry, start, min(start + step, rows), whole)
+
+
+def _combined_rows(image: NDArray[Any], recipe: Recipe, threads: int | None, window: Window) -> Filtered:
     how = str(recipe.combine)
     depth = recipe.channels == "sum" or recipe.kernels[0].depth > 1
     if recipe.channels == "gray" or (how == "angle" and not depth):
         image = luma(image)
     _check_depth(image, recipe.kernels[0], depth)
-    recipe.output((window.height if window else image.shape[0], image.shape[1]))
     dtype, range_ = image.dtype, recipe.range or combine.default_range(how, recipe.kernels)
-    responses = combine.combined(image, recipe.kernels, recipe.geometry, how, depth, threads, window)
-    if range_ == "raw":
-        return Filtered(responses.astype(np.float32), range_, responses.size)
+    responses = combine.responses(image, recipe.kernels, recipe.geometry, depth, threads, window)
     if how == "angle":
-        strength = combine.combined(image, recipe.kernels, recipe.geometry, "magnitude", depth, threads, window)
-        return Filtered(combine.hues(responses, strength, dtype), "clip", responses.size)
-    pixels, below, above = combine.to_pixels(responses, range_, dtype, window.limits if window else None)
+        angles, strength = combine.directions(responses)
+        pixels = angles.astype(np.float32) if range_ == "raw" else combine.hues(angles, strength, dtype)
+        return Filtered(pixels, range_ if range_ == "raw" else "clip", angles.size)
+    combined = combine.combined(responses, how)
+    if range_ == "raw":
+        return Filtered(combined.astype(np.float32), range_, combined.size)
+    pixels, below, above = combine.to_pixels(combined, range_, dtype, window.limits)
     return Filtered(pixels, range_, pixels.size, below, above)
 
 

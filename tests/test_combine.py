@@ -1,5 +1,6 @@
 """Several kernels on the same picture, combined into one result."""
 
+import tracemalloc
 from math import isqrt
 
 import numpy as np
@@ -57,6 +58,22 @@ def test_a_shared_divisor_is_taken_after_the_root():
     assert np.array_equal(done, np.minimum(np.rint(np.sqrt(x**2 + y**2) / 16), 255))
 
 
+@pytest.mark.parametrize("divisor", [1, 2, 3, 4, 6])
+def test_every_hypotenuse_of_two_bytes_is_rounded_half_to_even(divisor):
+    pairs = np.stack(np.divmod(np.arange(65536), 256), axis=1).astype(np.uint8)
+    both = kernels(f"[0 1 0 / {divisor}]", f"[0 0 1 / {divisor}]")
+    done = run(pairs, Recipe(both, combine="magnitude")).pixels[:, 0].astype(np.int64)
+    squares = (pairs.astype(np.int64) ** 2).sum(axis=1)
+    # A pixel k stands for the root of n over the divisor d where (2k - 1)d <= 2 root(n) <= (2k + 1)d; of ties the even.
+    below, above = ((2 * done + side) * divisor for side in (-1, 1))
+    seen = done < 255
+    assert ((below**2 <= 4 * squares) | (done == 0)).all()
+    assert (4 * squares <= above**2)[seen].all()
+    ties = (4 * squares == below**2) & (done > 0) | (4 * squares == above**2) & seen
+    assert ties.any() == (divisor % 2 == 0)
+    assert not (done[ties] % 2).any()
+
+
 @pytest.mark.parametrize("image", [PICTURE, GRAY], ids=["color", "gray"])
 @pytest.mark.parametrize(("how", "function"), [("max", np.max), ("sum", np.sum), ("mean", np.mean)])
 def test_max_sum_and_mean(image, how, function):
@@ -86,13 +103,12 @@ def test_other_depths(dtype):
     image = (GRAY.astype(float) * scale).astype(dtype)
     done = run(image, Recipe(kernels("sobel-x", "sobel-y"), combine="magnitude")).pixels
     x, y = (ndi.correlate(image.astype(float), load_kernel(s).weights, mode="constant") for s in ("sobel-x", "sobel-y"))
-    expected = np.hypot(x, y)
     assert done.dtype == dtype
     if dtype == np.uint16:
-        expected = np.minimum(np.rint(expected), 65535)
-        assert abs(done.astype(int) - expected).max() <= 1
+        roots = [[rounded_root(int(a)) for a in row] for row in x**2 + y**2]
+        assert np.array_equal(done, np.minimum(roots, 65535))
     else:
-        np.testing.assert_allclose(done, expected, atol=1e-5)
+        np.testing.assert_allclose(done, np.hypot(x, y), atol=1e-5)
 
 
 def test_angle_is_a_hue_clockwise_from_the_right():
@@ -145,6 +161,39 @@ def test_deep_kernels_are_combined_over_the_depth():
     deep = Kernel(np.ones((3, 1, 1)))
     done = run(PICTURE, Recipe((deep, deep), combine="mean", range="raw")).pixels
     assert np.array_equal(done, PICTURE.sum(axis=2))
+
+
+@pytest.mark.parametrize("mode", ["zeros", "constant", "reflect", "circular"])
+@pytest.mark.parametrize("how", ["magnitude", "max", "sum", "mean", "angle"])
+@pytest.mark.parametrize("range_", ["clip", "normalize", "raw", "offset"])
+@pytest.mark.parametrize(("specs", "dtype", "stride"), [
+    (("sobel-x", "sobel-y"), np.uint8, 1), (("sobel-x", "gaussian:sigma=2"), np.uint16, 2),
+    (("random:size=33", "random:size=31,seed=1"), np.uint8, 1), (("random:size=21", "sobel-x"), np.float32, 3),
+])  # fmt: skip
+def test_the_result_does_not_depend_on_the_bands_it_is_made_in(specs, dtype, stride, mode, how, range_, monkeypatch):
+    image = np.random.default_rng(8).integers(0, 256, (150, 23, 3)).astype(dtype)
+    if dtype == np.float32:
+        image[40, 3] = np.nan
+    padding = "same" if len({load_kernel(spec).size for spec in specs}) > 1 else (40, 3)
+    recipe = Recipe(kernels(*specs), Geometry.of(stride, padding, mode, 30, 1), range=range_, combine=how)
+    with np.errstate(invalid="ignore"):
+        whole = run(image, recipe)
+        monkeypatch.setattr("convcli.recipe._SAMPLES", 1)
+        cut = run(image, recipe)
+    assert np.array_equal(whole.pixels, cut.pixels, equal_nan=dtype == np.float32)
+    assert (whole.range, whole.samples, whole.below, whole.above) == (cut.range, cut.samples, cut.below, cut.above)
+
+
+def test_combining_takes_a_few_bands_of_memory_beside_the_picture():
+    image = np.zeros((2000, 2000, 3), np.uint8)
+    recipe = Recipe(kernels("sobel-x", "sobel-y"), combine="magnitude")
+    run(image[:300], recipe)
+    tracemalloc.start()
+    try:
+        run(image, recipe)
+        assert tracemalloc.get_traced_memory()[1] < 4 * image.nbytes
+    finally:
+        tracemalloc.stop()
 
 
 def opened(path):
