@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,19 +12,19 @@ from convcli.grids import imagemagick
 from convcli.inline import inline
 from convcli.kernel import Kernel
 from convcli.kernel_files import load_file
-from convcli.presets import named
+from convcli.presets import BUILT_IN, named
 from convcli.rationals import number
-from convcli.specs import File, Modified, Named, Negated, Node, Number, Rows, column_error, near, parse
+from convcli.specs import File, Modified, Named, Negated, Node, Number, Rows, column_error, names, near, parse
 
 _LONGEST_PATH = 4000
 
 
 def evaluated(text: str) -> Kernel:
     """The kernel that a SPEC without blanks around it makes. Raises as `load_kernel` does."""
-    theirs = imagemagick(text, repr(text[:60]))
+    theirs = imagemagick(text, lambda at, message: column_error(text, at + 1, message))
     if theirs is not None:
         return replace(theirs, origin="inline")
-    node = parse(text, lambda path: len(path) < _LONGEST_PATH and Path(path).is_file())
+    node = parse(text, _is_file)
     if isinstance(node, File | Rows) or (isinstance(node, Named) and not node.parameters):
         return _leaf(node, text)
     kernel = _evaluate(node, text)
@@ -32,6 +33,18 @@ def evaluated(text: str) -> Kernel:
     if isinstance(node, Named):
         return kernel
     return replace(kernel, name=str(node), description="", source="", tags=(), origin="combined")
+
+
+def users_own(text: str) -> list[Kernel]:
+    """The kernels of the user's folders that a SPEC, which makes a kernel, names."""
+    if imagemagick(text, lambda at, message: KernelError(message)):
+        return []
+    found = (named(node.name, {}) for node in names(parse(text, _is_file)) if not node.parameters)
+    return [kernel for kernel in found if kernel.origin != BUILT_IN]
+
+
+def _is_file(path: str) -> bool:
+    return len(path) < _LONGEST_PATH and Path(path).is_file()
 
 
 def _evaluate(node: Node, text: str) -> Kernel | Number:
@@ -101,13 +114,14 @@ def _pair(left: Kernel | Number, sign: str, right: Kernel | Number) -> Kernel | 
 def _modified(kernel: Kernel, how: str) -> Kernel:
     if how in operations.MODIFIERS:
         return operations.MODIFIERS[how][0](kernel)
+    key, _, value = how.partition("=")
+    if key == "dilate":
+        if not re.fullmatch("[0-9]{1,9}", value):
+            raise KernelError(f"@{how}: a whole number is expected, as in @dilate=2")
+        return operations.dilate(kernel, int(value))
     try:
-        if how.startswith("dilate="):
-            return operations.dilate(kernel, int(how.removeprefix("dilate=")))
         angle = float(number(how))
-    except ValueError as error:
-        if isinstance(error, KernelError):
-            raise
+    except ValueError:
         words = [*operations.MODIFIERS, "dilate=N"]
         hint = near(how, words) or f"; expected an angle in degrees or one of {', '.join(words)}"
         raise KernelError(f"@{how}: unknown{hint}") from None
@@ -124,12 +138,12 @@ def _leaf(node: Named | File | Rows, text: str = "") -> Kernel:
 
 def _member(path: Path, wanted: str | None) -> Kernel:
     kernels = load_file(path)
-    names = [kernel.name for kernel in kernels]
+    held = [kernel.name for kernel in kernels]
     if wanted is None:
         if len(kernels) == 1:
             return kernels[0]
-        raise KernelError(f"{path} holds several kernels ({', '.join(names)}); choose one, as in {path}#{names[0]}")
-    if wanted in names:
-        return kernels[names.index(wanted)]
-    hint = near(wanted, names) or f"; it holds {', '.join(names)}"
+        raise KernelError(f"{path} holds several kernels ({', '.join(held)}); choose one, as in {path}#{held[0]}")
+    if wanted in held:
+        return kernels[held.index(wanted)]
+    hint = near(wanted, held) or f"; it holds {', '.join(held)}"
     raise KernelError(f"{path} holds no kernel {wanted!r}{hint}")

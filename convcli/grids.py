@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -15,42 +16,42 @@ from convcli.rationals import integral, number
 _IMAGEMAGICK = re.compile(r"\s*(\d{1,9})x(\d{1,9})(?:\+(\d{1,9})\+(\d{1,9}))?\s*([@<>]?)\s*:", re.ASCII)
 
 
-def imagemagick(text: str, place: str) -> Kernel | None:
+def imagemagick(text: str, fault: Callable[[int, str], KernelError]) -> Kernel | None:
     """The kernel of an ImageMagick string `WxH[+X+Y]: value,value,...`, or None if the text is no such string.
 
     `nan` and `-` are places outside the kernel and weigh nothing. An origin X,Y that is not the centre is kept by rows
-    and columns of zeros. place: what messages call the text.
+    and columns of zeros. fault: makes the error of what is wrong at an index of the text.
     """
     match = _IMAGEMAGICK.match(text)
     if not match:
         return None
     width, height = int(match[1]), int(match[2])
     if match[5]:
-        raise KernelError(
-            f"{place}: {match[5]!r} makes a list of turned kernels; give one, and turn it as in sobel-x@45"
-        )
+        turned = f"{match[5]!r} makes a list of turned kernels; give one, and turn it as in sobel-x@45"
+        raise fault(match.start(5), turned)
     if not 0 < width <= LARGEST_SIDE or not 0 < height <= LARGEST_SIDE:
-        raise KernelError(f"{place}: a kernel has 1 to {LARGEST_SIDE} weights a side, not {width}x{height}")
-    words = re.findall(r"[^\s,]+", text[match.end() :])
-    if len(words) != width * height:
-        raise KernelError(f"{place}: {width}x{height} needs {width * height} values, but {len(words)} are there")
-    flat = [_imagemagick_value(word, index, place) for index, word in enumerate(words, 1)]
-    weights, divisor, factor = integral(flat, Fraction(1))
-    grid = np.array(weights).reshape(height, width)
+        raise fault(match.start(1), f"a kernel has 1 to {LARGEST_SIDE} weights a side, not {width}x{height}")
     x = int(match[3]) if match[3] else (width - 1) // 2
     y = int(match[4]) if match[4] else (height - 1) // 2
     if x >= width or y >= height:
-        raise KernelError(f"{place}: the origin +{x}+{y} lies outside of {width}x{height}")
+        raise fault(match.start(3) - 1, f"the origin +{x}+{y} lies outside of {width}x{height}")
+    words = list(re.finditer(r"[^\s,]+", text[match.end() :]))
+    flat = [_imagemagick_value(word[0], match.end() + word.start(), fault) for word in words[: width * height]]
+    if len(words) != width * height:
+        at = match.end() + words[width * height].start() if len(words) > width * height else len(text.rstrip())
+        raise fault(at, f"{width}x{height} needs {width * height} values, but {len(words)} are there")
+    weights, divisor, factor = integral(flat, Fraction(1))
+    grid = np.array(weights).reshape(height, width)
     return Kernel(_origin_in_the_centre(grid, y, x), divisor=divisor, denominator=factor)
 
 
-def _imagemagick_value(word: str, index: int, place: str) -> Fraction:
+def _imagemagick_value(word: str, at: int, fault: Callable[[int, str], KernelError]) -> Fraction:
     if word == "-" or word.lower() == "nan":
         return Fraction(0)
     try:
         return number(word)
     except ValueError as error:
-        raise KernelError(f"{place}: value {index}: {error}") from None
+        raise fault(at, str(error)) from None
 
 
 def _origin_in_the_centre(grid: Any, y: int, x: int) -> Any:
@@ -70,7 +71,12 @@ def plain_grid(text: str, file: str, commas: bool) -> Kernel:
     file: what messages call the text. commas: whether they set the numbers off, as in a CSV.
     """
     plain = "\n".join(line.partition("#")[0] for line in text.split("\n"))
-    kernel = imagemagick(plain, file)
+
+    def fault(at: int, message: str) -> KernelError:
+        before = plain[:at].split("\n")
+        return KernelError(f"{file}:{len(before)}:{len(before[-1]) + 1}: {message}")
+
+    kernel = imagemagick(plain, fault)
     if kernel is None:
         rows = _rows(plain, file, commas=commas)
         if not rows:

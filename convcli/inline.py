@@ -70,6 +70,8 @@ def _number(word: str, column: int) -> Fraction:
         return number(word)
     except ValueError as error:
         hint = "; set a divisor off by spaces: ` / 16`" if word.startswith("/") or word.endswith("/") else ""
+        if re.match("[A-Za-z]{2}", word):
+            hint = hint or "; between `;` stand rows of numbers"
         raise _Fault(column, f"{error}{hint}") from None
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from convcli.anatomy import Anatomy, anatomy
+from convcli.errors import RecipeError
 from convcli.kernel import Kernel
-from convcli.kernel_files import load_file
-from convcli.presets import BUILT_IN, catalogue
+from convcli.kernel_files import SELF_NAMING, load_file
+from convcli.presets import built_in
 
 
 def check(path: Path) -> list[str]:
@@ -17,8 +18,10 @@ def check(path: Path) -> list[str]:
 
     Raises KernelError where the file is faulty, ConvcliError where it cannot be read.
     """
+    if path.is_dir():
+        raise RecipeError(f"{path} is a folder; name the files in it, as in {path}/*.yaml")
     lines: list[str] = []
-    known = {kernel.name: kernel for kernel in catalogue() if kernel.origin == BUILT_IN}
+    known = {kernel.name: kernel for kernel in built_in()}
     for kernel in load_file(path):
         facts = anatomy(kernel)
         lines.append(f"{path}: {kernel.name or 'kernel'}: {told(kernel, facts)}")
@@ -40,16 +43,19 @@ def notes(kernel: Kernel, facts: Anatomy, known: dict[str, Kernel]) -> list[str]
     """What a person may have meant otherwise, with the way out."""
     found = []
     range_ = kernel.range or "clip"
+    keyed = Path(kernel.origin).suffix.lower() in SELF_NAMING
+    to_one = "`divisor: sum`" if keyed else f"`{kernel.origin}@sum`"
+    both = "`range: abs` or `range: offset`" if keyed else "`--range abs` or `--range offset`"
     if not kernel.weights.any():
         return ["all weights are zero; every response is the bias"]
     if facts.high <= 0 and range_ == "clip":
-        found.append("no response is above zero, so that `clip` leaves nothing; turn the signs, or use `range: abs`")
+        found.append(f"no response is above zero, so that `clip` leaves nothing; turn the signs, or use {both}")
     elif facts.total == 0 and range_ == "clip" and facts.low < 0:
-        found.append("`clip` loses the negative half of the responses; `range: abs` or `range: offset` shows both")
+        found.append(f"`clip` loses the negative half of the responses; {both} shows both")
     if 1 < facts.total < float("inf") and range_ == "clip" and facts.low >= 0:
-        found.append(f"it brightens by {facts.total:.4g}; `divisor: sum` keeps the brightness")
+        found.append(f"it brightens by {facts.total:.4g}; {to_one} keeps the brightness")
     if 0 < facts.total < 1 and range_ == "clip" and facts.low >= 0:
-        found.append(f"it darkens to {facts.total:.4g}; `divisor: sum` keeps the brightness")
+        found.append(f"it darkens to {facts.total:.4g}; {to_one} keeps the brightness")
     if any(side % 2 == 0 for side in kernel.size):
         found.append("a side with an even number of weights has no centre; the picture moves by half a pixel")
     same = [other.name for other in known.values() if np.array_equal(other.scaled, kernel.scaled)]

@@ -45,12 +45,18 @@ def preset_names() -> list[str]:
 
 def catalogue() -> list[Kernel]:
     """Every kernel that has a name, sorted by group (its first tag) and name; families with default parameters."""
+    found = {kernel.name: kernel for kernel in built_in()}
+    found |= user_kernels().kernels
+    return sorted(found.values(), key=lambda kernel: (_group_order(kernel), kernel.name))
+
+
+def built_in() -> list[Kernel]:
+    """Every built-in kernel, whatever the user's folders hide: families with default parameters, and fixed grids."""
     from convcli.families import FAMILIES
 
     found = {name: family.kernel({}) for name, family in FAMILIES.items()}
     found |= {name: _preset(name) for name in preset_names()}
-    found |= user_kernels().kernels
-    return sorted(found.values(), key=lambda kernel: (_group_order(kernel), kernel.name))
+    return list(found.values())
 
 
 @dataclass
@@ -80,6 +86,15 @@ def user_kernels(name: str | None = None) -> UserKernels:
             except ConvcliError as error:
                 found.faults[path] = error
     return found
+
+
+def hiding(spec: str) -> list[Kernel]:
+    """The user's own kernels in a SPEC, which makes a kernel, that hide built-in ones."""
+    if not folders.users():
+        return []
+    from convcli.evaluation import users_own
+
+    return [kernel for kernel in users_own(spec.strip()) if hides_built_in(kernel)]
 
 
 def hides_built_in(kernel: Kernel) -> bool:

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fractions import Fraction
@@ -26,6 +26,7 @@ _NAMED = re.compile(r"([A-Za-z][\w-]*)(?::(.*))?", re.DOTALL)
 _FILE = re.compile(r"([^#]*\.[A-Za-z]\w*)(?:#(.*))?", re.DOTALL)
 _WORD = re.compile(r"[^\s()\[\]@]+")
 _OPERATOR = re.compile(r"(?<=\s)[-+*/](?=\s|$)")
+_GLUED = re.compile(r"(?<=\w)[+*](?=[\w.-])|(?<=\w)/(?=[\d.]+$)")  # an operator without its spaces
 _DEEPEST, _LONGEST = 30, 200
 _SHOWN = 100
 
@@ -136,6 +137,17 @@ def parse(text: str, is_file: Callable[[str], bool] = lambda path: False) -> Nod
     return _Parser(text).spec()
 
 
+def names(node: Node) -> Iterator[Named]:
+    """The kernels by their names that the tree holds, from left to right."""
+    if isinstance(node, Named):
+        yield node
+    elif isinstance(node, Pair):
+        yield from names(node.left)
+        yield from names(node.right)
+    elif isinstance(node, Modified | Negated):
+        yield from names(node.of)
+
+
 def column_error(text: str, column: int, message: str) -> KernelError:
     """An error that points into a spec; columns count from 1. Of a long spec only what stands there is shown."""
     start = max(0, min(column - _SHOWN // 2, len(text) - _SHOWN))
@@ -151,7 +163,7 @@ def _is_rows(text: str) -> bool:
     if ";" in text:
         return True
     return bool(re.match(r"\s*[-+]?[\d.,]", text)) and not (
-        re.search(r"\s[-+*]\s|[@#]|\.[A-Za-z]|[A-Za-z]\w*\.[A-Za-z]", text)
+        re.search(r"\s[-+]\s|[*@#]|\.[A-Za-z]|[A-Za-z]\w*\.[A-Za-z]", text)
     )
 
 
@@ -178,6 +190,8 @@ class _Parser:
     def spec(self) -> Node:
         node = self.sum()
         if self.at < len(self.text):
+            if re.search(r"[\w-]\($", self.text[: self.at + 1]):
+                self.fail("'(' was not expected here; parameters follow a colon, as in gaussian:sigma=2")
             self.fail(f"{self.text[self.at]!r} was not expected here; operators are +, -, * and /, set off by spaces")
         return node
 
@@ -254,6 +268,9 @@ class _Parser:
         try:
             return Number(number(word))
         except ValueError:
+            glued = _GLUED.search(word)
+            if glued:
+                self.fail(f"operators stand between spaces: ` {glued[0]} `", at + glued.start())
             shown = word if len(word) <= _SHOWN else f"{word[:_SHOWN]}..."
             self.fail(f"{shown!r} is neither a kernel's name, nor a file, nor a number", at)
 
@@ -262,6 +279,8 @@ class _Parser:
         values: list[tuple[str, str, int]] = []
         for part in text.split(",") if text is not None else ():
             key, equals, value = (word.strip() for word in part.partition("="))
+            if not part.strip():
+                self.fail(f"{name}: a parameter is missing; they stand without spaces, as in size=9,sigma=2", at)
             if not key or not equals or not value:
                 self.fail(f"{name}: {part!r} is not of the form key=value", at)
             if key in (known for known, _, _ in values):

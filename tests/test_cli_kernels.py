@@ -271,6 +271,53 @@ def test_check_has_nothing_to_note_on_a_good_built_in(name):
     assert len(done.stdout.splitlines()) == 1
 
 
+def test_check_suggests_what_the_kind_of_file_can_hold(tmp_path):
+    assert f"note: it brightens by 4; `{tmp_path}/k.csv@sum` keeps" in check(tmp_path, "1,2,1", "k.csv").stdout
+    assert "`--range abs` or `--range offset` shows both" in check(tmp_path, "1 0 -1", "k.txt").stdout
+
+
+def test_check_tells_of_a_file_in_use_that_it_hides_a_built_in(tmp_path, monkeypatch):
+    monkeypatch.setenv("CONVCLI_KERNELS", str(tmp_path))
+    for name in ("sobel-x", "gaussian"):
+        assert (
+            "note: it hides the built-in kernel of that name"
+            in check(tmp_path, "weights: [[1]]", f"{name}.yaml").stdout
+        )
+
+
+def test_check_wants_files_and_no_folder(tmp_path):
+    done = run("check", str(tmp_path))
+    assert done.exit_code == 2
+    assert f"{tmp_path} is a folder; name the files in it, as in {tmp_path}/*.yaml" in done.stderr
+
+
+@pytest.mark.parametrize("spec", ["sobel-x", "sobel-x@45", "gaussian * (2 * sobel-x)"])
+def test_show_tells_of_a_hidden_built_in_wherever_the_spec_names_it(spec, tmp_path, monkeypatch):
+    monkeypatch.setenv("CONVCLI_KERNELS", str(tmp_path))
+    (tmp_path / "sobel-x.yaml").write_text("weights: [[1, -1]]")
+    done = run("show", spec)
+    assert done.exit_code == 0
+    note = f"Note: sobel-x is your own kernel in {tmp_path}/sobel-x.yaml; it hides the built-in one."
+    assert done.stderr.splitlines() == [note]
+    assert not run("show", "sobel:angle=45").stderr
+
+
+@pytest.mark.parametrize("spec", ["-1 0 1; -2 0 2; -1 0 1", "-frei-chen:basis=5", "-high-pass", "-1", "-(box + box)"])
+def test_a_spec_that_begins_with_a_minus_is_no_option(spec):
+    for args in (["show", spec, "--json"], ["show", "--json", spec], ["show", "--json", "--", spec]):
+        done = run(*args)
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout)["weights"] == load_kernel(spec).weights.tolist()
+    assert "No such option '--sobel-x'" in run("show", "--sobel-x").stderr
+
+
+def test_two_ways_to_show_a_kernel_are_one_too_many():
+    for args in (["--json", "--yaml"], ["--yaml", "--emit", "numpy"], ["--json", "--image", "k.png"]):
+        done = run("show", "box", *args)
+        assert done.exit_code == 2
+        assert "four ways to show a kernel; choose one" in done.stderr
+
+
 def test_check_goes_on_after_a_fault_and_exits_with_2(tmp_path):
     (tmp_path / "bad.yaml").write_text("weights:\n  - [1, 2]\n  - [1]\n")
     (tmp_path / "good.csv").write_text("0,1,0\n")

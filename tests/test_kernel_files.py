@@ -71,7 +71,8 @@ def test_good_files(write, name, text, weights, divisor, bias):
         ("k.txt", "# nothing\n", "k.txt: empty"),
         ("k.txt", b"\xff\x00", "k.txt: not a text file in UTF-8"),
         ("k.txt", "1 nan", "k.txt:1:3: 'nan' is not a finite number"),
-        ("k.txt", "3x1: 1,2", "k.txt: 3x1 needs 3 values, but 2 are there"),
+        ("k.txt", "# mine\n2x2: 1,2\n x,3\n", "k.txt:3:2: 'x' is not a number"),
+        ("k.txt", "3x1: 1,2", "k.txt:1:9: 3x1 needs 3 values, but 2 are there"),
         ("k.mat", "1 2 1\n2 4 2\n1 2 1", "k.mat:1:1: 2 rows are announced, but 2"),
         ("k.mat", "3 3\n1 2 1\n", "k.mat:1:1: 3 rows are announced, but 1 are there"),
         ("k.mat", "3 1\n1 2\n", "k.mat:2:1: 2 values, expected 3 as the first line says"),
@@ -162,7 +163,7 @@ def test_imagemagick_strings(text, weights, divisor):
     ("text", "message"),
     [
         ("3x3: 1,2", "3x3 needs 9 values, but 2 are there"),
-        ("3x1: 1,x,2", "value 2: 'x' is not a number"),
+        ("3x1: 1,x,2", "column 8: 'x' is not a number"),
         ("0x3: 1", "1 to 2048 weights a side, not 0x3"),
         ("9999x9999: 1", "1 to 2048 weights a side"),
         ("3x1+3+0: 1,2,3", "the origin +3+0 lies outside of 3x1"),

@@ -90,7 +90,7 @@ def test_sobel_and_scharr_are_those_of_opencv():
         ("gausian", "unknown kernel 'gausian'; did you mean gaussian"),
         ("qqqqqq", "unknown kernel 'qqqqqq'; `convcli kernels list` shows the names"),
         ("sobel-x:size=3", "sobel-x is a fixed grid and takes no parameters, but 'size=3' was given"),
-        ("gaussian:", "'' is not of the form key=value"),
+        ("gaussian:", "a parameter is missing"),
         ("gaussian:2", "'2' is not of the form key=value"),
         ("gaussian:sigma=", "'sigma=' is not of the form key=value"),
         ("gaussian:sigma=1,sigma=2", "sigma is given twice"),

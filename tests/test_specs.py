@@ -207,6 +207,18 @@ def test_turning_by_any_angle_is_scipys_rotate():
         ("box * [1 2; 3]", 12, "row 2 has 1 values"),
         ("(" * 31 + "box" + ")" * 31, 32, "more than 30 brackets"),
         ("box * ?", 7, "'?' is neither a kernel's name"),
+        ("sobel-x+sobel-y", 8, "operators stand between spaces: ` + `"),
+        ("2*sobel-x", 2, "operators stand between spaces: ` * `"),
+        ("box - sobel-x/2", 14, "operators stand between spaces: ` / `"),
+        ("gaussian:size=5, sigma=2", 17, "a parameter is missing; they stand without spaces"),
+        ("gaussian(sigma=2)", 9, "parameters follow a colon, as in gaussian:sigma=2"),
+        ("sobel-x; sobel-y", 1, "'sobel-x' is not a number; between `;` stand rows of numbers"),
+        ("box@dilate=x", 5, "@dilate=x: a whole number is expected, as in @dilate=2"),
+        ("3x3: 1,2", 9, "3x3 needs 9 values, but 2 are there"),
+        ("2x1: 1,2,3", 10, "2x1 needs 2 values, but 3 are there"),
+        ("3x1: 1,x,2", 8, "'x' is not a number"),
+        ("3x1@: 1,1,2", 4, "'@' makes a list of turned kernels"),
+        ("3x1+3+0: 1,1,2", 4, "the origin +3+0 lies outside of 3x1"),
     ],
 )
 def test_a_malformed_spec_is_told_with_its_column(spec, column, message):

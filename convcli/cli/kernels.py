@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcli.cli.options import force_opt, kernel_names, paths
+from convcli.cli.options import force_opt, kernel_names, paths, tell_hidden
 from convcli.cli.terminal import console
 
 if TYPE_CHECKING:
@@ -59,10 +60,18 @@ def list_(as_json: bool) -> None:
     screen.print("`convcli kernels show NAME` shows the weights.")
 
 
-@kernels.command(short_help="Show the weights of a kernel, and what can be told of it.")
+class _Spec(click.Command):
+    """A command with a SPEC, which may begin with a minus: such a word is no option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        specs = [] if "--" in args else [arg for arg in args if re.match(r"-(?!-|[fh]$).", arg)]
+        return super().parse_args(ctx, [*(arg for arg in args if arg not in specs), *(["--", *specs] if specs else [])])
+
+
+@kernels.command(cls=_Spec, short_help="Show the weights of a kernel, and what can be told of it.")
 @click.argument("spec", shell_complete=kernel_names)
-@click.option("--json", "form", flag_value="json", help="One object, for machines.")
-@click.option("--yaml", "form", flag_value="yaml", help="A kernel file, ready to be saved and changed.")
+@click.option("--json", "as_json", is_flag=True, help="One object, for machines.")
+@click.option("--yaml", "as_yaml", is_flag=True, help="A kernel file, ready to be saved and changed.")
 @click.option(
     "--emit", "tool", metavar="TOOL",
     help="The equal call in torch, numpy, opencv, scipy, imagemagick or vips.",
@@ -76,7 +85,7 @@ def list_(as_json: bool) -> None:
 )  # fmt: skip
 @force_opt
 def show(
-    spec: str, form: str | None, tool: str | None, picture: str | None, normalize: str | None, force: bool
+    spec: str, as_json: bool, as_yaml: bool, tool: str | None, picture: str | None, normalize: str | None, force: bool
 ) -> None:
     """Show the weights of the kernel SPEC, and what can be told of it by looking.
 
@@ -91,9 +100,10 @@ def show(
     from convcli.anatomy import anatomy
     from convcli.presets import load_kernel
 
-    if sum(map(bool, (form, tool, picture))) > 1:
+    if sum(map(bool, (as_json, as_yaml, tool, picture))) > 1:
         raise click.UsageError("--json, --yaml, --emit and --image are four ways to show a kernel; choose one")
     kernel = load_kernel(spec)
+    tell_hidden(spec)
     if normalize:
         from convcli.operations import MODIFIERS
 
@@ -104,9 +114,9 @@ def show(
         click.echo(emit(kernel, tool), nl=False)
     elif picture:
         _save_portrait(kernel, picture, force)
-    elif form == "json":
+    elif as_json:
         _print_json(_full_entry(kernel, anatomy(kernel)))
-    elif form == "yaml":
+    elif as_yaml:
         from convcli.yaml_files import to_yaml
 
         click.echo(to_yaml(kernel), nl=False)
@@ -204,7 +214,7 @@ def _whole(value: Any) -> Any:
     """Numbers that are whole as integers, in lists of any depth."""
     if isinstance(value, list):
         return [_whole(item) for item in value]
-    return int(value) if float(value).is_integer() else value
+    return int(value) if float(value).is_integer() and abs(value) < 1e15 else value
 
 
 def _parameters(kernel: Kernel) -> dict[str, Any]:

@@ -198,16 +198,14 @@ def recipe_from(
 ) -> Any:
     """The Recipe that the options ask for."""
     from convcli.geometry import Geometry
-    from convcli.presets import hides_built_in, load_kernel
+    from convcli.presets import load_kernel
     from convcli.recipe import Recipe, override
 
     if padding_value is not None:
         padding_mode = _mode_beside_a_value(padding_mode)
     geometry = Geometry.of(stride, padding, padding_mode, padding_value or 0.0, dilation)
     chosen = tuple(override(load_kernel(spec), divisor, bias, flip) for spec in kernels)
-    for spec, kernel in zip(kernels, chosen, strict=True):
-        if hides_built_in(kernel):
-            click.echo(f"Note: {spec} is your own kernel in {kernel.origin}; it hides the built-in one.", err=True)
+    tell_hidden(*kernels)
     return Recipe(chosen, geometry, channels, range_, combine)
 
 
@@ -219,6 +217,14 @@ def _mode_beside_a_value(mode: str) -> str:
     if mode != "constant":
         click.echo(f"Note: --padding-value is of no use with --padding-mode {mode}; constant takes it.", err=True)
     return mode
+
+
+def tell_hidden(*specs: str) -> None:
+    """Say where the user's own kernel stands in for a built-in one."""
+    from convcli.presets import hiding
+
+    for name, origin in dict.fromkeys((kernel.name, kernel.origin) for spec in specs for kernel in hiding(spec)):
+        click.echo(f"Note: {name} is your own kernel in {origin}; it hides the built-in one.", err=True)
 
 
 def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
