@@ -13,7 +13,7 @@ from convcli.kernel import LARGEST_SIDE, Kernel
 from convcli.plain_yaml import plain_yaml
 
 _LONGEST_NAME = 200
-_LARGEST_TEXT = 16 * 2**20
+_LARGEST_TEXT = 32 * 2**20
 _PICTURES = (".png", ".tif", ".tiff", ".bmp", ".pgm", ".webp", ".jpg", ".jpeg", ".gif")
 
 

@@ -13,7 +13,7 @@ from convcli.words import RANGES
 
 _TEXTS = ("name", "description", "source")
 _KEYS = (*_TEXTS, "weights", "divisor", "bias", "range", "tags")
-_MOST_WEIGHTS = 4096
+MOST_WEIGHTS = 1 << 20
 
 
 class _NotPlain(Exception):
@@ -65,7 +65,7 @@ def _lines(text: str) -> tuple[dict[str, str], list[list[float]]]:
         _require(key in _KEYS and key not in values)
         _require(not value if key == "weights" else value.startswith(" "))
         values[key] = value.strip(" ")
-    _require(len({len(row) for row in rows}) == 1 and len(rows) * len(rows[0]) <= _MOST_WEIGHTS)
+    _require(len({len(row) for row in rows}) == 1 and len(rows) * len(rows[0]) <= MOST_WEIGHTS)
     return values, rows
 
 
@@ -80,11 +80,16 @@ def _text(value: str) -> str:
 
 
 def _number(word: str) -> float:
-    """A number in decimals, so short that it is as exact as it is written."""
-    digits = word[1:] if word[:1] in ("+", "-") else word
+    """A number in decimals, with or without an exponent."""
+    digits, e, power = word.lower().partition("e")
+    digits = digits[1:] if digits[:1] in ("+", "-") else digits
     whole, point, part = digits.partition(".")
-    _require(whole.isdigit() and (part.isdigit() or not point) and len(digits) <= 15)
-    return float(word) + 0.0
+    _require(whole.isdigit() and (part.isdigit() or not point) and len(word) <= 40)
+    power = power[1:] if power[:1] in ("+", "-") else power
+    _require(not e or (power.isdigit() and len(power) <= 3))
+    value = float(word) + 0.0
+    _require(abs(value) < 1e300)
+    return value
 
 
 def _tags(value: str) -> tuple[str, ...]:

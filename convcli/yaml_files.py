@@ -273,7 +273,7 @@ class _Reader:
                 self.fail(row, f"{key}: row {index} has {len(items)} values, expected {width} as in row 1")
             width = len(items)
             if len(grids.flat) + width > _MOST_WEIGHTS:
-                self.fail(row, f"{key}: more than {_MOST_WEIGHTS} weights are too many for a text file")
+                self.fail(row, f"{key}: more than {_MOST_WEIGHTS} weights; a .npy file holds more")
             grids.flat += [self.number(item, f"{key}: row {index}, value {i}") for i, item in enumerate(items, 1)]
             grids.fractions |= any("/" in item.value for item in items)
         return len(rows), width

@@ -311,6 +311,26 @@ def test_a_spec_that_begins_with_a_minus_is_no_option(spec):
     assert "No such option '--sobel-x'" in run("show", "--sobel-x").stderr
 
 
+def test_a_large_picture_is_shown_as_yaml_that_is_read_again(tmp_path):
+    picture = np.random.default_rng(7).integers(0, 256, (480, 640), dtype=np.uint8)
+    Image.fromarray(picture).save(tmp_path / "psf.png")
+    (tmp_path / "psf.yaml").write_text(run("show", str(tmp_path / "psf.png"), "--yaml").stdout)
+    again = load_kernel(str(tmp_path / "psf.yaml"))
+    assert np.array_equal(again.weights, picture)
+    assert again.divisor == picture.sum()
+    Image.fromarray(np.ones((1025, 1024), np.uint8)).save(tmp_path / "huge.png")
+    done = run("show", str(tmp_path / "huge.png"), "--yaml")
+    assert done.exit_code == 2
+    assert "kernel 'huge' has 1049600 weights; a YAML file holds 1048576" in done.stderr
+
+
+@pytest.mark.parametrize("spec", ["1e-7 1e250 / 3", "gaussian:sigma=0.01", "0.1 0.2"])
+def test_json_is_read_again(spec, tmp_path):
+    (tmp_path / "k.json").write_text(run("show", spec, "--json").stdout)
+    again, kernel = load_kernel(str(tmp_path / "k.json")), load_kernel(spec)
+    assert np.array_equal(again.weights, kernel.weights) and again.divisor == kernel.divisor
+
+
 def test_two_ways_to_show_a_kernel_are_one_too_many():
     for args in (["--json", "--yaml"], ["--yaml", "--emit", "numpy"], ["--json", "--image", "k.png"]):
         done = run("show", "box", *args)

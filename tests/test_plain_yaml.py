@@ -2,11 +2,13 @@
 
 import string
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from convcli import folders
+from convcli import Kernel, folders
 from convcli.errors import KernelError
 from convcli.plain_yaml import plain_yaml
 from convcli.yaml_files import parse_yaml, to_yaml
@@ -40,7 +42,9 @@ def test_what_is_written_is_plain(name):
     "line",
     [
         "name: a", "name: a-b c.d", 'name: "a: b"', 'name: " a "', "name: 12", "name: null", "name: yes", "name: 1e3",
-        "name: a:b", "name: a#b", "name: a, [b]", "divisor: 0.1", "divisor: -3", "bias: +1.5", "bias: -0", "range: abs",
+        "name: a:b", "name: a#b", "name: a, [b]", "divisor: 0.1", "divisor: -3", "divisor: 1e3",
+        "divisor: 12345678901234567890",
+        "bias: -1.5E-03", "bias: 1e+2", "bias: 1e-400", "bias: +1.5", "bias: -0", "range: abs",
         "tags: [a]", "tags: [ a ,b ]", "tags: [true, 1]", "source: x   ",
     ],
 )  # fmt: skip
@@ -54,9 +58,11 @@ def test_plain_lines_are_read(line):
         "name:", "name: ", "name:a", "name: a: b", "name: a #b", "name: a:", "name: 'a'", 'name: "a\\n"', 'name: "',
         'name: ""', "name: |", "name: - a", "name: [a]", "name: &a b", "name: !b", "name: a\n  b", "name: ä",
         "name: a\tb", "# a", "---", "", "name: a\nname: b", "colour: a", "divisor: sum", "divisor: 0", "divisor: 1/9",
-        "divisor: 1e3", "divisor: 1_0", "divisor: .5", "bias: 0x1", "bias: nan", "range: no", 'range: "abs"',
+
+        "divisor: 1e", "divisor: 1e+-3", "divisor: 1e0003", "divisor: 1e301",
+        "divisor: e3", "divisor: 1_0", "divisor: .5", "bias: 0x1", "bias: nan", "range: no", 'range: "abs"',
         "tags: a", "tags: []", "tags: [a-b]", "tags: [a,]", "  - [1, 2]", "  - [1, 2, a]",
-        "  - [1, 2, 1234567890123456]", "  - [1, 2, 3", "  - []",
+        "  - [1, 2, " + "1" * 41 + "]", "  - [1, 2, 3", "  - []",
     ],
 )  # fmt: skip
 def test_other_lines_are_left_to_pyyaml(line):
@@ -74,7 +80,18 @@ def test_other_files_are_left_to_pyyaml():
         "\ufeffweights:\n  - [1]\n",
     ):
         assert not same(text)
-    assert same("weights:\n  - [1]") and not same(f"weights:\n  - [{'1, ' * 5000}1]\n")
+    assert same("weights:\n  - [1]")
+
+
+def test_a_kernel_of_too_many_weights_is_left_to_pyyaml(monkeypatch):
+    monkeypatch.setattr("convcli.plain_yaml.MOST_WEIGHTS", 5)
+    assert same("weights:\n  - [1, 2, 3, 4, 5]\n") and not same("weights:\n  - [1, 2, 3]\n  - [4, 5, 6]\n")
+
+
+@given(arrays(np.float64, st.tuples(st.integers(1, 4), st.integers(1, 4)), elements=st.floats(-1e299, 1e299)),
+       st.floats(1e-300, 1e299))  # fmt: skip
+def test_any_weights_that_are_written_are_plain(weights, divisor):
+    assert same(to_yaml(Kernel(weights, divisor=divisor)))
 
 
 pieces = st.sampled_from([*PRESETS.values()]).flatmap(

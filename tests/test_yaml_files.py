@@ -155,7 +155,7 @@ def test_deep_nesting_and_repeated_anchors_are_refused_quickly(monkeypatch):
     row = ", ".join(["1"] * 100)
     repeated = ", ".join(["*r"] * 100)
     message = fault(f"weights: [&r [{row}], {repeated}]")
-    assert "weights: more than 1000 weights are too many for a text file" in message
+    assert "weights: more than 1000 weights; a .npy file holds more" in message
 
 
 def test_a_file_of_several_kernels(tmp_path):

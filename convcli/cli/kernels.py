@@ -98,6 +98,7 @@ def show(
       convcli kernels show "gabor:theta=45" --image gabor.png
     """
     from convcli.anatomy import anatomy
+    from convcli.errors import RecipeError
     from convcli.presets import load_kernel
 
     if sum(map(bool, (as_json, as_yaml, tool, picture))) > 1:
@@ -117,8 +118,11 @@ def show(
     elif as_json:
         _print_json(_full_entry(kernel, anatomy(kernel)))
     elif as_yaml:
+        from convcli.plain_yaml import MOST_WEIGHTS
         from convcli.yaml_files import to_yaml
 
+        if kernel.weights.size > MOST_WEIGHTS:
+            raise RecipeError(f"{kernel.label} has {kernel.weights.size} weights; a YAML file holds {MOST_WEIGHTS}")
         click.echo(to_yaml(kernel), nl=False)
     else:
         _draw(kernel, anatomy(kernel))
