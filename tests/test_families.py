@@ -6,8 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import scipy.linalg
 import scipy.ndimage as ndi
 import scipy.signal
+import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -380,3 +382,118 @@ def test_parameters_leave_a_familys_description_and_origin():
     plain, given = load_kernel("gaussian"), load_kernel("gaussian:sigma=2")
     assert plain.description and (given.description, given.source) == (plain.description, plain.source)
     assert given.tags == plain.tags and given.origin == plain.origin
+
+
+def impulse_of(size):
+    impulse = np.zeros((size, size))
+    impulse[size // 2, size // 2] = 1
+    return impulse
+
+
+def distances(size):
+    """From the centre, by SciPy's distance transform."""
+    return ndi.distance_transform_edt(impulse_of(size) == 0)
+
+
+def one(weights):
+    return weights / weights.sum()
+
+
+def morphology():
+    return pytest.importorskip("skimage.morphology")
+
+
+def halves(weights):
+    """Both signs scaled to sum to 1 and -1."""
+    positive, negative = weights.clip(0), weights.clip(None, 0)
+    return one(positive) - one(negative)
+
+
+def nearest_on_the_segment(length, angle, reach):
+    """How far each pixel lies from the nearest of very many points of a segment."""
+    t = np.linspace(-(length - 1) / 2, (length - 1) / 2, 4001)
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1][..., None]
+    return np.hypot(x - t * np.cos(np.deg2rad(angle)), y - t * np.sin(np.deg2rad(angle))).min(axis=-1)
+
+
+def half_normal(length, sigma):
+    """A normal distribution from its peak on, thirds of a pixel summed."""
+    n = 6 * length - 1
+    return scipy.signal.windows.gaussian(n, 3 * sigma)[n // 2 :].reshape(length, 3).sum(axis=1)
+
+
+def gaussian_of(sigma, reach, order=0):
+    # SciPy answers an impulse with the kernel upside down and left to right.
+    return ndi.gaussian_filter(impulse_of(2 * reach + 1), sigma, order=order, radius=reach)[::-1, ::-1]
+
+
+def derivatives(order, size):
+    x, y = cv2.getDerivKernels(*order, size, ktype=cv2.CV_64F)
+    return np.outer(y, x)
+
+
+def gaborian():
+    theirs = cv2.getGaborKernel((25, 25), 4, np.deg2rad(30), 8, 0.5, 0, cv2.CV_64F)[::-1, ::-1]
+    return 2 * theirs / abs(theirs).sum()
+
+
+DENSITY = [scipy.stats.multivariate_normal(cov=s**2 * np.eye(2)).pdf for s in (1.0, 1.6)]
+FIVE = np.dstack(np.mgrid[-5:6, -5:6])
+DIAGONALS = np.eye(5) + np.eye(5)[::-1] > 0
+
+# A SPEC of each family, and its weights over the divisor by another hand: a library, a published mask, a definition.
+BY_ANOTHER_HAND = {
+    "gaussian": ("gaussian:sigma=2", lambda: np.outer(*2 * (cv2.getGaussianKernel(13, 2, cv2.CV_64F),))),
+    "gaussian-line": ("gaussian-line:sigma=2,size=7",
+                      lambda: one(cv2.getGaussianKernel(21, 6, cv2.CV_64F).reshape(1, 7, 3).sum(axis=2))),
+    "box": ("box:width=3,height=5", lambda: ndi.uniform_filter(impulse_of(9), (5, 3))[2:7, 3:6]),
+    "binomial": ("binomial:radius=3", lambda: one(np.outer(*2 * (scipy.linalg.pascal(7, "lower")[-1],)))),
+    "pyramid": ("pyramid:size=7", lambda: one(np.outer(*2 * (scipy.signal.windows.triang(7),)))),
+    "cone": ("cone:radius=3.7", lambda: one((3.7 - distances(7)).clip(0))),
+    "motion": ("motion:length=9,angle=30", lambda: one((1 - nearest_on_the_segment(9, 30, 4)).clip(0))[2:-2]),
+    "comet": ("comet:length=5,sigma=2", lambda: one(np.append(half_normal(5, 2)[::-1], [0] * 4)[None])),
+    "savitzky-golay": ("savitzky-golay:size=7,degree=3,derivative=1",
+                       lambda: scipy.signal.savgol_coeffs(7, 3, 1, use="dot")[None]),
+    "disk": ("disk:radius=4", lambda: one(morphology().disk(4))),
+    "diamond": ("diamond:radius=4", lambda: one(morphology().diamond(4))),
+    "octagon": ("octagon:radius=3", lambda: one(morphology().octagon(3, 2))),
+    "plus": ("plus", lambda: one(np.add.outer(impulse_of(5)[2], impulse_of(5)[2]) > 0)),
+    "cross": ("cross", lambda: one(DIAGONALS)),
+    "ring": ("ring:inner=2.5,outer=4", lambda: one((distances(9) > 2.5) & (distances(9) <= 4))),
+    "sharpen": ("sharpen:amount=2", lambda: impulse_of(3) - 2 * ndi.laplace(impulse_of(3), mode="constant")),
+    "unsharp": ("unsharp:amount=3,sigma=1.5",
+                lambda: impulse_of(11) + 3 * (impulse_of(11) - gaussian_of(1.5, 5))),
+    "high-boost": ("high-boost:amount=3,size=5",
+                   lambda: 3 * impulse_of(5) - ndi.uniform_filter(impulse_of(5), 5, mode="constant")),
+    "sobel": ("sobel", lambda: derivatives((1, 0), 3)),
+    "prewitt": ("prewitt:direction=s", lambda: ndi.prewitt(impulse_of(3), 0, mode="constant")[::-1, ::-1]),
+    "scharr": ("scharr", lambda: derivatives((1, 0), cv2.FILTER_SCHARR)),
+    "roberts": ("roberts", lambda: [[1, 0], [0, -1]]),
+    "kirsch": ("kirsch:direction=sw", lambda: [[-3, -3, -3], [5, 0, -3], [5, 5, -3]]),
+    "robinson": ("robinson:direction=ne", lambda: [[0, 1, 2], [-1, 0, 1], [-2, -1, 0]]),
+    "compass": ("compass", lambda: [[1, 1, 1], [1, -2, 1], [-1, -1, -1]]),
+    "frei-chen": ("frei-chen", lambda: [[-1, 0, 1], [-(2**0.5), 0, 2**0.5], [-1, 0, 1]]),
+    "laplacian": ("laplacian", lambda: ndi.laplace(impulse_of(3), mode="constant")),
+    "gaussian-derivative": ("gaussian-derivative:sigma=2,order=1,angle=90,size=33", lambda: gaussian_of(2, 16, (1, 0))),
+    "log": ("log:sigma=2,size=31", lambda: halves(ndi.gaussian_laplace(impulse_of(31), 2, radius=15))),
+    "dog": ("dog:sigma=1,sigma2=1.6", lambda: halves(DENSITY[0](FIVE) - DENSITY[1](FIVE))),
+    "line": ("line:angle=45", lambda: [[2, -1, -1], [-1, 2, -1], [-1, -1, 2]]),
+    "ridge": ("ridge:sigma=2,size=31", lambda: -halves(ndi.gaussian_laplace(impulse_of(31), 2, radius=15))),
+    "gabor": ("gabor:theta=30", gaborian),
+    "laws": ("laws:pair=S5R5", lambda: np.outer([-1, 0, 2, 0, -1], [1, -4, 6, -4, 1]) / 16),
+    "emboss": ("emboss", lambda: [[1, 1, 0], [1, 0, -1], [0, -1, -1]]),
+    "identity": ("identity:size=5", lambda: impulse_of(5)),
+    "shift": ("shift:dx=-2,dy=1", lambda: ndi.shift(impulse_of(5), (-1, 2))[1:4]),
+    "random": ("random:size=4,seed=3",
+               lambda: (lambda w: w / abs(w).sum())(np.random.Generator(np.random.PCG64(3)).integers(-9, 10, (4, 4)))),
+}  # fmt: skip
+
+
+def test_every_family_is_held_against_another_hand():
+    assert set(BY_ANOTHER_HAND) == set(FAMILIES)
+
+
+@pytest.mark.parametrize("name", BY_ANOTHER_HAND)
+def test_a_family_is_what_another_hand_makes(name):
+    spec, weights = BY_ANOTHER_HAND[name]
+    np.testing.assert_allclose(scaled(spec), weights(), atol=2e-5)
