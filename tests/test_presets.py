@@ -5,8 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import scipy.linalg
+import scipy.ndimage as ndi
+import scipy.signal
+from PIL import ImageFilter
 
 from convcli import load_kernel
 from convcli.errors import KernelError
@@ -136,3 +141,99 @@ def test_a_wheel_like_layout_finds_the_kernels_inside_the_package(tmp_path):
         env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
     )  # fmt: skip
     assert done.stdout.strip() == "[[7.0]]", done.stderr
+
+
+def of_opencv(order, size, divisor=1):
+    x, y = cv2.getDerivKernels(*order, size, ktype=cv2.CV_64F)
+    return np.outer(y, x) / divisor
+
+
+def of_pillow(filter_):
+    size, scale, _, grid = filter_.filterargs
+    return np.reshape(grid, size) / scale
+
+
+def of_scipy(function, size=3, *args, **options):
+    impulse = np.zeros((size, size))
+    impulse[size // 2, size // 2] = 1
+    # SciPy answers an impulse with the kernel upside down and left to right.
+    return function(impulse, *args, mode="constant", **options)[::-1, ::-1]
+
+
+def pascal(n):
+    return np.outer(scipy.linalg.pascal(n, "lower")[-1], scipy.linalg.pascal(n, "lower")[-1]) / 4.0 ** (n - 1)
+
+
+UNIT = of_scipy(ndi.uniform_filter, 3, 1)
+LINE = np.array([[-1, -1, -1], [2, 2, 2], [-1, -1, -1]])
+DIAGONAL_LINE = np.array([[2, -1, -1], [-1, 2, -1], [-1, -1, 2]])
+AROUND = np.array([[1, 1, 1], [1, -8, 1], [1, 1, 1]])
+STENCIL = [[1 / 12, -8 / 12, 0, 8 / 12, -1 / 12]]
+BILINEAR = scipy.signal.windows.triang(3)
+MARR = [[0, 0, 1, 0, 0], [0, 1, 2, 1, 0], [1, 2, -16, 2, 1], [0, 1, 2, 1, 0], [0, 0, 1, 0, 0]]
+MIDDLE = np.pad([[1]], 2)
+
+# Every fixed grid over its divisor, by a library or as it is published.
+BY_ANOTHER_HAND = {
+    "bayer-green": np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]]) / 4,
+    "bayer-red-blue": 4 * np.outer(BILINEAR, BILINEAR) / 4,
+    "cone-5": np.array([[0, 0, 1, 0, 0], [0, 2, 2, 2, 0], [1, 2, 5, 2, 1], [0, 2, 2, 2, 0], [0, 0, 1, 0, 0]]) / 25,
+    "contour": of_pillow(ImageFilter.CONTOUR),
+    "depth-luma": np.reshape([0.299, 0.587, 0.114], (3, 1, 1)),
+    "detail": of_pillow(ImageFilter.DETAIL),
+    "edge-enhance": of_pillow(ImageFilter.EDGE_ENHANCE),
+    "emboss": np.array([[1, 1, 0], [1, 0, -1], [0, -1, -1]]),
+    "emboss-color": np.array([[-2, -1, 0], [-1, 1, 1], [0, 1, 2]]),
+    "gaussian-3": pascal(3),
+    "gaussian-5": pascal(5),
+    "gaussian-7": pascal(7),
+    "gradient-5x": np.array(STENCIL),
+    "gradient-5y": np.array(STENCIL).T,
+    "gradient-x": of_scipy(ndi.correlate1d, 3, [-0.5, 0, 0.5], 1)[1:2],
+    "gradient-y": of_scipy(ndi.correlate1d, 3, [-0.5, 0, 0.5], 0)[:, 1:2],
+    "high-pass": UNIT - of_scipy(ndi.uniform_filter),
+    "horizontal-edge": of_scipy(ndi.prewitt, 3, 0)[::-1],
+    "identity": UNIT,
+    "kirsch": np.array([[5, 5, 5], [-3, 0, -3], [-3, -3, -3]]),
+    "laplacian": of_scipy(ndi.laplace),
+    "laplacian-8": AROUND,
+    "laplacian-diagonal": np.array([[1, 0, 1], [0, -4, 0], [1, 0, 1]]) / 2,
+    "laplacian-isotropic": np.array([[1, 2, 1], [2, -12, 2], [1, 2, 1]]) / 4,
+    "laplacian-of-gaussian": np.array(MARR),
+    "laplacian-patra": np.array([[1, 4, 1], [4, -20, 4], [1, 4, 1]]) / 6,
+    "line-135": DIAGONAL_LINE[:, ::-1],
+    "line-45": DIAGONAL_LINE,
+    "line-horizontal": LINE,
+    "line-vertical": LINE.T,
+    "mexican-hat": MIDDLE - np.array(MARR),
+    "motion-blur": np.eye(9) / 9,
+    "motion-horizontal": np.full((1, 9), 1 / 9),
+    "motion-vertical": np.full((9, 1), 1 / 9),
+    "noise": np.outer([1, -2, 1], [1, -2, 1]),
+    "outline": -AROUND,
+    "prewitt-x": of_scipy(ndi.prewitt, 3, 1),
+    "prewitt-y": of_scipy(ndi.prewitt, 3, 0),
+    "ridge": -np.array([[1, 2, 1], [2, -12, 2], [1, 2, 1]]) / 4,
+    "roberts": np.array([[1, 0], [0, -1]]),
+    "roberts-y": np.array([[0, 1], [-1, 0]]),
+    "scharr-x": of_opencv((1, 0), cv2.FILTER_SCHARR),
+    "scharr-y": of_opencv((0, 1), cv2.FILTER_SCHARR),
+    "sharpen": UNIT - of_scipy(ndi.laplace),
+    "sharpen-8": UNIT - AROUND,
+    "smooth": of_pillow(ImageFilter.SMOOTH),
+    "sobel-5x": of_opencv((1, 0), 5, 16),
+    "sobel-5y": of_opencv((0, 1), 5, 16),
+    "sobel-x": of_scipy(ndi.sobel, 3, 1),
+    "sobel-y": of_scipy(ndi.sobel, 3, 0),
+    "unsharp-5": 2 * MIDDLE - pascal(5),
+    "vertical-edge": of_scipy(ndi.prewitt, 3, 1)[:, ::-1],
+}
+
+
+def test_every_fixed_grid_is_held_against_another_hand():
+    assert sorted(BY_ANOTHER_HAND) == preset_names()
+
+
+@pytest.mark.parametrize("name", BY_ANOTHER_HAND)
+def test_a_fixed_grid_is_what_another_hand_says(name):
+    np.testing.assert_allclose(load_kernel(name).scaled, BY_ANOTHER_HAND[name], atol=1e-12)
