@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from convcli.geometry import extent
 from convcli.recipe import Recipe, run
-from convcli.sheet import contact_sheet
+from convcli.sheet import contact_sheet, fitted
 from convcli.tone import full_scale
 from convcli.words import PADDING_MODES
 
@@ -33,23 +33,31 @@ class Candidate:
 
 def padding_modes(recipe: Recipe) -> list[Candidate]:
     """The recipe under every padding mode."""
+    value = f"{recipe.geometry.padding_value:g}"
     return [
-        Candidate(mode, replace(recipe, geometry=replace(recipe.geometry, padding_mode=mode))) for mode in PADDING_MODES
+        Candidate(
+            f"constant {value}" if mode == "constant" else mode,
+            replace(recipe, geometry=replace(recipe.geometry, padding_mode=mode)),
+        )
+        for mode in PADDING_MODES
     ]
 
 
 def sheet(picture: NDArray[Any], candidates: Sequence[Candidate], columns: int | None, tile: int) -> Image.Image:
-    """The picture and what each recipe makes of it, with the size of each map below it.
+    """The picture and what each recipe makes of it, with the size of each map below it where they differ.
 
     picture: uint8, uint16 or float32, (H, W) or (H, W, 3).
     """
-    tiles, labels = [shown(picture)], [f"input, {_size(picture)}"]
+    tiles, sizes = [fitted(shown(picture), tile)], [_size(picture)]
     for candidate in candidates:
         pixels = run(picture, candidate.recipe).pixels
-        tiles.append(shown(pixels))
-        labels.append(
-            f"{candidate.label}, {_size(pixels)}" if pixels.shape[:2] != picture.shape[:2] else candidate.label
-        )
+        tiles.append(fitted(shown(pixels), tile))
+        sizes.append(_size(pixels))
+    labels = ["input", *(candidate.label for candidate in candidates)]
+    if len(set(sizes)) > 1:
+        labels = [f"{label}, {size}" for label, size in zip(labels, sizes, strict=True)]
+    else:
+        labels[0] += f", {sizes[0]}"
     return contact_sheet(tiles, labels, columns, tile=tile)
 
 
@@ -57,17 +65,19 @@ def padding_sheet(
     picture: NDArray[Any], candidates: Sequence[Candidate], columns: int | None, tile: int
 ) -> Image.Image:
     """The upper left corner under each padding mode, magnified; pixels that differ from the first mode's are marked."""
-    maps = [run(picture, candidate.recipe).pixels for candidate in candidates]
+    first = run(picture, candidates[0].recipe).pixels
     corner = _corner(candidates[0].recipe)
-    tiles, labels = [shown(picture)[:corner, :corner]], ["input, upper left corner"]
-    for candidate, pixels in zip(candidates, maps, strict=True):
-        differs = pixels != maps[0]
+    tiles, labels = [shown(picture[:corner, :corner])], ["input, upper left corner"]
+    for candidate in candidates:
+        pixels = first if candidate is candidates[0] else run(picture, candidate.recipe).pixels
+        differs = pixels != first
         differs = differs.any(axis=2) if differs.ndim == 3 else differs
-        tiles.append(_marked(shown(pixels), differs)[:corner, :corner])
+        tiles.append(_marked(shown(pixels[:corner, :corner]), differs[:corner, :corner]))
         count = int(differs.sum())
         told = "" if candidate is candidates[0] else f", {count} {'pixel differs' if count == 1 else 'pixels differ'}"
         labels.append(candidate.label + told)
-    return contact_sheet([_magnified(t, tile) for t in tiles], labels, columns, tile=tile)
+    title = f"Pixels that differ from those under {candidates[0].label} are tinted pink"
+    return contact_sheet([_magnified(t, tile) for t in tiles], labels, columns, tile=tile, title=title)
 
 
 def shown(pixels: NDArray[Any]) -> NDArray[np.uint8]:

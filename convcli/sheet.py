@@ -99,6 +99,16 @@ def picture_of(array: NDArray[Any], colormap: str, scale: Scale) -> NDArray[np.u
     return colors[..., 0] if colormap == "gray" else colors
 
 
+def fitted(array: NDArray[Any], side: int) -> NDArray[Any]:
+    """The array averaged down to a tile, where it is larger than one."""
+    from PIL import Image
+
+    if max(array.shape[:2]) <= side:
+        return array
+    source = Image.fromarray(array if array.ndim == 3 else array.astype(np.float32))
+    return np.asarray(source.resize(_tile_size(array.shape[0], array.shape[1], side), Image.Resampling.BOX))
+
+
 def _bounds(values: Sequence[NDArray[Any]]) -> Scale:
     """The least and the greatest finite value; zero and zero where there is none."""
     reached = []
@@ -127,9 +137,7 @@ def _tile(array: NDArray[Any], colormap: str, scale: Scale, side: int) -> Image.
     from PIL import Image
 
     size = _tile_size(array.shape[0], array.shape[1], side)
-    if max(array.shape[:2]) > side:
-        source = Image.fromarray(array if array.ndim == 3 else array.astype(np.float32))
-        array = np.asarray(source.resize(size, Image.Resampling.BOX))
+    array = fitted(array, side)
     pixels = array if array.ndim == 3 else colored(array, colormap, scale.low, scale.high)
     factor = size[0] // array.shape[1]
     return Image.fromarray(np.ascontiguousarray(pixels.repeat(factor, 0).repeat(factor, 1)))

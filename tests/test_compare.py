@@ -49,7 +49,7 @@ def test_strides_are_shown_in_their_own_size():
 def test_padding_modes_mark_what_differs_from_the_first():
     found = padding_modes(Recipe((load_kernel("box"),)))
     assert [candidate.label for candidate in found] == [
-        "zeros", "constant", "replicate", "reflect", "symmetric", "circular",
+        "zeros", "constant 0", "replicate", "reflect", "symmetric", "circular",
     ]  # fmt: skip
     done = padding_sheet(PICTURE, found, None, 96)
     zeros = filter_image(PICTURE, "box")
@@ -117,7 +117,7 @@ def test_on_the_command_line(folder, text):
         ("in.png -k box -k sobel-x --padding-mode all out.png", 2, "one of them at a time"),
         ("in.png -k box --padding-mode all --stride 1 --stride 2 out.png", 2, "one of them at a time"),
         ("in.png -k box --padding-mode some out.png", 2, "'some'"),
-        ("in.png -k box out.npy", 2, "a sheet is a picture: name one"),
+        ("in.png -k box out.npy", 2, "a sheet is a picture: name one, as in out.png"),
         ("in.png -k box out", 2, "a sheet is a picture: name one, as in out.png"),
         ("in.png -k box out.xyz", 2, "xyz"),
         ("gone.png -k box out.png", 1, "gone.png"),

@@ -91,6 +91,8 @@ def compare(
     if sum(several) > 1:
         raise click.UsageError("several kernels, --padding-mode all and several strides: compare one of them at a time")
     candidates = _candidates(kernels, strides or (1,), padding_mode, words)
+    from pathlib import Path
+
     from convcli.compare import padding_sheet, sheet
     from convcli.errors import RecipeError
     from convcli.images import Reading
@@ -98,7 +100,7 @@ def compare(
 
     target = Output.of(output, None, force)
     if target.kind != "sheet":
-        raise RecipeError(f"a sheet is a picture: name one, as in {output.rstrip('/')}.png")
+        raise RecipeError(f"a sheet is a picture: name one, as in {Path(output).with_suffix('.png')}")
     with Reading(_bytes(source), frame=0) as reading:
         pixels = next(reading.frames()).pixels
         if pixels.ndim == 3 and pixels.shape[2] == 4:
