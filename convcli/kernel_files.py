@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,8 @@ def load_file(path: Path) -> list[Kernel]:
         raise RecipeError(
             f"{path}: a kernel file ends in {kinds} or is a picture ({_PICTURES[0]}), not {path.suffix!r}"
         )
+    if not _can_be(path):
+        raise ConvcliError(f"{str(path)[:_LONGEST_NAME]!r} is no name that a file can have")
     try:
         return reader(path)
     except FileNotFoundError:
@@ -37,6 +40,13 @@ def load_file(path: Path) -> list[Kernel]:
         raise ConvcliError(f"{path} is a folder; a kernel file is expected") from None
     except OSError as error:
         raise ConvcliError(f"{str(path)[:_LONGEST_NAME]}: {error.strerror or error}") from None
+
+
+def _can_be(path: Path) -> bool:
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
 
 
 def _yaml(path: Path) -> list[Kernel]:

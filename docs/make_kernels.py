@@ -21,6 +21,7 @@ This page is made by `docs/make_kernels.py` from the program itself.
 
 ```sh
 convcli kernels list                                   # every kernel, by group
+convcli kernels list blur sharpen                      # some groups
 convcli kernels show "gaussian:sigma=1.5,size=5"       # weights, sum, rank, symmetry, range of the response
 convcli kernels show sobel-x@45 --image turned.png     # the weights drawn, their frequency response beside them
 convcli kernels show "1/9 2/9 1/3" --yaml              # any kernel as a file to keep and change

@@ -365,6 +365,18 @@ def test_list_tells_of_the_users_own_kernels_and_of_faulty_files(tmp_path, monke
     assert entries["sobel-y"] == "built-in"
 
 
+def test_list_tells_of_some_groups_only():
+    entries = json.loads(run("list", "blur", "motion", "--json").stdout)
+    assert {entry["tags"][0] for entry in entries} == {"blur", "motion"}
+    assert [entry["name"] for entry in json.loads(run("list", "relief", "--json").stdout)] == ["emboss", "emboss-color"]
+    shown = run("list", "texture").stdout
+    assert "laws" in shown and "gaussian" not in shown
+    for word, hint in (("blurr", "did you mean blur?"), ("zzz", "there are basic, blur, shape")):
+        done = run("list", word)
+        assert done.exit_code == 2
+        assert f"no group {word!r}; {hint}" in done.stderr
+
+
 def test_there_are_sixty_kernels_and_a_group_fits_on_a_screen():
     groups = {}
     for kernel in catalogue():

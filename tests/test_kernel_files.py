@@ -236,6 +236,12 @@ def test_a_misspelt_kernel_of_the_user_is_suggested(own):
         load_kernel("my-specail")
 
 
+@pytest.mark.parametrize("spec", ["\0x.yaml", "a\0.npy", "\ud800.csv", "b\0.png * box", "c\0.mat#d"])
+def test_what_no_file_can_be_called_is_told(spec):
+    with pytest.raises(ConvcliError, match="is no name that a file can have"):
+        load_kernel(spec)
+
+
 def test_a_copy_of_a_built_in_kernel_hides_nothing(tmp_path, monkeypatch):
     """As in a checkout of this project, whose kernels/ is what is built in."""
     (tmp_path / "kernels").mkdir()

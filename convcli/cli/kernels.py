@@ -34,16 +34,18 @@ def kernels() -> None:
 
 @kernels.command("list")
 @click.option("--json", "as_json", is_flag=True, help="A list of objects, for machines.")
-def list_(as_json: bool) -> None:
-    """List every kernel that has a name, grouped by what it is for.
+@click.argument("wanted", nargs=-1, metavar="[GROUP]...")
+def list_(as_json: bool, wanted: tuple[str, ...]) -> None:
+    """List every kernel that has a name, grouped by what it is for, or only those of some groups.
 
     \b
-    Example:
+    Examples:
       convcli kernels list
+      convcli kernels list blur sharpen
     """
     from convcli.presets import catalogue, hides_built_in, user_kernels
 
-    entries = catalogue()
+    entries = _of_groups(catalogue(), wanted)
     for fault in user_kernels().faults.values():
         click.echo(f"Note: left out: {fault}", err=True)
     if as_json:
@@ -52,12 +54,26 @@ def list_(as_json: bool) -> None:
     screen = console()
     groups: dict[str, list[Kernel]] = {}
     for kernel in entries:
-        groups.setdefault(kernel.tags[0] if kernel.tags else "other", []).append(kernel)
+        groups.setdefault(_group(kernel), []).append(kernel)
     for group, members in groups.items():
         screen.print(_table(group, members, screen.is_terminal))
     for kernel in filter(hides_built_in, entries):
         click.echo(f"Note: your {kernel.name} in {kernel.origin} hides the built-in one.", err=True)
-    screen.print("`convcli kernels show NAME` shows the weights.")
+    screen.print("`convcli kernels show NAME` shows the weights, `convcli kernels list GROUP` one group.")
+
+
+def _group(kernel: Kernel) -> str:
+    return kernel.tags[0] if kernel.tags else "other"
+
+
+def _of_groups(entries: list[Kernel], wanted: tuple[str, ...]) -> list[Kernel]:
+    groups = list(dict.fromkeys(map(_group, entries)))
+    for word in wanted:
+        if word not in groups:
+            from convcli.specs import near
+
+            raise click.BadParameter(f"no group {word!r}{near(word, groups) or '; there are ' + ', '.join(groups)}")
+    return [kernel for kernel in entries if _group(kernel) in (wanted or groups)]
 
 
 class _Spec(click.Command):
