@@ -135,7 +135,8 @@ def _number(word: str, place: str) -> Fraction:
     try:
         return number(word)
     except ValueError as error:
-        raise KernelError(f"{place}: {error if word else 'a number is missing'}") from None
+        hint = "; commas or blanks stand between numbers" if ";" in word else ""
+        raise KernelError(f"{place}: {error if word else 'a number is missing'}{hint}") from None
 
 
 def _from_rows(rows: list[tuple[int, list[Fraction]]], divisor: Fraction, bias: float = 0.0) -> Kernel:

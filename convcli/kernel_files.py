@@ -103,6 +103,11 @@ def _numpy(path: Path) -> list[Kernel]:
         raise KernelError(
             f"{path}: an array (KH, KW) or (3, KH, KW), at most {LARGEST_SIDE} a side, is expected, not {array.shape}"
         )
+    wrong = np.argwhere(~np.isfinite(array))
+    if len(wrong):
+        *grid, row, value = (int(i) + 1 for i in wrong[0])
+        place = f"{f'grid {grid[0]}, ' if grid else ''}row {row}, value {value}"
+        raise KernelError(f"{path}: {place}: {array[tuple(wrong[0])]} is not a finite number")
     try:
         return [_named(Kernel(np.asarray(array)), path)]
     except KernelError as error:

@@ -70,6 +70,7 @@ def test_good_files(write, name, text, weights, divisor, bias):
         ("k.csv", "", "k.csv: empty"),
         ("k.txt", "# nothing\n", "k.txt: empty"),
         ("k.txt", b"\xff\x00", "k.txt: not a text file in UTF-8"),
+        ("k.csv", "1;2\n3;4\n", "k.csv:1:1: '1;2' is not a number; commas or blanks stand between numbers"),
         ("k.txt", "1 nan", "k.txt:1:3: 'nan' is not a finite number"),
         ("k.txt", "# mine\n2x2: 1,2\n x,3\n", "k.txt:3:2: 'x' is not a number"),
         ("k.txt", "3x1: 1,2", "k.txt:1:9: 3x1 needs 3 values, but 2 are there"),
@@ -104,7 +105,8 @@ def test_numpy_files(write, tmp_path):
         (np.ones((1, 4096)), "at most 2048 a side"),
         (np.array([[1j]]), "whole or floating-point numbers"),
         (np.array([["a"]]), "whole or floating-point numbers"),
-        (np.array([[np.nan]]), "NaN or infinity"),
+        (np.array([[1, 2], [3, np.nan]]), "bad.npy: row 2, value 2: nan is not a finite number"),
+        (np.full((3, 2, 2), -np.inf, np.float16), "bad.npy: grid 1, row 1, value 1: -inf is not a finite number"),
         (np.ones((0, 3)), "empty"),
         (np.ones((4, 2, 2)), "shape"),
     ]:
