@@ -116,26 +116,24 @@ def _numpy(path: Path) -> list[Kernel]:
 
 def _picture(path: Path) -> list[Kernel]:
     """The luma of a picture as weights that sum to 1: a point-spread function."""
-    from PIL import Image
+    from convcli.images import Reading
+    from convcli.recipe import luma
 
+    with Reading(path, frame=0) as reading:
+        if max(reading.size) > LARGEST_SIDE:
+            height, width = reading.size
+            raise KernelError(f"{path}: at most {LARGEST_SIDE} pixels a side can be a kernel, not {width}x{height}")
+        pixels = next(reading.frames()).pixels
     try:
-        with Image.open(path) as picture:
-            if max(picture.size) > LARGEST_SIDE:
-                raise KernelError(f"{path}: at most {LARGEST_SIDE} pixels a side can be a kernel, not {picture.size}")
-            grid = np.asarray(picture.convert(_gray_mode(picture.mode)), dtype=np.float64)
-    except (FileNotFoundError, IsADirectoryError, PermissionError, KernelError):
-        raise
-    except Exception as error:  # Pillow raises all kinds of errors for a damaged file
-        raise ConvcliError(f"{path}: cannot be read as a picture: {error}") from None
+        grid = luma(pixels).astype(np.float64)
+    except RecipeError as error:
+        raise KernelError(f"{path}: {error}") from None
     total = float(grid.sum())
+    if not np.isfinite(total):
+        raise KernelError(f"{path}: NaN or infinity is among the pixels")
     if total <= 0:
         raise KernelError(f"{path}: the picture is black, so its weights cannot be scaled to sum to 1")
     return [_named(Kernel(grid, divisor=total), path)]
-
-
-def _gray_mode(mode: str) -> str:
-    """What keeps all bits of a gray picture; colour becomes 8-bit luma."""
-    return mode if mode in ("F", "I") else "I" if mode.startswith("I;16") else "L"
 
 
 def _named(kernel: Kernel, path: Path) -> Kernel:

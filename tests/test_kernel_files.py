@@ -3,6 +3,7 @@
 import pickle
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -134,11 +135,19 @@ def test_a_picture_is_a_kernel_that_sums_to_one(write, tmp_path):
     assert kernel.divisor == 60
     Image.fromarray(np.array([[0, 1000]], np.uint16)).save(tmp_path / "wide.tif")
     assert load_kernel("wide.tif").weights.tolist() == [[0, 1000]]
+    cv2.imwrite(str(tmp_path / "deep.png"), np.full((1, 2, 3), (1000, 300, 40000), np.uint16))
+    deep = load_kernel("deep.png").weights
+    np.testing.assert_allclose(deep, [[0.299 * 40000 + 0.587 * 300 + 0.114 * 1000] * 2], atol=1)
+    with Image.open(tmp_path / "psf.png") as picture:
+        exif = picture.getexif()
+        exif[0x0112] = 6
+        picture.save(tmp_path / "turned.png", exif=exif)
+    assert load_kernel("turned.png").weights.tolist() == [[20, 0], [30, 10]]
     Image.new("L", (3, 3)).save(tmp_path / "black.png")
     with pytest.raises(KernelError, match=r"black.png: the picture is black"):
         load_kernel("black.png")
     write("fake.png", "no picture")
-    with pytest.raises(ConvcliError, match=r"fake.png: cannot be read as a picture") as error:
+    with pytest.raises(ConvcliError, match=r"fake.png is not a picture") as error:
         load_kernel("fake.png")
     assert error.value.exit_code == 1
 
