@@ -82,7 +82,7 @@ def test_show_draws_each_grid_of_a_deep_kernel(tmp_path):
     file.write_text("weights: [[[1, 2]], [[3, 4]], [[5, 6]]]")
     done = run("show", str(file))
     assert "\n 1  2 \n\n 3  4 \n\n 5  6 \n" in done.stdout
-    assert "size       1 rows of 2, depth 3" in done.stdout
+    assert "size       1 row of 2, depth 3" in done.stdout
 
 
 @pytest.mark.parametrize("spec", ["sobel-x", "1/9 2", "gaussian:sigma=0.7", "box"])

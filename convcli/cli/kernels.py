@@ -335,7 +335,7 @@ def _facts(kernel: Kernel, facts: Anatomy) -> list[tuple[str, str]]:
         "another kernel": "the result",
     }
     rows = [
-        ("size", f"{height} rows of {width}{depth}"),
+        ("size", f"{height} {'row' if height == 1 else 'rows'} of {width}{depth}"),
         ("sum", f"{facts.total:.6g}" + (" (keeps the brightness)" if facts.total == 1 else "")),
         ("divisor", f"{kernel.divisor:.6g}"),
         ("bias", f"{kernel.bias:.6g}"),
