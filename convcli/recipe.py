@@ -148,7 +148,7 @@ def _bands(image: NDArray[Any], recipe: Recipe, whole: Whole) -> Iterator[Window
     _combined_rows(image[first.rows], recipe, 1, first)
     step = math.lcm(*(told.units or ()))
     tallest = max(extent(height, recipe.geometry.dilation[0]) for height, _ in kernels)
-    enough = max(_SAMPLES // (columns * math.prod(image.shape[2:])), 4 * tallest)
+    enough = max(_SAMPLES // (columns * math.prod(image.shape[2:])), 8 * tallest)
     step *= -(-enough // step)
     for start in range(0, rows, step):
         yield Window.of(size, kernels, recipe.geometry, start, min(start + step, rows), whole)
