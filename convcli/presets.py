@@ -121,6 +121,7 @@ def named(name: str, parameters: Mapping[str, str]) -> Kernel:
     family = FAMILIES.get(ALIASES.get(name, name))
     if family:
         return family.kernel(parameters)
+    fixed = fixed or (bool(parameters) and _users_own(name) is not None)
     if fixed:
         given = ",".join(f"{key}={value}" for key, value in parameters.items())
         raise KernelError(f"{name} is a fixed grid and takes no parameters, but {given!r} was given")

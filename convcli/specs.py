@@ -162,7 +162,7 @@ def _is_rows(text: str) -> bool:
         return False
     if ";" in text:
         return True
-    return bool(re.match(r"\s*[-+]?[\d.,]", text)) and not (
+    return bool(re.match(r"\s*[-+]?(\.?\d|,)", text)) and not (
         re.search(r"\s[-+]\s|[*@#]|\.[A-Za-z]|[A-Za-z]\w*\.[A-Za-z]", text)
     )
 

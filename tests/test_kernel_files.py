@@ -241,6 +241,12 @@ def test_a_faulty_file_in_a_folder_stops_nothing_but_its_own_name(own):
         load_kernel("broken")
 
 
+def test_a_users_grid_takes_no_parameters(own):
+    (own / "shared/mine-x.yaml").write_text("weights: [[1]]")
+    with pytest.raises(KernelError, match="mine-x is a fixed grid and takes no parameters, but 'size=3' was given"):
+        load_kernel("mine-x:size=3")
+
+
 def test_a_misspelt_kernel_of_the_user_is_suggested(own):
     (own / "shared/my-special.yaml").write_text("weights: [[1]]")
     with pytest.raises(KernelError, match="did you mean my-special"):

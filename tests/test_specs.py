@@ -207,6 +207,7 @@ def test_turning_by_any_angle_is_scipys_rotate():
         ("box * [1 2; 3]", 12, "row 2 has 1 values"),
         ("(" * 31 + "box" + ")" * 31, 32, "more than 30 brackets"),
         ("box * ?", 7, "'?' is neither a kernel's name"),
+        ("../kernels/", 1, "'../kernels/' is neither a kernel's name, nor a file, nor a number"),
         ("sobel-x+sobel-y", 8, "operators stand between spaces: ` + `"),
         ("2*sobel-x", 2, "operators stand between spaces: ` * `"),
         ("box - sobel-x/2", 14, "operators stand between spaces: ` / `"),
