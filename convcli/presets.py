@@ -70,15 +70,14 @@ class UserKernels:
 def user_kernels(name: str | None = None) -> UserKernels:
     """What the user's folders hold; of two kernels of one name the nearer folder's counts.
 
-    With a name, only the files that may hold it are read: those called so, and those that name their kernels.
+    With a name, only the files that may hold it are read: those called so, and those in which it is written.
     """
-    from convcli.kernel_files import SELF_NAMING, SUFFIXES, load_file
+    from convcli.kernel_files import SUFFIXES, load_file, may_hold
 
     found = UserKernels()
     for folder in folders.users():
         for path in sorted(folder.iterdir()):
-            suffix = path.suffix.lower()
-            if suffix not in SUFFIXES or (name not in (None, path.stem) and suffix not in SELF_NAMING):
+            if path.suffix.lower() not in SUFFIXES or not (name is None or may_hold(path, name)):
                 continue
             try:
                 for kernel in load_file(path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convcli import load_kernel
+from convcli import kernel_files, load_kernel
 from convcli.errors import ConvcliError, KernelError
 from convcli.presets import catalogue, hides_built_in, user_kernels
 
@@ -239,6 +239,21 @@ def test_a_faulty_file_in_a_folder_stops_nothing_but_its_own_name(own):
     assert [path.name for path in user_kernels().faults] == ["broken.yaml"]
     with pytest.raises(KernelError, match=r"broken.yaml:1:12: weights: row 1, value 1: 'x' is not a number"):
         load_kernel("broken")
+
+
+def test_only_files_in_which_a_name_is_written_are_read_for_it(own, monkeypatch):
+    (own / "shared/one.yaml").write_text("kernels: [{name: first, weights: [[1]]}]")
+    (own / "shared/two.yaml").write_text('kernels: [{name: "sec\\x6fnd", weights: [[2]]}]')
+    (own / "shared/three.json").write_text('{"name": "third", "weights": [[3]]}')
+    read = []
+    monkeypatch.setattr(
+        "convcli.kernel_files.load_file", lambda path, load=kernel_files.load_file: read.append(path.name) or load(path)
+    )
+    assert [load_kernel(name).weights.tolist() for name in ("first", "second", "third")] == [[[1]], [[2]], [[3]]]
+    assert sorted(set(read[:2])) == ["one.yaml", "two.yaml"]
+    read.clear()
+    load_kernel("box")
+    assert read == ["two.yaml"]
 
 
 def test_a_users_grid_takes_no_parameters(own):
