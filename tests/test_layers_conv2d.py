@@ -101,36 +101,40 @@ def test_padding_in_pytorchs_own_forms(x: Any, w: Any, padding: Any) -> None:
     agree(convcli.conv2d(x[None], w, padding=padding), theirs)
 
 
-@pytest.mark.parametrize("vectors", [(8, 3), (4, 4)])
-def test_processors_with_shorter_vectors(monkeypatch: pytest.MonkeyPatch, vectors: tuple[int, int]) -> None:
-    """The loop as a processor with AVX2, or with neither, would run it: the same chains, so the same bits."""
+@pytest.mark.parametrize("vectors", [(8, (3, 1)), (4, (4, 1))])
+def test_processors_with_shorter_vectors(monkeypatch: pytest.MonkeyPatch, vectors: Any) -> None:
+    """The loops as a processor with AVX2, or with neither, would run them: the same chains, so the same bits."""
     random = np.random.default_rng(12)
     x, w = random.normal(size=(2, 4, 9, 61)).astype(np.float32), random.normal(size=(14, 2, 3, 3)).astype(np.float32)
-    wide = convcli.conv2d(x, w, groups=2, padding=1, stride=(1, 2))
-    monkeypatch.setattr(planes_bands, "_vectors", lambda itemsize: vectors)
-    assert np.array_equal(convcli.conv2d(x, w, groups=2, padding=1, stride=(1, 2)), wide)
+    for dilation in (1, 2):  # two rows of a map at a time, and one
+        wide = convcli.conv2d(x, w, groups=2, padding=1, stride=(1, 2), dilation=dilation)
+        with monkeypatch.context() as patch:
+            patch.setattr(planes_bands, "_vectors", lambda itemsize: vectors)
+            assert np.array_equal(convcli.conv2d(x, w, groups=2, padding=1, stride=(1, 2), dilation=dilation), wide)
 
 
-@pytest.mark.parametrize("groups", [1, 4])
-def test_the_result_does_not_depend_on_threads_or_bands(monkeypatch: pytest.MonkeyPatch, groups: int) -> None:
+@pytest.mark.parametrize("groups, stride", [(1, (2, 1)), (4, (2, 1)), (1, (1, 2))])
+def test_the_result_does_not_depend_on_threads_or_bands(
+    monkeypatch: pytest.MonkeyPatch, groups: int, stride: tuple[int, int]
+) -> None:
     random = np.random.default_rng(13)
     x = random.normal(size=(2, 4, 37, 61)).astype(np.float32)
     w = random.normal(size=(8, 4 // groups, 3, 5)).astype(np.float32)
     monkeypatch.setenv("CONVCLI_THREADS", "1")
-    one = convcli.conv2d(x, w, groups=groups, padding=2, stride=(2, 1), padding_mode="reflect")
+    one = convcli.conv2d(x, w, groups=groups, padding=2, stride=stride, padding_mode="reflect")
     monkeypatch.setattr(planes_bands, "_SMALL", 0)
     for threads, cache in (("2", 384 * 1024), ("5", 384 * 1024), ("3", 1)):
         monkeypatch.setenv("CONVCLI_THREADS", threads)
         monkeypatch.setattr(planes_bands, "_CACHE", cache)
         assert np.array_equal(
-            convcli.conv2d(x, w, groups=groups, padding=2, stride=(2, 1), padding_mode="reflect"), one
+            convcli.conv2d(x, w, groups=groups, padding=2, stride=stride, padding_mode="reflect"), one
         )
 
 
 def test_without_a_compiler_the_numbers_are_the_same(tmp_path: Path) -> None:
     code = (
         "import numpy as np, sys, convcli; r = np.random.default_rng(0)\n"
-        "x, w = r.normal(size=(4, 6, 40)), r.normal(size=(10, 2, 3, 3))\n"
+        "x, w = r.normal(size=(4, 7, 40)), r.normal(size=(10, 2, 3, 3))\n"
         "np.save(sys.argv[1], convcli.conv2d(x, w, np.arange(10.0), stride=(1, 2), padding=1, groups=2))"
     )
     for name, off in (("compiled", "0"), ("plain", "1")):
@@ -179,6 +183,43 @@ def test_nan_and_infinity_stay_where_they_are_seen(x: Any, w: Any) -> None:
     x[1, 5, 5] = np.nan
     y = convcli.conv2d(x, w)
     assert np.isnan(y[:, 3:6, 4:6]).all() and np.isnan(y).sum() == 4 * 3 * 2
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, "greatest"])
+def test_two_rows_at_a_time_treat_what_is_not_finite_as_pytorch_does(dtype: Any, value: Any) -> None:
+    """Sums and differences of rows would make infinity no number, and overflow where the plain sum does not."""
+    random = np.random.default_rng(8)
+    x = random.normal(size=(3, 12, 37)).astype(dtype)
+    w, b = random.normal(size=(6, 3, 3, 3)).astype(dtype) * dtype(0.1), random.normal(size=6).astype(dtype)
+    x[1, 4, 9] = x[1, 5, 9] = np.finfo(dtype).max if value == "greatest" else value
+    x[2, 11, 36] = x[2, 0, 0] = x[1, 4, 9]
+    ours = convcli.conv2d(x, w, b, padding=1)
+    theirs = torch.nn.functional.conv2d(*(torch.from_numpy(a) for a in (x, w, b)), padding=1).numpy()
+    assert np.array_equal(np.isnan(ours), np.isnan(theirs)) and np.array_equal(np.isinf(ours), np.isinf(theirs))
+    whole = np.isfinite(theirs)
+    assert (ours[~whole & ~np.isnan(theirs)] == theirs[~whole & ~np.isnan(theirs)]).all()
+    tolerance = 1e-5 if dtype is np.float32 else 1e-12
+    assert np.allclose(ours[whole], theirs[whole], rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    "kernel, stride, dilation", [(3, 1, 1), (7, 2, 1), (5, 1, 1), (5, 2, 2), (12, 2, 1), (9, 3, 1)]
+)
+@pytest.mark.parametrize("height", [12, 13, 15])
+def test_kernels_whose_rows_go_by_threes(kernel: int, stride: int, dilation: int, height: int) -> None:
+    random = np.random.default_rng(9)
+    x, w = random.normal(size=(2, 4, height, 70)), random.normal(size=(14, 2, kernel, 2))
+    how: dict[str, Any] = {"stride": (stride, 1), "dilation": (dilation, 1), "groups": 2}
+    ours = convcli.conv2d(x, w, padding=((4, 4), (0, 0)), **how)
+    agree(ours, peer(x, w, None, ((4, 4), (0, 0)), "zeros", **how))
+
+
+def test_sums_of_small_whole_numbers_are_exact() -> None:
+    random = np.random.default_rng(10)
+    x, w = random.integers(-99, 99, (3, 20, 33)), random.integers(-9, 9, (8, 3, 3, 3))
+    exact = convcli.conv2d(x.astype(np.float64), w)
+    assert np.array_equal(exact, exact.round()) and np.array_equal(convcli.conv2d(x.astype(np.float32), w), exact)
 
 
 def test_weights_are_taken_as_the_dtype_of_x(x: Any, w: Any) -> None:

@@ -55,11 +55,12 @@ def _calls() -> Iterator[Callable[[], Any]]:
 
 
 def _planes() -> Iterator[tuple[Any, Any]]:
-    """Planes of either precision, and a filter."""
+    """Planes of either precision, and filters that make one row of a map at a time, and two."""
     import numpy as np
 
     for dtype in (np.float32, np.float64):
-        yield np.zeros((1, 4, 4), dtype), np.zeros((1, 1, 1, 1), dtype)
+        for filters, size in ((1, 1), (4, 3)):
+            yield np.zeros((1, 4, 4), dtype), np.zeros((filters, 1, size, size), dtype)
 
 
 def _jobs() -> Iterator[tuple[Any, Any, bool]]:

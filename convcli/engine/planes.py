@@ -9,31 +9,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.engine.bands import index_map
 from convcli.errors import GeometryError, RecipeError
 from convcli.geometry import Geometry, Pads, whole
 
 
 @dataclass(frozen=True)
-class Planes:
-    """A convolution of checked arrays, its geometry settled.
+class Form:
+    """All that a convolution is but its numbers.
 
-    x: (N, C, H, W); weight: (O, C/groups, KH, KW); bias: (O,); all of one dtype, float32 or float64.
-    rows, columns: for every row and column of the padded planes the one of x that it shows, -1 for zero.
-    inside: how many columns of padding come first, and how many of x follow.
+    x: (N, C, H, W); weight: (O, C/groups, KH, KW); itemsize: of a number, 4 or 8 bytes.
     output: height and width of a feature map.
     """
+
+    x: tuple[int, int, int, int]
+    weight: tuple[int, int, int, int]
+    itemsize: int
+    groups: int
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    pads: Pads
+    padding_mode: str
+    output: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Planes:
+    """A convolution of checked arrays, all of one dtype, float32 or float64; bias: (O,)."""
 
     x: NDArray[Any]
     weight: NDArray[Any]
     bias: NDArray[Any]
-    groups: int
-    stride: tuple[int, int]
-    dilation: tuple[int, int]
-    rows: NDArray[np.intp]
-    columns: NDArray[np.intp]
-    inside: tuple[int, int]
-    output: tuple[int, int]
+    form: Form
 
 
 def conv2d(
@@ -60,11 +66,11 @@ def _plan(x: NDArray[Any], weight: Any, bias: Any, geometry: Geometry, padding: 
     size, kernel = (x.shape[2], x.shape[3]), (w.shape[2], w.shape[3])
     pads = pads_of(padding, geometry, size, kernel)
     fixed = Geometry(geometry.stride, (*pads[0], *pads[1]), geometry.padding_mode, 0, geometry.dilation)
-    rows, columns = (index_map(n, *pad, geometry.padding_mode) for n, pad in zip(size, pads, strict=True))
-    output = fixed.output(size, kernel)
-    return Planes(
-        x, w, _bias(bias, w), groups, fixed.stride, fixed.dilation, rows, columns, (pads[1][0], size[1]), output
-    )
+    form = Form(
+        x.shape, w.shape, x.itemsize, groups, fixed.stride, fixed.dilation, pads, fixed.padding_mode,
+        fixed.output(size, kernel),
+    )  # fmt: skip
+    return Planes(x, w, _bias(bias, w), form)
 
 
 def check_channels(channels: int, shape: tuple[int, ...], groups: int) -> None:
