@@ -122,12 +122,58 @@ def test_a_safetensors_header_that_lies_is_refused(tmp_path: Path) -> None:
         from_weights(str(tmp_path / "w.safetensors"))
 
 
-def test_bfloat16_is_refused_with_advice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["safetensors", "onnx", "pt"])
+def test_bfloat16_is_read(tmp_path: Path, kind: str) -> None:
     from safetensors.torch import save_file as save_torch
 
-    save_torch({"c.weight": torch.ones(1, 1, 1, 1, dtype=torch.bfloat16)}, str(tmp_path / "w.safetensors"))
-    with pytest.raises(RecipeError, match=r"tensor 'c.weight' is kept as BF16; save it as float16 or float32"):
+    generator = torch.Generator().manual_seed(3)
+    tensors = {
+        "a.weight": torch.ones(3, dtype=torch.float32),
+        "c.weight": torch.randn(5, 3, 2, 2, generator=generator).bfloat16(),
+        "c.bias": torch.randn(5, generator=generator).bfloat16(),
+    }
+    path = tmp_path / f"w.{kind}"
+    if kind == "safetensors":
+        save_torch(tensors, str(path))
+    elif kind == "pt":
+        torch.save(tensors, path)
+    else:
+        initializers = [
+            helper.make_tensor(name, TensorProto.BFLOAT16, value.shape, value.float().flatten().tolist())
+            for name, value in tensors.items()
+        ]
+        onnx.save(helper.make_model(helper.make_graph([], "g", [], [], initializers)), str(path))
+    layer = from_weights(f"{path}:c")
+    assert layer.bias is not None and layer.dtype == np.float32
+    assert np.array_equal(layer.weight, tensors["c.weight"].float().numpy())
+    assert np.array_equal(layer.bias, tensors["c.bias"].float().numpy())
+
+
+def test_kinds_of_numbers_that_are_not_read_are_named(tmp_path: Path) -> None:
+    from safetensors.torch import save_file as save_torch
+
+    save_torch({"c.weight": torch.ones(1, 1, 1, 1).to(torch.float8_e4m3fn)}, str(tmp_path / "w.safetensors"))
+    with pytest.raises(RecipeError, match=r"tensor 'c.weight' is kept as F8_E4M3; save it as float16 or float32"):
         from_weights(str(tmp_path / "w.safetensors"))
+
+
+def test_a_file_without_a_convolution_tells_what_it_holds(tmp_path: Path) -> None:
+    np.save(tmp_path / "w.npy", np.ones((3, 5)))
+    with pytest.raises(RecipeError, match=r"holds no tensor of rank 4, \(O, C/groups, KH, KW\): w \(3, 5\)$"):
+        from_weights(str(tmp_path / "w.npy"))
+
+
+@pytest.mark.parametrize("content", ["objects", "noise", "cut"])
+def test_pytorchs_advice_to_unpickle_is_not_passed_on(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "w.pt"
+    torch.save({"a": Trap(tmp_path / "sprung")} if content == "objects" else {"a": torch.ones(2, 3, 4, 4)}, path)
+    data = path.read_bytes()
+    path.write_bytes({"objects": data, "noise": b"\x93garbage" * 9, "cut": data[: len(data) // 2]}[content])
+    with pytest.raises(ConvcliError, match="is damaged") as caught:
+        from_weights(str(path))
+    assert "weights_only" not in str(caught.value) and "likelihood" not in str(caught.value)
+    assert caught.value.exit_code == 1
+    assert not (tmp_path / "sprung").exists()
 
 
 class Trap:

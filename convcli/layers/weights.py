@@ -6,10 +6,12 @@ weights-only loader.
 
 from __future__ import annotations
 
+import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from difflib import get_close_matches
+from errno import EINVAL
 from pathlib import Path
 from typing import IO, Any
 
@@ -88,6 +90,9 @@ class TensorFile(ABC):
             fitting = [full for full in self.convolutions() if full.endswith((f".{name}", f".{name}.weight"))]
         if len(fitting) == 1:
             return fitting[0]
+        if not fitting and not name:
+            some = ", ".join(f"{full} {shape}" for full, shape in list(self.shapes.items())[:6])
+            raise RecipeError(f"{self.path} holds no tensor of rank 4, (O, C/groups, KH, KW): {some or 'it is empty'}")
         if not fitting:
             raise RecipeError(f"{self.path} holds no convolution {name!r}; {self._hint(name)}")
         some = ", ".join(fitting[:6]) + (", ..." if len(fitting) > 6 else "")
@@ -120,9 +125,20 @@ class _Safetensors(TensorFile):
 
     def _read(self, name: str) -> NDArray[Any]:
         kind = self._file.get_slice(name).get_dtype()
+        if kind == "BF16":
+            return self._brain_floats(name)
         if kind not in ("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8"):
             raise RecipeError(f"{self.path}: tensor {name!r} is kept as {kind}; save it as float16 or float32")
         return np.asarray(self._file.get_tensor(name))
+
+    def _brain_floats(self, name: str) -> NDArray[Any]:
+        """bfloat16, which NumPy doesn't know: the upper halves of float32. Where they lie is told by the header."""
+        with self.path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            first, end = json.loads(file.read(length))[name]["data_offsets"]
+            file.seek(8 + length + first)
+            halves = np.frombuffer(file.read(end - first), "<u2")
+        return (halves.astype(np.uint32) << 16).view(np.float32).reshape(self.shapes[name])
 
 
 class _Npz(TensorFile):
@@ -192,14 +208,28 @@ class _Onnx(TensorFile):
     def _read(self, name: str) -> NDArray[Any]:
         if self._tensors[name].data_location == 1:
             raise ConvcliError(f"{self.path}: tensor {name!r} lies in a file of its own; save the model with its data")
-        return np.asarray(self._numpy(self._tensors[name]))
+        array = np.asarray(self._numpy(self._tensors[name]))
+        return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
 class _Torch(TensorFile):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
+        from pickle import UnpicklingError  # an error of PyTorch's loader; nothing is unpickled here
+
         torch = _extra("torch", "torch", path)
-        state = torch.load(str(path), map_location="cpu", weights_only=True)
+        try:
+            state = torch.load(str(path), map_location="cpu", weights_only=True)
+        except UnpicklingError:
+            raise ConvcliError(
+                f"{path} is damaged, or holds Python objects besides tensors, which are refused; save a state_dict"
+            ) from None
+        except OSError as error:
+            if error.errno == EINVAL:  # it looks for the archive's end before the file's beginning
+                raise EOFError("it ends too early") from None
+            raise
+        except RuntimeError as error:  # what follows the first sentence is guesses
+            raise ValueError(_first(error).split(". ")[0]) from None
         if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
             state = state["state_dict"]
         if not isinstance(state, dict):
