@@ -60,11 +60,11 @@ class Columns:
         return cls(apart, pitch, places, runs)
 
     def offsets(self, form: Form, rows: NDArray[np.intp], plane: int) -> NDArray[np.intp]:
-        """Where taps look from a pixel's own place: channel by channel, then by the places of `rows`, then across."""
+        """Where taps look from a pixel's own place: (depth, rows, KW), from the places of the kernel's rows."""
         column, stride = np.arange(form.weight[3]) * form.dilation[1], form.stride[1]
         across = column % stride * self.apart + column // stride
         planes = np.arange(form.weight[1]) * plane
-        return (planes[:, None, None] + rows[:, None] + across).ravel()
+        return planes[:, None, None] + rows[:, None] + across
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def run(job: Planes, threads: int | None = None) -> NDArray[Any]:
     out = _aligned(prod(shape), dtype)
     if not out.size:
         return out.reshape(shape)
-    weights = _packed(job) if plan.rows == 1 else _turned(job, plan)
+    weights = (_packed(job) if plan.rows == 1 else _turned(job, plan)).reshape(-1)
     plain = np.ascontiguousarray(job.weight).reshape(-1)
     arrays = np.ascontiguousarray(job.x).reshape(-1), weights, plain, job.bias, plan.table, out
     turn = np.zeros(1, np.intp)  # the bands that are taken: a thread that starts later, or is slower, does fewer
@@ -183,7 +183,7 @@ def _two_rows(form: Form, columns: Columns, workers: int, cache: int, threes: li
         *form.x, form.weight[0], form.groups, depth * kh * kw, *form.output, *form.stride, reach, pitch, common, own,
         chunk, block, size, band, len(threes),
     )  # fmt: skip
-    looks = turned[0], turned[1], turned[2], left[0], turned[3], left[1]
+    looks = (part.swapaxes(0, 1) for part in (turned[0], turned[1], turned[2], left[0], turned[3], left[1]))
     below = np.full(step, -1)  # what the lower row of the last two would see, where the map has only the upper
     table = _table(
         sizes, *looks, stood(down), stood(down + step), down[threes], columns.runs, columns.map, _rows(form), below
@@ -197,7 +197,7 @@ def _rows(form: Form) -> NDArray[np.intp]:
 
 
 def _table(*parts: Any) -> NDArray[np.intp]:
-    return np.concatenate([np.asarray(part, np.intp) for part in parts])
+    return np.concatenate([np.asarray(part, np.intp).ravel() for part in parts])
 
 
 def _band(form: Form, fitting: int, workers: int, unit: int) -> int:
@@ -214,14 +214,13 @@ def _band(form: Form, fitting: int, workers: int, unit: int) -> int:
 
 def _packed(job: Planes) -> NDArray[Any]:
     """The weights as the loop of one row reads them: four filters of a group at a time, tap by tap."""
-    groups, per = job.form.groups, job.form.weight[0] // job.form.groups
-    full = per // _TALL * _TALL
-    flat = job.weight.reshape(groups, per, -1)[:, :full]
-    return flat.reshape(groups, full // _TALL, _TALL, flat.shape[2]).swapaxes(2, 3).ravel()
+    groups, fours = job.form.groups, job.form.weight[0] // job.form.groups // _TALL
+    flat = job.weight.reshape(groups, -1, prod(job.form.weight[1:]))[:, : fours * _TALL]
+    return _side_by_side(flat.reshape(groups, fours, _TALL, flat.shape[2]))
 
 
 def _turned(job: Planes, plan: Plan) -> NDArray[Any]:
-    """The weights of two rows at a time, four filters side by side tap by tap.
+    """The weights of two rows at a time: four filters of a group at a time, tap by tap, row by row of the kernel.
 
     Of the threes a, b, c and the rest: (a + b + c)/2, (a - b + c)/2, a and the rest, c and the rest.
     """
@@ -229,17 +228,20 @@ def _turned(job: Planes, plan: Plan) -> NDArray[Any]:
     (_, depth, kh, kw), apart = form.weight, form.stride[0] // form.dilation[0]
     fours = form.weight[0] // form.groups // _TALL
     weight = job.weight.reshape(form.groups, -1, depth, kh, kw)[:, : fours * _TALL]
-    weight = weight.reshape(form.groups, fours, _TALL, depth, kh, kw)
-    a, b, c = (weight[..., _span([row + n * apart for row in plan.threes]), :] for n in range(3))
-    rest = weight[..., _span(plan.rest), :]
+    weight = weight.reshape(form.groups * fours, _TALL, depth, kh, kw).transpose(3, 0, 1, 2, 4)
+    rows = _side_by_side(weight).reshape(kh, form.groups * fours, -1)
+    a, b, c = (rows[_span([row + n * apart for row in plan.threes])] for n in range(3))
+    rest = rows[_span(plan.rest)]
     outer, inner = (a + c) * half, b * half
-    counts = [depth * part.shape[4] * kw for part in (a, b, a, rest, c, rest)]
-    packed = np.empty((form.groups, fours, sum(counts), _TALL), weight.dtype)
-    first = 0
-    for part, count in zip((outer + inner, outer - inner, a, rest, c, rest), counts, strict=True):
-        packed[:, :, first : first + count] = part.transpose(0, 1, 3, 4, 5, 2).reshape(form.groups, fours, count, _TALL)
-        first += count
-    return packed.reshape(-1)
+    return np.concatenate([outer + inner, outer - inner, a, rest, c, rest]).swapaxes(0, 1)
+
+
+def _side_by_side(weight: NDArray[Any]) -> NDArray[Any]:
+    """The filters, axis 2, last. One by one: NumPy copies rows of four numbers slowly."""
+    packed = np.empty((*weight.shape[:2], *weight.shape[3:], _TALL), weight.dtype)
+    for filter_ in range(_TALL):
+        packed[..., filter_] = weight[:, :, filter_]
+    return packed
 
 
 def _span(rows: Sequence[int]) -> Any:
