@@ -1,6 +1,6 @@
 """The whole process: `convcli layer` and a PyTorch script, each doing the stem of a ResNet on samples/scene.jpg.
 
-`python benchmarks/layer.py`: both read the same picture and the same seeded weights, prepare the picture as ImageNet's
+`python -m benchmarks.layer`: both read the same picture and the same seeded weights, prepare the picture as ImageNet's
 networks want it, run convolution, batch-norm, ReLU and max-pooling, and write the 64 maps as .npy. The processes take
 turns; the figures are medians of their wall times.
 """
