@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from convcli import filter_image, load_kernel
 from convcli.cli import main
 from convcli.large import chain, tiff_out, zarr_out
+from convcli.large.stack import Facts, Shape
 from convcli.recipe import Recipe, run
 
 RNG = np.random.default_rng(12)
@@ -308,3 +309,13 @@ def test_a_bar_on_a_terminal_alone(tmp_path):
     drawn = os.read(ours, 1 << 16).decode()
     os.close(ours)
     assert shown.stdout == "True\n" and "Filtering" in drawn and "a.ome.tif: OME-TIFF" in drawn
+
+
+def test_what_a_killed_worker_left_is_not_part_of_the_result(tmp_path):
+    sink = zarr_out.ZarrOut(tmp_path / "a.zarr", "fast", None, False, False, 3, 1)
+    place = sink.begin(Shape((64, 64), np.dtype("uint8")), Facts())
+    place(0, 0, noise(64, 64))
+    kept = sorted(tmp_path.rglob("*"))
+    (tmp_path / "a.zarr" / "c" / "0" / "0.0123456789abcdef.partial").write_bytes(b"half")
+    sink.take(iter([]))
+    assert sorted(tmp_path.rglob("*")) == kept

@@ -148,3 +148,7 @@ class ZarrOut:
                 page, levels = page + 1, Pyramid(self._sizes, self.grain, put, self._threads)
             if levels and piece.half is not None:
                 levels.push(1, piece.half)
+        for leftover in Path(self._store).rglob(
+            "*.partial"
+        ):  # zarr's name for a chunk that a killed worker had in hand
+            leftover.unlink(missing_ok=True)
