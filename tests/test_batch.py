@@ -48,7 +48,7 @@ def test_a_folder(album, tmp_path):
     for name in ("a.png", "b.bmp"):
         want = filter_image(np.asarray(Image.open(album / name)), "sharpen")
         np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / name)), want)
-    assert "Done" in result.stderr and result.stdout == ""
+    assert "2 done, 0 failed in " in result.stderr and result.stdout == ""
 
 
 def test_recursive_mirrors_the_tree(album, tmp_path):

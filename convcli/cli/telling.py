@@ -62,20 +62,16 @@ class Tally:
         }
 
     def show(self) -> None:
-        """The summary, a table on standard error."""
-        from rich.console import Console
-        from rich.table import Table
-
+        """The summary, in plain lines on standard error."""
         from convcli.files import shown
 
         figures = self.figures()
-        table = Table("Done", "Failed", "Skipped", "Not begun", "Seconds", "Files/s", "Megapixels/s")
-        table.add_row(
-            *(str(figures[name]) for name in ("done", "failed", "skipped", "not_begun")),
-            f"{figures['seconds']:.1f}", f"{figures['files_per_second']:.1f}",
-            f"{figures['megapixels_per_second']:.0f}",
+        counts = [f"{figures['done']} done", f"{figures['failed']} failed"]
+        counts += [f"{figures[name]} {name.replace('_', ' ')}" for name in ("skipped", "not_begun") if figures[name]]
+        click.echo(
+            f"{', '.join(counts)} in {figures['seconds']:.1f} s: {figures['files_per_second']:.1f} files/s, "
+            f"{figures['megapixels_per_second']:.0f} megapixels/s.", err=True,
         )  # fmt: skip
-        Console(stderr=True).print(table)
         if figures["done"] > _SLOWEST:
             slowest = ", ".join(f"{shown(file['input'])} {file['seconds']:.2f} s" for file in figures["slowest"])
             click.echo(f"Slowest: {slowest}.", err=True)
