@@ -224,6 +224,9 @@ def filter_image(
     Returns an array of a's dtype (float32 for "raw"), (H', W') or (H', W', C).
     Raises ConvcliError for wrong arguments.
 
+    The memory of results that are gone, 128 MB at most, stays with the process for the next results;
+    `convcli.engine.memory.release()` gives it back.
+
     >>> import numpy as np
     >>> filter_image(np.eye(3, dtype=np.uint8) * 90, "1 1 1; 1 1 1; 1 1 1 / 9", padding="valid")
     array([[30]], dtype=uint8)

@@ -64,6 +64,17 @@ def test_no_more_waits_than_is_allowed(monkeypatch):
     assert 0 < sum(m.size for m in memory._waiting) <= 5 << 20
 
 
+def test_release_lets_go_of_what_waits_and_of_nothing_else():
+    held, gone = memory.fresh(SHAPE, KINDS[0]), memory.fresh(SHAPE, KINDS[2])
+    held[:] = 7
+    del gone
+    assert memory._waiting
+    memory.release()
+    assert not memory._waiting
+    memory.fresh(SHAPE, KINDS[0])[:] = 9
+    assert (held == 7).all()
+
+
 def test_results_of_many_threads_are_their_own():
     image = np.zeros(SHAPE, np.uint8)
     faults = []

@@ -1,5 +1,8 @@
 """Memory for results. What the system gives anew it hands out page by page, zeroed: for 36 MB that takes as long as a
-3x3 kernel. So the memory of a result that nobody holds any more serves the next one of its size."""
+3x3 kernel. So the memory of a result that nobody holds any more serves the next one of its size.
+
+What waits for that is _MOST bytes at most, for as long as the process lives or until `release`.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,11 @@ def fresh(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     if memory is None:
         memory = _Memory(size, np.uint8)
     return np.ndarray(shape, dtype, buffer=memory.view(_Loan))
+
+
+def release() -> None:
+    """Give what waits for the next result back to the system: for a process that lives on and filters no more."""
+    _waiting.clear()
 
 
 def _taken(size: int) -> _Memory | None:
