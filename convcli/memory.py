@@ -1,4 +1,4 @@
-"""Memory that is freed and taken again, file after file."""
+"""Memory that is freed and taken again, step after step and file after file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _MOST, _SURE = 1 << 30, 1 << 25  # thresholds in bytes; older versions take no m
 
 
 def keep_freed() -> None:
-    """Keep what pictures leave free, for the next ones, instead of handing it back to the system after each file.
+    """Keep what is freed, for the next step or picture, instead of handing it back to the system.
 
-    The system hands out empty pages one by one, at 3 microseconds each on a virtual machine: a quarter of the time of a
+    What the decoder leaves then serves the result, and what one file leaves the next. The system hands out empty pages one by one, at 3 microseconds each on a virtual machine: a quarter of the time of a
     2-megapixel JPEG. One arena for all threads, so that each finds what another one left.
     Without glibc nothing is done.
     """

@@ -57,7 +57,9 @@ def apply(
     from convcli.engine.threads import thread_count
     from convcli.filtering import filter_file
     from convcli.images import Target
+    from convcli.memory import keep_freed
 
+    keep_freed()
     manner = manner_of(source, output, format_, asked, picture_words, threads, force)
     writing = writing_from(**picture_words)
     target = None if manner else Target.of(output, format_, threads=thread_count(threads), **writing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -27,6 +27,11 @@ class Frame:
     def size(self) -> tuple[int, int]:
         """Height and width."""
         return self.pixels.shape[0], self.pixels.shape[1]
+
+    def rows(self, start: int, stop: int) -> Frame:
+        """Rows [start, stop), as far as there are so many."""
+        alpha = None if self.alpha is None else self.alpha[start:stop]
+        return replace(self, pixels=self.pixels[start:stop], alpha=alpha)
 
     @property
     def colors(self) -> int:

@@ -17,6 +17,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from convcli.images.threads import mapped
+
 Bytes = NDArray[np.uint8]
 Chunk = tuple[bytes, bytes]
 
@@ -99,21 +101,10 @@ def deflated(pixels: NDArray[Any], alpha: NDArray[Any] | None, compression: str,
 
     yield b"\x78\x01"
     check = 1
-    for data, adler, length in _mapped(band, spans, threads):
+    for data, adler, length in mapped(band, spans, threads):
         check = adler32_combine(check, adler, length)
         yield data
     yield pack(">I", check)
-
-
-def _mapped(do: Callable[[Any], Any], items: Sequence[Any], threads: int) -> Iterator[Any]:
-    """The results in order; on threads where there is more than one item."""
-    if min(threads, len(items)) < 2:
-        yield from map(do, items)
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(do, items)
 
 
 def _band(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import chain
@@ -14,6 +15,7 @@ import numpy as np
 from convcli.errors import ConvcliError, ImageError, RecipeError
 from convcli.images import deep
 from convcli.images.formats import FRAMES, HOLDS, LOSSLESS, NPY, QUALITY, format_of
+from convcli.images.jpeg import write_jpeg
 from convcli.images.metadata import homeless, pillow_options, png_chunks, renewed, tell_tiff
 from convcli.images.modes import image_of
 from convcli.images.picture import Frame, Metadata, Origin
@@ -112,7 +114,11 @@ class Target:
             options, more = pillow_options(self.format, metadata, note)
             notes += more
             options |= self._options(first, origin)
-            self._save(stream, first, coming, origin, options)
+            with self._told():
+                if self.format == "JPEG":
+                    write_jpeg(stream, first, self._image, options, threads=self.threads)
+                else:
+                    self._save(stream, first, coming, origin, options)
         return notes + (tell_tiff(stream, metadata, note) if self.format == "TIFF" else [])
 
     def _png(
@@ -153,8 +159,13 @@ class Target:
             options |= {"save_all": True, "append_images": frames[1:]}
             if self.format != "TIFF":
                 options |= _timing(self.format, durations, origin.loop, first.alpha is not None)
+        frames[0].save(stream, self.format, **options)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """What an encoder can't do becomes one sentence."""
         try:
-            frames[0].save(stream, self.format, **options)
+            yield
         except ConvcliError:
             raise
         except OSError as error:

@@ -1,0 +1,101 @@
+"""Writing JPEG: bands of rows are encoded on threads and set one after the other, with a restart marker between them.
+
+At a restart marker a scan begins anew, so the coefficients are those that one encoder makes of the whole picture. The
+file does not depend on the number of threads.
+
+ITU-T T.81, B.2 (markers) and F.1.1.5.2 (restart intervals): https://www.w3.org/Graphics/JPEG/itu-t81.pdf
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from struct import pack, pack_into
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from convcli.errors import ImageError
+from convcli.images.picture import Frame
+from convcli.images.threads import mapped
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_BAND = 1 << 19  # pixels encoded together
+_UNIT = 16  # rows that all samplings divide
+_MOST = 65500  # pixels a side that libjpeg reads and writes
+_FRAMES, _SCAN, _INTERVAL, _RESTART, _END = (0xC0, 0xC1), 0xDA, 0xDD, 0xD0, b"\xff\xd9"
+
+
+def write_jpeg(
+    stream: BinaryIO,
+    frame: Frame,
+    image_of: Callable[[Frame], Image.Image],
+    options: dict[str, Any],
+    *,
+    threads: int = 1,
+) -> None:
+    """Write a frame as baseline JPEG.
+
+    image_of: makes a band of it a Pillow image of a mode that JPEG holds. options: the keywords of Pillow's save.
+    Raises ImageError where the picture is too large for the format.
+    """
+    height, width = frame.size
+    if max(height, width) > _MOST:
+        raise ImageError(f"JPEG holds at most {_MOST} pixels a side, not {width}x{height}; write PNG or TIFF")
+    rows = max(1, _BAND // (width * _UNIT)) * _UNIT
+
+    def band(top: int) -> bytes:
+        return _encoded(image_of(frame.rows(top, top + rows)), options)
+
+    for number, data in enumerate(mapped(band, range(0, height, rows), threads)):
+        start = _scan_of(data)
+        if number == 0:
+            stream.write(_head(data[:start], (height, width), rows))
+        else:
+            stream.write(bytes([0xFF, _RESTART + (number - 1) % 8]))
+        stream.write(memoryview(data)[start : -len(_END)])
+    stream.write(_END)
+
+
+def _encoded(image: Image.Image, options: dict[str, Any]) -> bytes:
+    """The image as a file of its own. Only while Pillow writes into a file does it let other threads run."""
+    if not hasattr(os, "memfd_create"):
+        memory = BytesIO()
+        image.save(memory, "JPEG", **options)
+        return memory.getvalue()
+    with os.fdopen(os.memfd_create("band"), "w+b") as file:
+        image.save(file, "JPEG", **options)
+        file.seek(0)
+        return file.read()
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Every marker up to that of the scan, and where it stands."""
+    at, marker = 2, 0
+    while marker != _SCAN:
+        marker = data[at + 1]
+        yield marker, at
+        at += 2 + int.from_bytes(data[at + 2 : at + 4])
+
+
+def _scan_of(data: bytes) -> int:
+    """Where the scan's coded data begin."""
+    *_, (_, at) = _segments(data)
+    return at + 2 + int.from_bytes(data[at + 2 : at + 4])
+
+
+def _head(head: bytes, size: tuple[int, int], rows: int) -> bytes:
+    """A band's head as that of the whole picture of this height and width, restarted after so many rows."""
+    height, width = size
+    new, places = bytearray(head), dict(_segments(head))
+    frame = next(places[marker] for marker in _FRAMES if marker in places)
+    pack_into(">H", new, frame + 5, height)
+    if height > rows:
+        count = head[frame + 9]
+        sampling = [head[frame + 11 + 3 * i] for i in range(count)] if count > 1 else [0x11]
+        across, down = max(s >> 4 for s in sampling), max(s & 15 for s in sampling)
+        interval = -(-width // (8 * across)) * (rows // (8 * down))
+        scan = places[_SCAN]
+        new[scan:scan] = pack(">BBHH", 0xFF, _INTERVAL, 4, interval)
+    return bytes(new)

@@ -1,0 +1,20 @@
+"""The bands of a picture on threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def mapped(do: Callable[[Item], Result], items: Sequence[Item], threads: int) -> Iterator[Result]:
+    """The results in order; on threads where there is more than one item."""
+    if min(threads, len(items)) < 2:
+        yield from map(do, items)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(do, items)
