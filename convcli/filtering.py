@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import BinaryIO
 
 from convcli import __version__
+from convcli.ahead import Ahead
 from convcli.errors import AccessError, ConvcliError, ImageError
 from convcli.files import check_output, standard_input, standard_output, whole
 from convcli.frames import Count, Handling, filter_frame, steps
@@ -49,10 +50,12 @@ def filter_file(
     force: bool = False,
     threads: int | None = None,
     seal: Callable[[BinaryIO], None] | None = None,
+    ahead: Ahead | None = None,
 ) -> Outcome:
     """Read a picture, run the recipe on it, write what comes out; "-" is standard input or output.
 
     Both are paths or URLs. The output appears whole or not at all; seal: is given it before it appears.
+    ahead: the source, where its decoding has begun.
     Raises ConvcliError: what can't be done with these files, or with this recipe on this picture.
     """
     begin = perf_counter()
@@ -64,6 +67,7 @@ def filter_file(
         max_pixels=handling.max_pixels,
         frame=handling.frame,
         reduce_depth=handling.reduce_depth,
+        ahead=ahead,
     ) as reading:
         size = _checked(reading, recipe, target)
         count = Count()

@@ -13,8 +13,9 @@ _MOST, _SURE = 1 << 30, 1 << 25  # thresholds in bytes; older versions take no m
 def keep_freed() -> None:
     """Keep what is freed, for the next step or picture, instead of handing it back to the system.
 
-    What the decoder leaves then serves the result, and what one file leaves the next. The system hands out empty pages one by one, at 3 microseconds each on a virtual machine: a quarter of the time of a
-    2-megapixel JPEG. One arena for all threads, so that each finds what another one left.
+    What the decoder leaves then serves the result, and what one file leaves the next. The system hands out empty pages
+    one by one, at 3 microseconds each on a virtual machine: a quarter of the time of a 2-megapixel JPEG. One arena for
+    all threads, so that each finds what another one left.
     Without glibc nothing is done.
     """
     if sys.platform != "linux":

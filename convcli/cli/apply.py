@@ -52,6 +52,11 @@ def apply(
       convcli apply --kernel sobel-x samples/scene.png edges.png
     """
     asked = taken(words)
+    ahead = None
+    if not dry_run:
+        from convcli.ahead import begin
+
+        ahead = begin(source)
     recipe_words, picture_words = parted(words)
     recipe = recipe_from(**recipe_words)
     from convcli.engine.threads import thread_count
@@ -92,7 +97,7 @@ def apply(
             done = filter_large(source, output, recipe, manner, handling, advance)
     else:
         assert target is not None
-        done = filter_file(source, output, recipe, target, handling, force=force, threads=threads)
+        done = filter_file(source, output, recipe, target, handling, force=force, threads=threads, ahead=ahead)
     click.echo(_line(source, output, recipe, done), err=True)
     for note in done.notes:
         click.echo(f"Note: {note}.", err=True)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from convcli.ahead import Ahead
 from convcli.errors import AccessError, ConvcliError, ImageError
 from convcli.files import shown
 from convcli.images import deep
@@ -45,6 +46,7 @@ class Reading:
     """A picture file that is open: its size is known, its pixels come with `frames`.
 
     max_pixels: more are refused. frame: the only one to read, counted from 0. reduce_depth: 8 bits a channel will do.
+    ahead: the same file, where its decoding has begun.
 
     size: (height, width), upright. origin: what the file was. bytes: about how much memory its pixels take.
     metadata: complete once the first frame has been decoded. reduced: whether bits were given up, as allowed.
@@ -58,13 +60,14 @@ class Reading:
         max_pixels: int = MAX_PIXELS,
         frame: int | None = None,
         reduce_depth: bool = False,
+        ahead: Ahead | None = None,
     ) -> None:
         self.name = "standard input" if isinstance(source, bytes) else shown(source)
         self.reduced = False
         self.metadata = Metadata()
         self._pages: deep.TiffPages | None = None
         self._image: ImageFile.ImageFile | None = None
-        self._max_pixels, self._reduce = max_pixels, reduce_depth
+        self._max_pixels, self._reduce, self._ahead = max_pixels, reduce_depth, ahead
         self._stream = opened(source, self.name)
         try:
             self._open()
@@ -80,7 +83,7 @@ class Reading:
         self._stream.seek(0)
         with _damage(self.name, self._max_pixels):
             try:
-                image = Image.open(self._stream)
+                image = self._ahead.image if self._ahead else Image.open(self._stream)
             except UnidentifiedImageError:
                 self._open_elsewhere(head)
                 return
@@ -173,6 +176,8 @@ class Reading:
             self.metadata = metadata_of(image, self._stream)
             return replace(frame, duration=image.info.get("duration"))
         if len(self._indices) == 1 and index == 0:
+            if self._ahead:
+                self._ahead.finish()
             image.load()
             self.metadata = metadata_of(image, self._stream)
             frame = frame_of(image)

@@ -1,0 +1,76 @@
+"""Decoding ahead: a JPEG is decoded on a thread of its own while NumPy and the engine are still being imported.
+
+It stands outside `images`, which needs NumPy. What goes wrong here is left for `images.Reading` to meet and to tell.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+_MOST = 50_000_000  # pixels; larger pictures wait for Reading to weigh them
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """A picture that is open and being decoded: what its header says is there already."""
+
+    image: ImageFile
+    thread: Thread
+    errors: list[Exception]
+
+    def finish(self) -> None:
+        """Wait until it has been decoded; raises what the decoder raised."""
+        self.thread.join()
+        if self.errors:
+            raise self.errors[0]
+
+
+def begin(source: str) -> Ahead | None:
+    """Begin to decode this file, if it is a JPEG of ordinary size."""
+    try:
+        if not Path(source).is_file():  # above all no pipe, of which what is read here would be missing later
+            return None
+        with ExitStack() as stack:
+            stream = stack.enter_context(Path(source).open("rb"))
+            image = _opened(stream)
+            if image is None:
+                return None
+            errors: list[Exception] = []
+            ahead = Ahead(image, Thread(target=_decode, args=(image, stream, errors)), errors)
+            ahead.thread.start()
+            stack.pop_all()
+            return ahead
+    except Exception:
+        return None
+
+
+def _opened(stream: BinaryIO) -> ImageFile | None:
+    if stream.read(3) != b"\xff\xd8\xff":
+        return None
+    from PIL.JpegImagePlugin import jpeg_factory
+
+    stream.seek(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = jpeg_factory(stream)
+    if image.format != "JPEG" or image.width * image.height > _MOST:
+        return None
+    image.decodermaxblock = os.fstat(stream.fileno()).st_size + 1  # in one go: between two blocks imports come first
+    return image
+
+
+def _decode(image: ImageFile, stream: BinaryIO, errors: list[Exception]) -> None:
+    with stream:
+        try:
+            image.load()
+        except Exception as error:
+            errors.append(error)
