@@ -16,7 +16,9 @@ MARKS = ("zarr.json", ".zarray", ".zgroup")  # files, of which one is in every Z
 
 def is_zarr(path: str | Path) -> bool:
     """Whether a folder is a Zarr array or group, or would be by its name."""
-    return str(path).lower().rstrip("/").endswith(".zarr") or any((Path(path) / mark).is_file() for mark in MARKS)
+    if str(path).lower().rstrip("/").endswith(".zarr"):
+        return True
+    return any(os.path.isfile(Path(path) / mark) for mark in MARKS)  # noqa: PTH113 - Path's raises on odd names
 
 
 def check_store(path: str | Path, force: bool) -> None:

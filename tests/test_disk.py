@@ -186,7 +186,7 @@ def test_a_very_long_path(photo, tmp_path, monkeypatch):
         os.chdir("d" * 200)
         deep = deep / ("d" * 200)
     result = survey.convcli("apply", "-k", "sharpen", photo, deep / "out.png")
-    assert result.exit_code == 1 and "File name too long" in result.stderr and "Traceback" not in result.output
+    assert result.exit_code == 1 and result.stderr.endswith("/out.png can't be written: File name too long\n")
     os.chdir(tmp_path)
 
 
