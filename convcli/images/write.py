@@ -214,7 +214,8 @@ class Target:
             return {"quality": self.quality or 95, "method": 4}
         if self.format == "AVIF":
             full = {} if frame.colors == 1 and frame.alpha is None else {"subsampling": "4:4:4"}
-            return {"quality": self.quality or 90, **full}
+            # Next to Pillow's speed of 6: a third of the time, 3 % more bytes and 0.2 dB less for a photograph.
+            return {"quality": self.quality or 90, "speed": 8, **full}
         if self.format == "JPEG2000" and self.quality is not None:
             return {"irreversible": True, "quality_mode": "dB", "quality_layers": [deep.decibels(self.quality)]}
         if self.format == "TIFF":
