@@ -1,6 +1,6 @@
 """Anything at all for the loader, the kernel parser and the command line: it ends well or in one sentence.
 
-By hand, for as long as you like:  CONVCLI_FUZZ=20000 python -m pytest tests/test_fuzz.py
+By hand, for as long as you like:  CONVCLI_FUZZ=20000 python -m pytest --timeout=0 tests/test_fuzz.py
 """
 
 import os
