@@ -295,6 +295,128 @@ def test_hover_and_arrow_keys_read_out_the_pixel(opened):
     assert chromium.find_element(By.ID, "zoom").get_attribute("value") == "1"
 
 
+def touch(chromium, element, dx, dy):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.actions.interaction import POINTER_TOUCH
+    from selenium.webdriver.common.actions.pointer_input import PointerInput
+
+    actions = ActionChains(chromium, devices=[PointerInput(POINTER_TOUCH, "finger")])
+    pointer = actions.w3c_actions.pointer_action
+    pointer.move_to(element, dx, dy)
+    pointer.pointer_down()
+    pointer.pointer_up()
+    actions.w3c_actions.perform()
+
+
+def where(chromium):
+    return chromium.execute_script("return [at.x, at.y]")
+
+
+def test_pointing_at_the_picture_touching_and_holding(opened):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    chromium = opened(picture((20, 24)), recipe_of("sobel-x", stride=2, padding=1))
+    s = chromium.execute_script("return s")
+    canvas, padded = chromium.find_element(By.ID, "map"), chromium.find_element(By.ID, "picture")
+
+    def to(element, x, y):
+        middle = element.size["width"] / 2, element.size["height"] / 2
+        return element, round((x + 0.5) * s - middle[0]), round((y + 0.5) * s - middle[1])
+
+    ActionChains(chromium).move_to_element_with_offset(*to(padded, 9, 5)).perform()  # 9 = 4 * 2 + 1, 5 = 2 * 2 + 1
+    assert where(chromium) == [4, 2]
+    ActionChains(chromium).move_to_element_with_offset(*to(canvas, 3, 6)).click().perform()
+    ActionChains(chromium).move_to_element_with_offset(*to(canvas, 7, 7)).perform()
+    assert where(chromium) == [3, 6] and "held" in chromium.find_element(By.ID, "held").text
+    chromium.find_element(By.ID, "map-view").send_keys(Keys.ESCAPE)
+    ActionChains(chromium).move_to_element_with_offset(*to(canvas, 7, 8)).perform()
+    assert where(chromium) == [7, 8]
+    touch(chromium, *to(canvas, 2, 1))
+    assert where(chromium) == [2, 1] and "click to hold" in chromium.find_element(By.ID, "held").text
+
+
+def test_the_picture_is_drawn_with_its_border(opened):
+    image = picture((5, 7))
+    chromium = opened(image, recipe_of("sobel-x", padding=(2, 3, 4, 1), padding_mode="reflect"))
+    chromium.execute_script("const c = $('picture'), m = $('map'); m.width = c.width; m.height = c.height;"
+                            "m.getContext('2d').drawImage(c, 0, 0);")  # fmt: skip
+    drawn = shown_map(chromium)
+    np.testing.assert_array_equal(drawn[2:7, 4:11, 0], image)
+    border = np.pad(image, ((2, 3), (4, 1)), mode="reflect").astype(float)
+    tinted = np.rint(0.55 * border[:, :, None] + 0.45 * np.array([0, 114, 178]))
+    tinted[2:7, 4:11] = image[:, :, None]
+    assert np.abs(drawn - tinted).max() <= 1
+
+
+def test_numbers_and_weights_are_written_into_the_cells_in_sight(opened):
+    image = picture((12, 14))
+    chromium = opened(image, recipe_of("laplacian"))
+    read = """
+      const words = { picture: [], map: [] };
+      for (const id of ["picture", "map"]) {
+        const real = CanvasRenderingContext2D.prototype.fillText;
+        CanvasRenderingContext2D.prototype.fillText = function (text) { words[id].push(String(text)); };
+        write(id, id === "map" ? mapInk : pictureInk);
+        CanvasRenderingContext2D.prototype.fillText = real;
+      }
+      return [words.picture, words.map];"""
+    chromium.execute_script("zoom = 64; resize(); $('picture-view').scrollTo(0, 0); $('map-view').scrollTo(0, 0)")
+    on_picture, on_map = chromium.execute_script(read)
+    wide, high = chromium.execute_script("return [$('map-view').clientWidth, $('map-view').clientHeight]")
+    columns, rows = -(-wide // 64), -(-high // 64)
+    want = filter_image(image, "laplacian", range=load_kernel("laplacian").range)
+    assert on_map == [str(v) for v in want[:rows, :columns].ravel()]
+    weights = load_kernel("laplacian").weights
+    assert [t for t in on_picture if t[0] == "×"] == [f"×{int(w)}" for w in weights.ravel()]
+    chromium.execute_script("zoom = 1; resize()")
+    assert chromium.execute_script("return $('picture-ink').hidden && $('map-ink').hidden")
+
+
+def test_the_kernel_slides_by_itself_and_a_reset_goes_back(opened):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    image = picture((6, 7))
+    chromium = opened(image, recipe_of("sobel-x"))
+    chromium.execute_script("point(6, 2)")
+    chromium.execute_script("step()")
+    assert where(chromium) == [0, 3]
+    choose(chromium, "speed", "60")
+    chromium.find_element(By.ID, "slide").click()
+    WebDriverWait(chromium, 20, 0.01).until(lambda d: where(d)[1] == 5)
+    chromium.find_element(By.ID, "map-view").send_keys(Keys.SPACE)
+    assert chromium.find_element(By.ID, "slide").get_attribute("aria-pressed") == "false"
+    type_into(chromium, "w-0-0-0", "9")
+    choose(chromium, "mode", "circular")
+    chromium.find_element(By.ID, "reset").click()
+    settled(chromium)
+    np.testing.assert_array_equal(shown_map(chromium)[:, :, 0], filter_image(image, "sobel-x", range="abs"))
+
+
+def test_what_the_geometry_leaves_out_and_the_weights_save_is_told(opened):
+    from selenium.webdriver.common.by import By
+
+    from convcli.explain.plan import Shape, plan_of
+
+    image = picture((31, 42, 3))
+    for recipe in (
+        recipe_of("sobel-x"),
+        recipe_of("gaussian-5", stride=(4, 3), padding="valid"),
+        Recipe((load_kernel("sobel-x"),), Geometry.of(dilation=2, padding=1), "gray"),
+        Recipe((load_kernel("sobel-x"),), Geometry.of(stride=5, padding=0), "sum"),
+    ):
+        chromium = opened(image, recipe)
+        told = chromium.find_element(By.ID, "facts").text
+        step = plan_of(Shape((31, 42), 3, "uint8"), recipe).steps[0]
+        assert f"{step.weights} weights, each used {step.uses:,} times" in told
+        assert told.endswith(f"would have {step.dense_weights:,}.")
+        for count, what in zip(step.uncovered, ("column", "row"), strict=True):
+            assert (f"the last {what if count == 1 else f'{count} {what}s'} at" in told) == (count > 0)
+
+
 def test_edits_change_the_map_and_the_formula_at_once(opened):
     from selenium.webdriver.common.by import By
 

@@ -188,10 +188,10 @@ def _both(first: Any, second: Any) -> Any:
 
 def _check_gallery(page: str, listing: Listing, force: bool) -> None:
     from convcli.errors import RecipeError
-    from convcli.explain.gallery import check_gallery
+    from convcli.explain.page import check_page
     from convcli.files import check_output
 
-    check_gallery(page)
+    check_page(page)
     if listing.in_place:
         raise RecipeError("--gallery shows before and after; in the same folder the pictures before are gone")
     check_output(page, force)

@@ -14,19 +14,12 @@ from typing import Any
 from urllib.parse import quote
 
 from convcli.batch import Result
-from convcli.errors import ConvcliError, RecipeError
+from convcli.errors import ConvcliError
 from convcli.explain.page import web_file
 from convcli.explain.preview import picture_of
 from convcli.files import whole
 
 _SIDE = 480  # the longer side of a thumbnail
-
-
-def check_gallery(page: str | Path) -> None:
-    """Raise where a page can't have that name."""
-    suffix = Path(page).suffix
-    if suffix.lower() not in (".html", ".htm"):
-        raise RecipeError(f"a gallery is a page of HTML: its name ends in .html, not in {suffix or 'nothing'}")
 
 
 def write_gallery(page: str | Path, results: Sequence[Result], how: str, *, force: bool = False) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.errors import RecipeError
-from convcli.explain.pixel import Crop, check_crop, explain_pixel
+from convcli.explain.pixel import Crop, check_crop, checked_point, liveliest, stage_of
 from convcli.kernel import Kernel
 from convcli.recipe import Recipe
 from convcli.tone import full_scale
@@ -24,19 +24,31 @@ MOST_PIXELS = 1 << 20
 _LARGEST_PRESET = 15
 
 
-def page(image: NDArray[Any], recipe: Recipe, name: str, crop: Crop | None = None, alpha: bool = False) -> str:
+def check_page(path: str | Path) -> None:
+    """Raise where a page can't have that name."""
+    suffix = Path(path).suffix
+    if suffix.lower() not in (".html", ".htm"):
+        raise RecipeError(f"a page is HTML: its name ends in .html, not in {suffix or 'nothing'}")
+
+
+def page(
+    image: NDArray[Any], recipe: Recipe, name: str, crop: Crop | None = None, alpha: bool = False,
+    at: tuple[int, int] | None = None,
+) -> str:  # fmt: skip
     """The page for an array (H, W) or (H, W, 3) and a recipe of one kernel; more than 8 bits are shown as 8.
 
-    alpha: whether the picture has one besides, which the page leaves alone, and its command too.
+    at: the pixel (x, y) of the map that it begins with; a lively one without. alpha: whether the picture has one
+    besides, which the page leaves alone, and its command too.
 
-    Raises RecipeError for a chain, for CMYK and for a picture too large, GeometryError for a crop outside of it.
+    Raises RecipeError for a chain, for CMYK and for a picture too large, GeometryError for a crop or a point outside.
     """
     if len(recipe.kernels) > 1:
         raise RecipeError("the page shows one kernel; give a single -k")
     if image.ndim == 3 and image.shape[2] == 4:
         raise RecipeError("the page shows gray and RGB pictures, not CMYK")
     part = as_bytes(_cropped(image, crop))
-    first = explain_pixel(part, recipe)
+    stage = stage_of(part, recipe)
+    x, y = checked_point(at, stage.raw.shape) if at else liveliest(stage)
     kernel = recipe.kernels[0]
     deep = kernel.depth > 1
     presets = _presets(1 if part.ndim == 2 else 3)
@@ -44,14 +56,15 @@ def page(image: NDArray[Any], recipe: Recipe, name: str, crop: Crop | None = Non
         "picture": _data_url(part),
         "channels": 1 if part.ndim == 2 else 3,
         "input": shlex.quote(name),
-        "at": {"x": first.x, "y": first.y},
+        "name": Path(name).name,
+        "at": {"x": x, "y": y},
         "alpha": alpha,
         "notes": _notes(image, crop),
         "preset": kernel.name if kernel in presets else None,
         "presets": [_words(k) for k in presets],
         "recipe": {
             **_words(kernel),
-            "range": first.range,
+            "range": stage.range,
             "channels": "sum" if deep else recipe.channels or "each",
             "stride": recipe.geometry.stride,
             "dilation": recipe.geometry.dilation,
@@ -133,7 +146,7 @@ def _filled(title: str, data: dict[str, Any]) -> str:
         "title": html.escape(title),
         "css": web_file("page.css"),
         "arithmetic": web_file("arithmetic.js"),
-        "script": web_file("page.js"),
+        "script": "\n".join(map(web_file, ("view.js", "told.js", "exports.js", "page.js"))),
         "data": json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"),
     }
     head, *rest = web_file("page.html").split("{{")

@@ -223,7 +223,20 @@ def checked_point(at: tuple[int, int], shape: tuple[int, ...]) -> tuple[int, int
 
 def strongest(stage: Stage) -> tuple[int, int]:
     """Where the response is strongest over all channels, as (x, y): off the padding, if there is such a place."""
-    strength = np.abs(stage.raw).sum(axis=2)
+    return _greatest(stage, np.abs(stage.raw).sum(axis=2))
+
+
+def liveliest(stage: Stage) -> tuple[int, int]:
+    """A place (x, y) where there is something to see: the strongest response, or, for a kernel that answers flat
+    ground too because its weights do not sum to zero, the place where the map changes most."""
+    weights, response = stage.kernel.weights, stage.raw.sum(axis=2)
+    if abs(weights.sum()) < 1e-6 * np.abs(weights).sum():
+        return strongest(stage)
+    slopes = [np.gradient(response, axis=axis) for axis in (0, 1) if response.shape[axis] > 1]
+    return _greatest(stage, sum((slope**2 for slope in slopes), np.zeros_like(response)))
+
+
+def _greatest(stage: Stage, strength: NDArray[np.float32]) -> tuple[int, int]:
     size, kernel, geometry = stage.planes.shape[:2], stage.kernel.size, stage.geometry
     pads = geometry.pads(size, kernel)
     rows, columns = (

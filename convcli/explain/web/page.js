@@ -1,33 +1,26 @@
-"use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 const NAMES = { 1: ["gray"], 3: ["red", "green", "blue"] };
-const MOST_WEIGHTS = 225, MOST_PIXELS = 1 << 23; // of the padded picture, and of the map
+const MOST_PIXELS = 1 << 23; // of the padded picture, and of the map
 let recipe = structuredClone(data.recipe);
 let presetName = data.preset;
-let image = null, source = null, result = null;
-let at = { x: 0, y: 0 }, zoom = 0;
-
-function plain(v) {
-  return Number.isInteger(v) ? String(v) : String(Number(v.toPrecision(7)));
-}
+let image = null, gray = null, source = null, result = null; // source: what is filtered, the picture or its luma
 
 // The picture: decoded once, as it was stored.
 async function load() {
   const picture = new Image();
   picture.src = data.picture;
   await picture.decode();
-  const canvas = $("picture");
+  const canvas = document.createElement("canvas");
   canvas.width = picture.naturalWidth;
   canvas.height = picture.naturalHeight;
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(picture, 0, 0);
-  const rgba = context.getImageData(0, 0, canvas.width, canvas.height).data;
+  const stored = context.getImageData(0, 0, canvas.width, canvas.height).data;
   const channels = data.channels, n = canvas.width * canvas.height, bytes = new Uint8Array(n * channels);
-  for (let i = 0; i < n; i++) for (let c = 0; c < channels; c++) bytes[i * channels + c] = rgba[4 * i + c];
+  for (let i = 0; i < n; i++) for (let c = 0; c < channels; c++) bytes[i * channels + c] = stored[4 * i + c];
   image = { width: canvas.width, height: canvas.height, channels, data: bytes };
   $("notes").textContent = data.notes;
-  $("picture-size").textContent = `${image.width}x${image.height}`;
 }
 
 // The map is made beside the page, so that typing stays fluid; the last edit wins.
@@ -54,7 +47,7 @@ function makeWorker() {
 function request() {
   version += 1;
   document.body.dataset.state = "working";
-  source = seen(image, recipe);
+  source = recipe.channels === "gray" ? (gray ??= seen(image, recipe)) : image;
   const problem = misfit();
   if (problem) {
     waiting = null;
@@ -96,140 +89,16 @@ function settle(made, problem) {
   $("problem").textContent = problem;
   $("map-size").textContent = made ? `${made.width}x${made.height}` : "";
   if (made) paint();
+  $("picture-name").textContent = source === image ? "Picture" : "Picture, luma";
+  $("picture-size").textContent = `${image.width}x${image.height}`;
   document.body.dataset.state = "ready";
 }
 
-// Four bytes at a time; every machine that a browser runs on counts them from the low end.
-const rgba = (r, g, b) => (r | (g << 8) | (b << 16) | 0xff000000) >>> 0;
-
 function paint() {
-  const canvas = $("map");
-  canvas.width = result.width;
-  canvas.height = result.height;
-  const n = result.width * result.height, out = new ImageData(result.width, result.height);
-  const words = new Uint32Array(out.data.buffer), p = result.pixels;
-  if (result.channels === 3) for (let i = 0; i < n; i++) words[i] = rgba(p[3 * i], p[3 * i + 1], p[3 * i + 2]);
-  else for (let i = 0; i < n; i++) words[i] = rgba(p[i], p[i], p[i]);
-  canvas.getContext("2d", { willReadFrequently: true }).putImageData(out, 0, 0);
+  paintPicture();
+  paintMap();
   resize();
   point(at.x, at.y);
-}
-
-// Zoom: whole screen pixels from 1x on, so that a pixel is a square.
-function scale() {
-  if (zoom > 0) return zoom;
-  const wide = $("picture-view").parentElement.clientWidth - 4, high = Math.min(0.56 * innerHeight, 544) - 4;
-  const most = Math.min(wide / image.width, high / image.height);
-  return most >= 1 ? Math.min(Math.floor(most), 32) : most;
-}
-
-function resize() {
-  for (const id of ["picture", "map"]) {
-    $(id).style.width = `${$(id).width * scale()}px`;
-    $(id).style.height = `${$(id).height * scale()}px`;
-  }
-  place();
-}
-
-function place() {
-  if (!result) return;
-  const s = scale(), g = geometry(source, recipe);
-  const top = at.y * g.rows.stride - g.rows.before, left = at.x * g.columns.stride - g.columns.before;
-  const tall = g.rows.dilation * (g.rows.kernel - 1) + 1, wide = g.columns.dilation * (g.columns.kernel - 1) + 1;
-  Object.assign($("window").style, { left: `${left * s}px`, top: `${top * s}px`, width: `${wide * s}px`, height: `${tall * s}px` });
-  $("window").classList.toggle("small", Math.max(tall, wide) * s < 16);
-  $("cell").classList.toggle("small", s < 16);
-  Object.assign($("cell").style, { left: `${at.x * s}px`, top: `${at.y * s}px`, width: `${s}px`, height: `${s}px` });
-}
-
-// One pixel of the map.
-function point(x, y) {
-  if (!result) return;
-  at = { x: Math.min(Math.max(x, 0), result.width - 1), y: Math.min(Math.max(y, 0), result.height - 1) };
-  place();
-  const { windows } = look(source, recipe, at.x, at.y);
-  const known = source === image ? NAMES[source.channels] : ["luma"];
-  const columns = recipe.weights[0][0].length, one = summed(source, recipe);
-  const boxes = windows.map((w, c) => drawWindow(known[c], w, columns));
-  const told = one ? [tell("sum", windows)] : windows.map((w, c) => tell(known[c], [w]));
-  if (!one) boxes.forEach((box, c) => box.lastChild.append(told[c]));
-  $("windows").replaceChildren(...boxes);
-  $("steps").replaceChildren(...(one ? told : []));
-  $("where").textContent = `Pixel ${at.x},${at.y}: ${told.map((t) => `${t.dataset.channel} ${t.dataset.pixel}`).join(", ")}`;
-}
-
-function drawWindow(name, w, columns) {
-  const box = document.createElement("div");
-  box.className = "window";
-  const title = document.createElement("strong");
-  title.textContent = name;
-  const grids = document.createElement("div");
-  grids.className = "grids";
-  const products = w.values.map((v, k) => v * w.weights[k]);
-  const sign = (v) => (v > 0 ? "more" : v < 0 ? "less" : "none");
-  if (w.values.length <= MOST_WEIGHTS) {
-    grids.append(
-      grid("patch", w.values, columns, (v, k) => [w.padded[k] ? "padded" : "", v]),
-      grid("kernel", w.weights, columns, (v) => [sign(v)]),
-      grid("products", products, columns, (v) => [sign(v)]),
-    );
-  } else {
-    grids.textContent = `${w.values.length} products`;
-  }
-  box.append(title, grids);
-  return box;
-}
-
-function grid(caption, values, columns, style) {
-  const table = document.createElement("table");
-  table.createCaption().textContent = caption;
-  for (let k = 0; k < values.length; k += columns) {
-    const row = table.insertRow();
-    for (let j = 0; j < columns; j++) {
-      const cell = row.insertCell(), value = values[k + j];
-      const [name, level] = style(value, k + j);
-      cell.textContent = Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)));
-      cell.title = plain(value);
-      cell.className = name;
-      if (level !== undefined) {
-        cell.style.background = `rgb(${level},${level},${level})`;
-        cell.style.color = level > 120 ? "#000" : "#fff";
-      }
-    }
-  }
-  return table;
-}
-
-function tell(name, group) {
-  const total = group.reduce((sum, w) => sum + w.total, 0);
-  const r = total / recipe.divisor + recipe.bias, lines = [];
-  const terms = group.length > 1 ? group.map((w) => w.total)
-    : group[0].values.map((v, k) => v * group[0].weights[k]).filter((p) => p !== 0);
-  lines.push(terms.length > 1 && terms.length <= 9
-    ? `sum ${terms.map((t, i) => (i ? (t < 0 ? ` - ${plain(-t)}` : ` + ${plain(t)}`) : plain(t))).join("")} = ${plain(total)}`
-    : `sum ${plain(total)}`);
-  if (recipe.divisor !== 1 || recipe.bias !== 0) {
-    lines.push(`response ${plain(total)} / ${plain(recipe.divisor)} + ${plain(recipe.bias)} = ${plain(r)}`);
-  }
-  const m = mapped(r, recipe, result.low, result.high);
-  if (recipe.range === "abs") lines.push(`abs |${plain(r)}| = ${plain(m)}`);
-  if (recipe.range === "offset") lines.push(`offset ${plain(r)} + 128 = ${plain(m)}`);
-  if (recipe.range === "normalize") {
-    lines.push(`normalize (${plain(r)} - ${plain(result.low)}) / (${plain(result.high)} - ${plain(result.low)}) * 255 = ${plain(m)}`);
-  }
-  const rounded = halfToEven(m), pixel = toPixel(r, recipe, result.low, result.high);
-  if (rounded !== m) lines.push(`round ${plain(m)} half to even = ${plain(rounded)}`);
-  if (pixel !== rounded) lines.push(`saturate ${plain(rounded)} to 0..255 = ${pixel}`);
-  const box = document.createElement("div");
-  box.className = "told";
-  box.dataset.channel = name;
-  box.dataset.response = String(r);
-  box.dataset.pixel = String(pixel);
-  for (const line of lines) box.append(line, document.createElement("br"));
-  const end = document.createElement("b");
-  end.textContent = `${name}: pixel ${pixel}`;
-  box.append(end);
-  return box;
 }
 
 // The controls: state to fields, fields to state.
@@ -275,9 +144,14 @@ function drawWeights() {
       return div;
     }));
   }
+  const all = recipe.weights.flat(2), greatest = Math.max(...all.map(Math.abs)) || 1;
+  const digits = Math.min(Math.max(...all.map((w) => String(w).length)), 7);
   recipe.weights.forEach((plane, p) => plane.forEach((row, i) => row.forEach((w, j) => {
     const input = $(`w-${p}-${i}-${j}`);
     if (document.activeElement !== input) input.value = w;
+    input.className = w > 0 ? "more" : w < 0 ? "less" : "";
+    input.style.setProperty("--share", String((0.35 * Math.abs(w)) / greatest));
+    input.style.width = `max(3rem, ${digits + 1.5}ch)`;
   })));
 }
 
@@ -292,15 +166,32 @@ function edit(input, take, valid = Number.isFinite) {
 
 function update() {
   show();
-  const look = { ...image, channels: recipe.channels === "gray" ? 1 : image.channels };
-  const g = geometry(look, recipe);
+  const g = geometry(image, recipe);
   for (const [id, name, a] of [["formula-width", "width", g.columns], ["formula-height", "height", g.rows]]) {
     $(id).textContent = `${name} O = ${a.formula} = ${a.output < 1 ? "does not fit" : a.output}`;
   }
+  $("kernel-word").textContent = g.columns.dilation > 1 || g.rows.dilation > 1 ? "(D*(K - 1) + 1)" : "K";
+  $("facts").textContent = facts(g);
+  $("title").textContent = `${presetName ?? "Own weights"} on ${data.name}`;
   $("command").textContent = commandLine();
   $("yaml").textContent = yaml();
   $("torch").textContent = torch();
   request();
+}
+
+function facts({ rows, columns }) {
+  // What the geometry means: what is left out, and what sharing the weights saves.
+  if (rows.output < 1 || columns.output < 1) return "";
+  const left = ({ size, before, after, output, stride, dilation, kernel }) =>
+    size + before + after - ((output - 1) * stride + dilation * (kernel - 1) + 1);
+  const found = [[left(columns), "column", "right"], [left(rows), "row", "bottom"]].filter(([n]) => n > 0)
+    .map(([n, what, where]) => `No kernel position covers the last ${n === 1 ? what : `${n} ${what}s`} at the ${where}.`);
+  const planes = recipe.channels === "gray" ? 1 : image.channels, one = planes === 1 || summed(image, recipe);
+  const weights = recipe.weights.flat(2).length, outputs = rows.output * columns.output * (one ? 1 : planes);
+  const uses = outputs * (recipe.weights.length === 1 && one ? planes : 1), number = (n) => n.toLocaleString("en");
+  found.push(`${number(weights)} weights, each used ${number(uses)} times; a dense layer for the same map would have ` +
+    `${number(outputs * image.width * image.height * planes)}.`);
+  return found.join(" ");
 }
 
 const whole = (least, most = Infinity) => (v) => Number.isInteger(v) && v >= least && v <= most;
@@ -322,7 +213,7 @@ function bind() {
   choose("channels", (v) => { recipe.channels = v; });
   choose("mode", (v) => { recipe.mode = v; });
   choose("padding", (v) => {
-    const g = geometry(source, recipe);
+    const g = geometry(image, recipe);
     recipe.padding = v === "sides" ? [g.rows.before, g.rows.after, g.columns.before, g.columns.after] : v;
   });
   choose("preset", (name) => {
@@ -339,51 +230,16 @@ function bind() {
     presetName = null;
     update();
   });
-  $("zoom").addEventListener("change", () => { zoom = Number($("zoom").value); resize(); follow(); });
+  $("reset").addEventListener("click", () => {
+    recipe = structuredClone(data.recipe);
+    presetName = data.preset;
+    update();
+  });
   $("theme").addEventListener("click", () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
   for (const button of document.querySelectorAll("[data-copy]")) {
     button.addEventListener("click", () => copy(button.dataset.copy));
   }
-  const map = $("map-view");
-  const hover = (event) => {
-    const box = $("map").getBoundingClientRect();
-    if (event.clientX < box.left || event.clientY < box.top || event.clientX >= box.right || event.clientY >= box.bottom) return;
-    point(Math.floor((event.clientX - box.left) / scale()), Math.floor((event.clientY - box.top) / scale()));
-  };
-  map.addEventListener("pointermove", hover);
-  map.addEventListener("pointerdown", hover);
-  map.addEventListener("keydown", keys);
-  addEventListener("resize", resize);
-}
-
-function keys(event) {
-  const step = event.shiftKey ? 10 : 1;
-  const moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] };
-  const move = moves[event.key];
-  if (move) {
-    point(at.x + move[0], at.y + move[1]);
-    follow();
-  } else if (event.key === "+" || event.key === "-") {
-    const options = [...$("zoom").options].map((o) => o.value);
-    const next = options.indexOf($("zoom").value) + (event.key === "+" ? 1 : -1);
-    $("zoom").value = options[Math.min(Math.max(next, 0), options.length - 1)];
-    $("zoom").dispatchEvent(new Event("change"));
-  } else {
-    return;
-  }
-  event.preventDefault();
-}
-
-function follow() {
-  // Scroll both views so that what is marked is in sight.
-  for (const [view, mark] of [["map-view", "cell"], ["picture-view", "window"]]) {
-    const v = $(view), m = $(mark);
-    const hidden = m.offsetLeft < v.scrollLeft || m.offsetLeft + m.offsetWidth > v.scrollLeft + v.clientWidth ||
-      m.offsetTop < v.scrollTop || m.offsetTop + m.offsetHeight > v.scrollTop + v.clientHeight;
-    if (hidden) {
-      v.scrollTo(m.offsetLeft + (m.offsetWidth - v.clientWidth) / 2, m.offsetTop + (m.offsetHeight - v.clientHeight) / 2);
-    }
-  }
+  bindViews();
 }
 
 function reshape(rows, columns) {
@@ -410,60 +266,12 @@ async function copy(id) {
   }
 }
 
-// The same recipe in other words.
-function commandLine() {
-  const preset = data.presets.find((p) => p.name === presetName);
-  const rows = recipe.weights[0].map((row) => row.map(String).join(" ")).join("; ");
-  const deep = recipe.weights.length > 1;
-  const spec = preset ? preset.name : deep ? "my-kernel.yaml" : `"${rows}${recipe.divisor === 1 ? "" : ` / ${recipe.divisor}`}"`;
-  const words = ["convcli apply", `-k ${spec}`];
-  if (!preset && !deep && recipe.bias !== 0) words.push(`--bias ${recipe.bias}`);
-  const both = ([y, x]) => (y === x ? y : `${y},${x}`);
-  if (both(recipe.stride) !== 1) words.push(`--stride ${both(recipe.stride)}`);
-  if (both(recipe.dilation) !== 1) words.push(`--dilation ${both(recipe.dilation)}`);
-  if (recipe.padding !== "same") words.push(`--padding ${recipe.padding}`);
-  if (recipe.mode !== "zeros") words.push(`--padding-mode ${recipe.mode}`);
-  if (recipe.mode === "constant") words.push(`--padding-value ${recipe.value}`);
-  if (recipe.channels !== "each" && !deep) words.push(`--channels ${recipe.channels}`);
-  if (data.alpha) words.push("--alpha keep");
-  words.push(`--range ${recipe.range}`, data.input, "output.png");
-  return words.join(" ");
-}
-
-function yaml() {
-  const grid = (plane, indent) => plane.map((row) => `${indent}- [${row.join(", ")}]`).join("\n");
-  const deep = recipe.weights.length > 1;
-  const weights = deep
-    ? recipe.weights.map((plane) => `  -\n${grid(plane, "    ")}`).join("\n")
-    : grid(recipe.weights[0], "  ");
-  return `name: my-kernel\ndescription: Made on the page of convcli explain.\nweights:\n${weights}\n` +
-    `divisor: ${recipe.divisor}\nbias: ${recipe.bias}\nrange: ${recipe.range}\n`;
-}
-
-function torch() {
-  const g = geometry(image, recipe), deep = recipe.weights.length > 1;
-  if (recipe.mode === "symmetric") return "# PyTorch has no padding that repeats the edge pixel in a mirror.";
-  const n = recipe.channels === "gray" ? 1 : image.channels, one = summed(image, recipe) && recipe.channels !== "gray";
-  const sides = [g.columns.before, g.columns.after, g.rows.before, g.rows.after];
-  const mode = { zeros: "mode='constant'", constant: `mode='constant', value=${recipe.value}` }[recipe.mode] ?? `mode='${recipe.mode}'`;
-  const weights = JSON.stringify(deep ? recipe.weights : recipe.weights[0]);
-  const shape = deep ? "[None]" : one ? `.expand(1, ${n}, -1, -1)` : `.expand(${n}, 1, -1, -1)`;
-  const kind = recipe.channels === "gray" ? "the luma" : "the picture";
-  return "import torch\n" +
-    `# x: ${kind}, float64, (1, ${n}, H, W), 0..255; y: the responses\n` +
-    `w = torch.tensor(${weights}, dtype=torch.float64)${shape}\n` +
-    `y = torch.nn.functional.conv2d(torch.nn.functional.pad(x, (${sides.join(", ")}), ${mode}), w, ` +
-    `stride=(${recipe.stride.join(", ")}), dilation=(${recipe.dilation.join(", ")})` +
-    `${one || n === 1 ? "" : `, groups=${n}`}) / ${recipe.divisor} + ${recipe.bias}`;
-}
-
 async function start() {
   setTheme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
   await load();
   if (worker) worker.postMessage({ image });
   const own = new Option("(own weights)", "");
   $("preset").append(own, ...data.presets.map((p) => new Option(p.name, p.name)));
-  source = seen(image, recipe);
   at = { ...data.at };
   bind();
   update();
