@@ -73,6 +73,7 @@ def test_cells_hold_the_numbers_of_the_engine(shape, size, stride, dilation, pad
         cells = list(figure.cells(index))
         left = [c for c in cells if c.box[0] < figure._map_corner[0] and c.fill[0] >= 0]
         right = [c for c in cells if c.box[0] >= figure._map_corner[0]]
+        right, alone = right[: height * width], right[height * width :]
         # The picture with its ring, in reading order.
         ring = [
             99 if mode == "constant" and None in (r, c) else 0 if None in (r, c) else int(image[r, c])
@@ -89,6 +90,9 @@ def test_cells_hold_the_numbers_of_the_engine(shape, size, stride, dilation, pad
         assert figure.explanation(index).responses[0].total == total
         # The map, as far as it is filled.
         assert [c.text for c in right] == [str(p) for p in pixels[: index + 1]] + [""] * (figure.frames - index - 1)
+        # The kernel by itself, below the map.
+        assert [c.text for c in alone] == [str(w) for w in weights.ravel()]
+        assert min(c.box[1] for c in alone) >= max(c.box[3] for c in right)
         assert figure.sentences(index)[0] == f"position {index + 1} of {figure.frames}"
         assert all(c.box[2] <= figure.width and c.box[3] <= figure.height for c in cells)
     for line, o in zip(figure.formulas, (width, height), strict=True):
@@ -112,11 +116,15 @@ def test_depth_shows_every_channel():
     weights = np.random.default_rng(1).integers(-2, 3, (3, 3, 3))
     image = picture((5, 6, 3))
     figure = figure_of(image, Recipe((Kernel(weights),)), (1, 0, 4, 4))
-    assert [words for _, _, words in figure.labels()] == [
-        "picture, red",
-        "picture, green",
-        "picture, blue",
+    shares = [int((image[0:3, 1:4, c].astype(int) * weights[c]).sum()) for c in range(3)]
+    assert [words for _, _, words in figure.labels(5)] == [
+        f"picture, red: sum {shares[0]}",
+        f"picture, green: sum {shares[1]}",
+        f"picture, blue: sum {shares[2]}",
         "feature map",
+        "kernel, red",
+        "kernel, green",
+        "kernel, blue",
     ]
     want = naive.convolve(image[0:4, 1:5], weights, depth=True)
     assert figure.stage.pixels[:, :, 0].tolist() == want.tolist()
@@ -128,6 +136,44 @@ def test_colour_is_shown_by_its_luma():
     image = picture((9, 9, 3))
     figure = figure_of(image, Recipe((Kernel(SOBEL),)), (2, 3, 5, 4))
     assert figure.stage.planes[:, :, 0].tolist() == luma(image)[3:7, 2:7].tolist()
+    assert [words for _, _, words in figure.labels(0)] == ["picture, luma", "feature map", "kernel"]
+
+
+def test_a_chain_and_the_kernels_divisor_and_bias_are_named():
+    kernels = (Kernel([[1, 1]], divisor=2, name="mean"), Kernel([[-2, 1]], divisor=4, bias=-3, name="own"))
+    figure = figure_of(picture((9, 9)), Recipe(kernels), (1, 1, 5, 5))
+    labels = [words for _, _, words in figure.labels(0)]
+    assert labels == ["picture after mean, gray", "feature map", "kernel, sum / 4 - 3"]
+
+
+def test_numbers_of_16_bits_stay_in_their_cells(monkeypatch):
+    from PIL import ImageDraw
+
+    image = np.random.default_rng(0).integers(10000, 65536, (7, 7), np.uint16)
+    figure = figure_of(image, Recipe((Kernel(SOBEL),)), (0, 0, 7, 7))
+    wide = []
+    real = ImageDraw.ImageDraw.text
+    monkeypatch.setattr(
+        ImageDraw.ImageDraw,
+        "text",
+        lambda pen, at, text, **how: (
+            wide.append((text, pen.textlength(text, how["font"]))),
+            real(pen, at, text, **how),
+        ),
+    )
+    draw_frame(figure, 20)
+    inside = [width for text, width in wide if text.isdigit() and len(text) == 5]
+    assert len(inside) >= 49 and max(inside) < figure.cell - 2
+
+
+def test_the_crop_lies_where_there_is_something_to_see():
+    """A blur answers white ground most strongly, where every number is the same."""
+    image = np.full((60, 60), 255, np.uint8)
+    image[40:, 30:] = 0
+    figure = figure_of(image, Recipe((Kernel(np.ones((3, 3)), divisor=9),)))
+    assert len(np.unique(figure.stage.planes)) == 2
+    around = figure_of(image, Recipe((Kernel(np.ones((3, 3)), divisor=9),)), at=(10, 12))
+    assert around.title.endswith("crop 7,9,7,7")
 
 
 def test_the_default_crop_holds_the_strongest_response():

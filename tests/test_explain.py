@@ -96,7 +96,7 @@ def test_every_step_is_told():
     e = explain_pixel(image, recipe, (1, 1))
     assert [(s.name, s.text, plain(s.value)) for s in steps(e, e.responses[0])] == [
         ("sum", "-300", "-300"),
-        ("response", "-300 / 8 + -1", "-38.5"),
+        ("response", "-300 / 8 - 1", "-38.5"),
         ("abs", "|-38.5|", "38.5"),
         ("round", "38.5 half to even", "38"),
     ]
@@ -200,7 +200,15 @@ def test_colours_only_where_they_are_wanted():
         (["--at", "5,480"], 2, "point 5,480 is outside the map"),
         (["--at", "5,300", "--stride", "2"], 2, "map of 320x240"),
         (["--at", "5"], 2, "'5' is one number, expected X,Y"),
-        (["--at", "5,-1"], 2, "'5,-1' must be at least 0"),
+        (["--at", "5,-1"], 2, "point 5,-1 is outside the map of 640x480: X goes from 0 to 639 and Y from 0 to 479"),
+        (["--json", "--html", "no.html"], 2, "--json prints a pixel"),
+        (["--json", "--animate", "no.gif"], 2, "--json prints a pixel"),
+        (["--speed", "3"], 2, "--speed is for --animate FILE"),
+        (["--frame", "3"], 2, "--frame is for --animate FILE"),
+        (["--html", "no.txt"], 2, "a page is HTML: its name ends in .html, not in .txt"),
+        (["--html", "no.html", "--at", "640,1"], 2, "point 640,1 is outside the map"),
+        (["--animate", "no.gif", "--at", "1,480"], 2, "point 1,480 is outside the map"),
+        (["--animate", "no.gif", "--at", "1,1", "--crop", "0,0,5,5"], 2, "give one of them"),
         (["--at", "a,b"], 2, "'a,b' is not X,Y"),
         (["--at", "1,2,3"], 2, "has 3 numbers, expected X,Y"),
         (["--padding", "valid", "-k", "box:size=999"], 2, "the kernel does not fit"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from convcli.cli.options import Numbers, combine_opt, force_opt, paths, recipe_from, recipe_options
 
@@ -25,7 +26,10 @@ class Exactly(Numbers):
 @combine_opt
 @click.option("--linear", is_flag=True, help="In linear light and back to sRGB, as `apply --linear`.")
 @click.option(
-    "--at", type=Exactly("X,Y", (2,), 0), help="The pixel of the map to explain. [default: the strongest response]"
+    "--at",
+    type=Exactly("X,Y", (2,), -(10**9)),
+    help="The pixel of the map to explain, to animate around, or to begin the page with. "
+    "[default: the strongest response]",
 )
 @click.option("--json", "as_json", is_flag=True, help="One object with every number, for machines.")
 @click.option(
@@ -40,7 +44,7 @@ class Exactly(Numbers):
 @click.option(
     "--crop",
     type=Exactly("X,Y,W,H", (4,), 0),
-    help="The part to animate, or to put on the page. [default: around the strongest response; all]",
+    help="The part to animate, or to put on the page. [default: where there is something to see; all]",
 )
 @click.option(
     "--speed", type=click.FloatRange(0.1, 50), default=2, show_default=True, metavar="N", help="Positions a second."
@@ -65,12 +69,7 @@ def explain(
       convcli explain -k sobel-x --animate sobel.gif samples/scene.png
       convcli explain -k sobel-x --html sobel.html samples/scene.png
     """
-    if html is not None and animate is not None:
-        raise click.UsageError("--html and --animate write different files; give one of them")
-    if html is None and animate is None and crop:
-        raise click.UsageError("--crop is for --animate FILE and --html FILE")
-    if animate is None and frame:
-        raise click.UsageError("--frame is for --animate FILE")
+    _check_together(html, animate, as_json, crop, frame)
     recipe = recipe_from(**recipe_words)
     if (recipe.combine or linear) and (html is not None or animate is not None):
         what = "--combine" if recipe.combine else "--linear"
@@ -78,11 +77,24 @@ def explain(
     if recipe.combine and linear:
         raise click.UsageError("--combine and --linear are explained one at a time; leave out one of them")
     if html is not None:
-        _page(source, html, recipe, crop, force)
+        _page(source, html, recipe, crop, at, force)
     elif animate is not None:
-        _animate(source, animate, recipe, crop, speed, frame, force)
+        _animate(source, animate, recipe, crop, at, speed, frame, force)
     else:
         _tell(source, recipe, at, as_json, linear)
+
+
+def _check_together(html: str | None, animate: str | None, as_json: bool, crop: Any, frame: int | None) -> None:
+    """Refuse options of which one would do nothing."""
+    if html is not None and animate is not None:
+        raise click.UsageError("--html and --animate write different files; give one of them")
+    if as_json and (html is not None or animate is not None):
+        raise click.UsageError("--json prints a pixel; --html and --animate write a file; give one of them")
+    if html is None and animate is None and crop:
+        raise click.UsageError("--crop is for --animate FILE and --html FILE")
+    speed = click.get_current_context().get_parameter_source("speed") is not ParameterSource.DEFAULT
+    if animate is None and (frame or speed):
+        raise click.UsageError(f"--{'frame' if frame else 'speed'} is for --animate FILE")
 
 
 def _tell(source: str, recipe: Any, at: tuple[int, int] | None, as_json: bool, linear: bool) -> None:
@@ -109,7 +121,10 @@ def _tell(source: str, recipe: Any, at: tuple[int, int] | None, as_json: bool, l
         screen.print(line)
 
 
-def _animate(source: str, output: str, recipe: Any, crop: Any, speed: float, frame: int | None, force: bool) -> None:
+def _animate(
+    source: str, output: str, recipe: Any, crop: Any, at: tuple[int, int] | None, speed: float, frame: int | None,
+    force: bool,
+) -> None:  # fmt: skip
     from pathlib import Path
 
     from convcli.explain.animation import check_animation, check_suffix, figure_of, write_animation
@@ -117,7 +132,7 @@ def _animate(source: str, output: str, recipe: Any, crop: Any, speed: float, fra
 
     check_suffix(output, frame)
     check_output(output, force)
-    figure = figure_of(_frame(source).pixels, recipe, crop)
+    figure = figure_of(_frame(source).pixels, recipe, crop, at)
     check_animation(figure, frame)
     with whole(output, force) as stream:
         write_animation(stream, figure, Path(output).suffix, speed, frame)
@@ -125,14 +140,15 @@ def _animate(source: str, output: str, recipe: Any, crop: Any, speed: float, fra
     click.echo(f"{shown(output)}: {what}, {figure.width}x{figure.height}; {figure.title}", err=True)
 
 
-def _page(source: str, output: str, recipe: Any, crop: Any, force: bool) -> None:
-    from convcli.explain.page import page
+def _page(source: str, output: str, recipe: Any, crop: Any, at: tuple[int, int] | None, force: bool) -> None:
+    from convcli.explain.page import check_page, page
     from convcli.files import check_output, shown, whole
 
+    check_page(output)
     check_output(output, force)
     frame = _frame(source)
     name = "input.png" if source == "-" else source
-    text = page(frame.pixels, recipe, name, crop, alpha=frame.alpha is not None).encode()
+    text = page(frame.pixels, recipe, name, crop, alpha=frame.alpha is not None, at=at).encode()
     with whole(output, force) as stream:
         stream.write(text)
     click.echo(f"{shown(output)}: {len(text) / 1e6:.1f} MB; open it in a browser", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -10,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.errors import GeometryError, RecipeError
-from convcli.explain.figure import INK, KERNEL, PADDING, PAPER, Cell, Colour, Figure
-from convcli.explain.pixel import Crop, check_crop, stage_of, strongest
+from convcli.explain.figure import INK, KERNEL, PAPER, QUIET, Cell, Colour, Figure
+from convcli.explain.pixel import Crop, Stage, check_crop, checked_point, liveliest, stage_of
 from convcli.geometry import extent
 from convcli.kernel import Kernel
 from convcli.recipe import Recipe, luma
@@ -22,25 +23,34 @@ if TYPE_CHECKING:
 ANIMATED = (".gif", ".webp", ".apng")
 STILL = (".png", ".gif", ".webp")
 MOST_FRAMES = 400
+_LEAST = 7.5  # the smallest size at which a number can be read
 _HOLD = 2.5  # seconds that the finished map stays
 
 
-def figure_of(image: NDArray[Any], recipe: Recipe, crop: Crop | None = None) -> Figure:
+def figure_of(
+    image: NDArray[Any], recipe: Recipe, crop: Crop | None = None, at: tuple[int, int] | None = None
+) -> Figure:
     """The figure of the recipe's last kernel over a crop (x, y, width, height) of an array.
 
-    Without a crop, one around the strongest response is taken. Colour is shown by its luma, unless the kernel spans
-    the depth. Raises GeometryError where the crop leaves the picture or is too small for the kernel.
+    Without a crop, one around the pixel (x, y) of the map is taken, or around a lively one. Colour is shown by its
+    luma, unless the kernel spans the depth. Raises GeometryError where the crop or the point is outside of the picture
+    or the map, or the crop is too small for the kernel.
     """
     deep = recipe.channels == "sum" or any(kernel.depth > 1 for kernel in recipe.kernels)
-    if not deep and image.ndim == 3:
+    gray = not deep and image.ndim == 3
+    if gray:
         image = luma(image)
     stage = stage_of(image, recipe)
-    x, y, width, height = crop or _around(stage, recipe)
+    if gray:
+        stage = replace(stage, names=("luma",))
+    if crop and at:
+        raise RecipeError("--crop and --at both say what is animated; give one of them")
+    x, y, width, height = crop or _around(stage, recipe, checked_point(at, stage.raw.shape) if at else None)
     check_crop((x, y, width, height), stage.planes.shape)
     part = stage.planes[y : y + height, x : x + width]
     last = Recipe((stage.kernel,), recipe.geometry, "sum" if deep else "each", stage.range)
     try:
-        small = stage_of(part, last)
+        small = replace(stage_of(part, last), names=stage.names, before=stage.before)
     except GeometryError as error:
         raise GeometryError(f"crop {width}x{height}: {error}; or take a larger --crop") from None
     return Figure(small, _title(stage.kernel, recipe, (x, y, width, height)))
@@ -92,29 +102,30 @@ def draw_frame(figure: Figure, index: int) -> Image.Image:
     image = Image.new("RGB", (figure.width, figure.height), PAPER)
     pen = ImageDraw.Draw(image)
     _write(pen, (20, 14), figure.title, 17, INK)
-    for x, y, words in figure.labels():
-        _write(pen, (x, y), words, 13, (96, 100, 110))
+    for x, y, words in figure.labels(index):
+        _write(pen, (x, y), words, 13, QUIET)
     thin = [cell for cell in figure.cells(index) if cell.frame[1] == 1]
     thick = [cell for cell in figure.cells(index) if cell.frame[1] > 1]
     for cell in [*thin, *thick]:
-        _paint(pen, cell, figure.cell)
+        _paint(pen, cell)
     y = figure.text_top
     for number, line in enumerate([*figure.sentences(index), *figure.formulas]):
-        ink = INK if number < len(figure.sentences(index)) else PADDING
+        ink = INK if number < len(figure.sentences(index)) else QUIET
         _write(pen, (20, y), _shortened(line), 15, KERNEL if number == 0 else ink)
         y += 22
     return image
 
 
-def _paint(pen: ImageDraw.ImageDraw, cell: Cell, side: int) -> None:
+def _paint(pen: ImageDraw.ImageDraw, cell: Cell) -> None:
     x0, y0, x1, y1 = cell.box
+    side = x1 - x0
     colour, width = cell.frame
     half = width // 2
     fill = cell.fill if cell.fill[0] >= 0 else None
     pen.rectangle((x0 - half, y0 - half, x1 + half, y1 + half), fill=fill, outline=colour, width=width)
-    if cell.text:
+    size = min(side * 0.4, 1.55 * side / max(len(cell.text), 1))
+    if cell.text and size >= _LEAST:
         lift = side * 0.13 if cell.corner else 0
-        size = min(side * 0.4, 1.75 * side / max(len(cell.text), 1))
         pen.text(((x0 + x1) / 2, (y0 + y1) / 2 - lift), cell.text, fill=cell.ink, font=_font(size), anchor="mm")
     if cell.corner:
         words = f"x{cell.corner}"
@@ -185,9 +196,9 @@ def _pair(both: tuple[int, int]) -> str:
     return str(both[0]) if both[0] == both[1] else f"{both[0]},{both[1]}"
 
 
-def _around(stage: Any, recipe: Recipe) -> Crop:
-    """A crop around the strongest response in which the kernel has some room to move."""
-    x, y = strongest(stage)
+def _around(stage: Stage, recipe: Recipe, at: tuple[int, int] | None) -> Crop:
+    """A crop around a pixel of the map, a lively one unless it is given, with some room for the kernel to move."""
+    x, y = at or liveliest(stage)
     explained = stage.explain(x, y)
     g, shape = recipe.geometry, stage.planes.shape[:2]
     reach = [extent(k, d) for k, d in zip(stage.kernel.size, g.dilation, strict=True)]

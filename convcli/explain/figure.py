@@ -1,7 +1,7 @@
 """What one frame of the animation shows, as cells with their text, before anything is drawn.
 
-On the left the picture with its ring of padding and the kernel over it, on the right the feature map filling up, below
-them the arithmetic of the current position and the formula of the map's size.
+On the left the picture with its ring of padding and the kernel over it, on the right the feature map filling up and the
+kernel by itself, below them the arithmetic of the current position and the formula of the map's size.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ KERNEL: Colour = (213, 94, 0)
 PADDING: Colour = (0, 114, 178)
 INK: Colour = (32, 34, 40)
 _WASHED: Colour = (220, 236, 247)  # padding, whatever its value: it is no part of the picture
+QUIET: Colour = (96, 100, 110)
 FAINT: Colour = (206, 210, 216)
 PAPER: Colour = (255, 255, 255)
 
-_MARGIN, _HEAD, _GAP, _LINE = 20, 46, 56, 22
+_MARGIN, _HEAD, _GAP, _LINE, _LABEL = 20, 46, 56, 22, 24
 _LARGEST, _NUMBERS, _WEIGHTS = 52, 24, 34  # cell sizes: the largest, and from which on numbers and weights are drawn
 
 
@@ -107,14 +108,25 @@ class Figure:
         for plane in range(self.padded[0].shape[2]):
             yield from self._picture(plane, explanation)
         yield from self._map(frame)
+        yield from self._kernel()
 
-    def labels(self) -> Iterator[tuple[float, float, str]]:
+    def labels(self, frame: int) -> Iterator[tuple[float, float, str]]:
         """What stands above the grids: (x, y, words)."""
+        windows = self.explanation(frame).responses[0].windows
+        after = f" after {', '.join(self.stage.before)}" if self.stage.before else ""
         for plane, name in enumerate(self.stage.names):
             x, y = self._plane_corner(plane)
-            yield x, y - 17, f"picture, {name}"
+            share = f": sum {plain(windows[plane].total)}" if len(windows) > 1 else ""
+            yield x, y - 17, f"picture{after}, {name}{share}"
         x, y = self._map_corner
         yield x, y - 17, "feature map"
+        kernel, bias = self.stage.kernel, self.explanation(frame).bias
+        way = (f", sum / {plain(kernel.divisor)}" if kernel.divisor != 1 else "") + (
+            f" {'-' if bias < 0 else '+'} {plain(abs(bias))}" if bias else ""
+        )
+        for plane, name in enumerate(self.stage.names[: kernel.depth]):
+            x, y = self._kernel_corner(plane)
+            yield x, y - 17, f"kernel{f', {name}' if kernel.depth > 1 else ''}{way}"
 
     def sentences(self, frame: int) -> list[str]:
         """The arithmetic of that frame, a line a step."""
@@ -160,6 +172,23 @@ class Figure:
             frame_line = (KERNEL, 4) if index == frame else (FAINT, 1)
             yield Cell(self._box(self._map_corner, row, column), fill, self._number(value), _ink(fill), "", frame_line)
 
+    def _kernel(self) -> Iterator[Cell]:
+        planes = self.stage.kernel.weights.reshape(-1, *self.stage.kernel.size)
+        greatest = float(np.abs(planes).max()) or 1.0
+        for (plane, row, column), weight in np.ndenumerate(planes):
+            strength = 0.5 * abs(float(weight)) / greatest
+            hue = KERNEL if weight > 0 else PADDING
+            fill = (round(255 + strength * (hue[0] - 255)), round(255 + strength * (hue[1] - 255)),
+                    round(255 + strength * (hue[2] - 255)))  # fmt: skip
+            box = self._box(self._kernel_corner(plane), row, column, self._kernel_cell)
+            yield Cell(box, fill, plain(round(float(weight), 3)))
+
+    @cached_property
+    def _kernel_cell(self) -> int:
+        """The side of a cell of the kernel by itself: that of the others, where there is room."""
+        room = self.width - _MARGIN - self._map_corner[0]
+        return max(3, int(min(self.cell, 44, room / self.stage.kernel.size[1])))
+
     @property
     def _pads(self) -> tuple[tuple[int, int], tuple[int, int]]:
         return self.stage.geometry.pads(self.stage.planes.shape[:2], self.stage.kernel.size)
@@ -168,16 +197,21 @@ class Figure:
     def _map_corner(self) -> tuple[float, float]:
         columns = self.padded[0].shape[1]
         free = self.width - 2 * _MARGIN - self.cell * (columns + self.stage.raw.shape[1])
-        return _MARGIN + columns * self.cell + max(_GAP, free / 2), _HEAD + 24
+        return _MARGIN + columns * self.cell + max(_GAP, free / 2), _HEAD + _LABEL
 
     def _plane_corner(self, plane: int) -> tuple[float, float]:
-        return _MARGIN, _HEAD + 24 + plane * (self.padded[0].shape[0] * self.cell + 24)
+        return _MARGIN, _HEAD + _LABEL + plane * (self.padded[0].shape[0] * self.cell + _LABEL)
+
+    def _kernel_corner(self, plane: int) -> tuple[float, float]:
+        x, y = self._map_corner
+        below = y + len(self.stage.raw) * self.cell + 2 * _LABEL
+        return x, below + plane * (self.stage.kernel.size[0] * self._kernel_cell + _LABEL)
 
     @property
     def _foot(self) -> float:
         rows, _, planes = self.padded[0].shape
         left = self._plane_corner(planes - 1)[1] + rows * self.cell
-        right = self._map_corner[1] + len(self.stage.raw) * self.cell
+        right = self._kernel_corner(self.stage.kernel.depth - 1)[1] + self.stage.kernel.size[0] * self._kernel_cell
         return float(max(left, right))
 
     @property
@@ -185,9 +219,10 @@ class Figure:
         """Where the sentences begin."""
         return self._foot + _GAP / 2 - 8
 
-    def _box(self, corner: tuple[float, float], row: int, column: int) -> Box:
-        x, y = corner[0] + column * self.cell, corner[1] + row * self.cell
-        return x, y, x + self.cell, y + self.cell
+    def _box(self, corner: tuple[float, float], row: int, column: int, side: int = 0) -> Box:
+        side = side or self.cell
+        x, y = corner[0] + column * side, corner[1] + row * side
+        return x, y, x + side, y + side
 
     def _gray(self, value: float) -> Colour:
         level = round(255 * min(max(float(value) / full_scale(self.stage.planes.dtype), 0), 1))
@@ -200,4 +235,4 @@ class Figure:
 
 
 def _ink(fill: Colour) -> Colour:
-    return INK if sum(fill) > 360 else PAPER
+    return INK if sum(fill) > 381 else PAPER

@@ -34,8 +34,14 @@ def to_response(e: Explanation, response: Response) -> list[Step]:
     divisor, bias = e.kernel.divisor, e.bias
     found = [Step("sum", _sum_of(response.windows), response.total)]
     if divisor != 1 or bias:
-        over = f"{plain(response.total)} / {plain(divisor)}" if divisor != 1 else plain(response.total)
-        found.append(Step("response", over + (f" + {plain(bias)}" if bias else ""), response.total / divisor + bias))
+        over = f"{plain(response.total)} / {_signed(divisor)}" if divisor != 1 else plain(response.total)
+        found.append(
+            Step(
+                "response",
+                over + (f" {'-' if bias < 0 else '+'} {plain(abs(bias))}" if bias else ""),
+                response.total / divisor + bias,
+            )
+        )
     return found
 
 
@@ -55,7 +61,7 @@ def to_pixel(
         found.append(Step("offset", f"{plain(r)} + {plain(tone_of('offset', dtype).offset)}", mapped))
     elif range_ == "normalize":
         low, high = limits
-        stretch = f"({plain(r)} - {plain(low)}) / ({plain(high)} - {plain(low)}) * {plain(full_scale(dtype))}"
+        stretch = f"({plain(r)} - {_signed(low)}) / ({plain(high)} - {_signed(low)}) * {plain(full_scale(dtype))}"
         found.append(Step("normalize", stretch, mapped))
     if stored is not None:
         return found + _to_stored(mapped, stored)
@@ -84,6 +90,11 @@ def plain(number: float) -> str:
     if float(number).is_integer() and abs(number) < 1e15:
         return str(int(number))
     return f"{number:.7g}"
+
+
+def _signed(number: float) -> str:
+    """A number behind an operator."""
+    return f"({plain(number)})" if number < 0 else plain(number)
 
 
 def _sum_of(windows: tuple[Window, ...]) -> str:
