@@ -32,7 +32,7 @@ def test_the_page_lists_what_was_done_and_what_failed(album, tmp_path):
     done = batch("-k", "sharpen", album, tmp_path / "out", "--gallery", page)
     assert done.exit_code == 1 and f"{page}: 5 pictures; open it in a browser" in done.stderr
     text = page.read_text(encoding="utf-8")
-    assert "<h1>4 of 5 pictures</h1>" in text and ">1 failed</h2>" in text and "sharpen 3x3" in text
+    assert "<h1>4 of 5 pictures</h1>" in text and "<h2>1 failed</h2>" in text and "sharpen 3x3" in text
     assert "broken&lt;i&gt;.png" in text and "<i>" not in text
     assert "http://" not in text and "https://" not in text
     assert 'href="out/a%20%26%20b.png"' in text and text.count('loading="lazy"') == 8
@@ -76,6 +76,18 @@ def test_bad_input_is_named_before_any_work(album, tmp_path, page, out, code, me
     assert not (tmp_path / "out").exists() and (tmp_path / "there.html").read_text() == "mine"
 
 
+def test_names_in_folders_of_folders_are_told_apart_and_reasons_name_the_file_once(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "in" / folder / "x.png")
+    for n in range(13):
+        (tmp_path / "in" / f"broken-{n}.png").write_text("")
+    assert batch("-k", "box", "-r", tmp_path / "in", tmp_path / "out", "--gallery", tmp_path / "g.html").exit_code == 1
+    text = (tmp_path / "g.html").read_text(encoding="utf-8")
+    assert ">a/x.png</a>" in text and ">b/x.png</a>" in text
+    assert '<td class="reason">is empty</td>' in text and '<details id="failed"><summary>' in text
+
+
 @pytest.fixture(scope="module")
 def chromium():
     driver = browser.start()
@@ -93,6 +105,11 @@ def test_the_page_works_from_disk(album, tmp_path, chromium):
         chromium.execute_script("arguments[0].scrollIntoView()", image)
         chromium.execute_async_script("arguments[0].decode().then(arguments[1])", image)
         assert int(image.get_attribute("naturalWidth")) > 0
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    first = chromium.find_element(By.CSS_SELECTOR, ".pair")
+    ActionChains(chromium).move_to_element_with_offset(first, round(first.size["width"] / 4), 0).perform()
+    assert chromium.execute_script("return arguments[0].style.getPropertyValue('--at')", first) in ("75%", "76%")
     move = (
         "const [field, value] = arguments; field.value = value;"
         "field.dispatchEvent(new Event('input', {bubbles: true}));"

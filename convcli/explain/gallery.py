@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import html
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from convcli.batch import Result
+from convcli.engine.threads import thread_count
 from convcli.errors import ConvcliError
 from convcli.explain.page import web_file
 from convcli.explain.preview import picture_of
 from convcli.files import whole
 
 _SIDE = 480  # the longer side of a thumbnail
+_FEW = 12  # so many failures are listed at once, more when asked for
 
 
 def write_gallery(page: str | Path, results: Sequence[Result], how: str, *, force: bool = False) -> None:
@@ -30,21 +33,29 @@ def write_gallery(page: str | Path, results: Sequence[Result], how: str, *, forc
     page = Path(page)
     folder = page.with_name(f"{page.stem}-thumbnails")
     folder.mkdir(exist_ok=True)
-    cards = []
-    for number, result in enumerate(results, 1):
-        if result.status != "failed":
-            cards.append(_card(page, folder, number, result))
+    from PIL import Image  # noqa: F401  (before the threads that use it)
+
+    done = [(number, result) for number, result in enumerate(results, 1) if result.status != "failed"]
+    above = _above(str(result.job.output) for _, result in done)
+    with ThreadPoolExecutor(thread_count()) as pool:
+        cards = list(pool.map(lambda one: _card(page, folder, above, *one), done))
     failed = [result for result in results if result.status == "failed"]
     text = _page(how, cards, failed, len(results))
     with whole(page, force) as stream:
         stream.write(text.encode())
 
 
-def _card(page: Path, folder: Path, number: int, result: Result) -> str:
+def _above(paths: Iterable[str]) -> str:
+    """The folder that all paths are in."""
+    folders = [Path(path).parent for path in paths]
+    return os.path.commonpath(folders) if folders else ""
+
+
+def _card(page: Path, folder: Path, above: str, number: int, result: Result) -> str:
     job = result.job
     before = _thumbnail(job.source, folder / f"{number:05}-before.jpg")
     after = _thumbnail(job.output, folder / f"{number:05}-after.jpg")
-    name, link = Path(job.output).name, _link(page, job.output)
+    name, link = Path(os.path.relpath(job.output, above or ".")).as_posix(), _link(page, job.output)
     images = "".join(
         f'<img class="{kind}" loading="lazy" decoding="async" alt="{kind}: {html.escape(name)}" '
         f'src="{_link(page, made)}">'
@@ -85,12 +96,14 @@ def _link(page: Path, target: str | Path) -> str:
 
 def _page(how: str, cards: Sequence[str], failed: Sequence[Any], total: int) -> str:
     rows = "".join(
-        f'<tr><td>{html.escape(str(result.job.source))}</td><td class="reason">{html.escape(result.reason)}</td></tr>'
+        f"<tr><td>{html.escape(str(result.job.source))}</td>"
+        f'<td class="reason">{html.escape(result.reason.removeprefix(f"{result.job.source} "))}</td></tr>'
         for result in failed
     )
     failures = (
-        f'<h2 id="failed">{len(failed)} failed</h2><table><thead><tr><th scope="col">Picture</th>'
-        f'<th scope="col">Reason</th></tr></thead><tbody>{rows}</tbody></table>'
+        f'<details id="failed"{" open" if len(failed) <= _FEW else ""}><summary><h2>{len(failed)} failed</h2></summary>'
+        f'<table><thead><tr><th scope="col">Picture</th><th scope="col">Reason</th></tr></thead><tbody>{rows}</tbody>'
+        "</table></details>"
         if failed
         else ""
     )
