@@ -328,3 +328,26 @@ def test_linear_light_ends_in_the_pixel_that_apply_writes(dtype, tmp_path):
     assert (
         "in linear light, where white is 1" in convcli("explain", "-k", "box", "--linear", tmp_path / "in.png").stdout
     )
+
+
+def test_the_share_of_every_channel_is_told():
+    image = picture((5, 6, 3))
+    done = "\n".join(
+        str(line) for line in report(explain_pixel(image, Recipe((Kernel([[2, -1]]),), channels="sum"), (1, 1)), 80)
+    )
+    shares = [2 * int(image[1, 1, c]) - int(image[1, 2, c]) for c in range(3)]
+    for share in shares:
+        assert f" = {share}\n" in done
+    assert f" = {sum(shares)}\n" in done
+
+
+def test_the_steps_of_a_stretched_map_end_in_its_pixels():
+    """Next to a half, float32 and float64 may round to different sides."""
+    for seed in range(6):
+        image = picture((16, 17), seed=seed)
+        kernel = Kernel(np.random.default_rng(seed).integers(-5, 6, (2, 3)), divisor=7.3)
+        recipe = Recipe((kernel,), range="normalize")
+        want = run(image, recipe).pixels
+        for y, x in np.ndindex(want.shape):
+            e = explain_pixel(image, recipe, (x, y))
+            assert steps(e, e.responses[0])[-1].value == want[y, x]

@@ -527,6 +527,22 @@ def test_exports_mean_the_same(opened, tmp_path, monkeypatch):
         np.testing.assert_allclose(got, want.reshape(got.shape), rtol=1e-5, atol=1e-3)
 
 
+def test_ties_that_only_a_rounded_division_makes(opened):
+    """219 * 0.75 / 7.3 is 22.5 in one order of rounding and a little more in another; the engine's counts."""
+    from selenium.webdriver.common.by import By
+
+    image = np.arange(256, dtype=np.uint8).reshape(8, 32)
+    chromium = opened(image, recipe_of("identity"))
+    for weight, divisor, bias in ((0.75, 7.3, 0), (5, 7.3, 12.5), (0.25, 7.3, 0), (3, 0.7, 0.5)):
+        set_recipe(chromium, weights=[[[weight]]], divisor=divisor, bias=bias, range="clip")
+        want = filter_image(image, Kernel([[weight]], divisor=divisor, bias=bias), range="clip")
+        np.testing.assert_array_equal(shown_map(chromium)[:, :, 0], want)
+    set_recipe(chromium, weights=[[[0.75]]], divisor=7.3, bias=0)
+    chromium.execute_script("point(219 % 32, Math.floor(219 / 32))")
+    assert chromium.find_element(By.CSS_SELECTOR, "[data-pixel]").get_attribute("data-pixel") == "23"
+    assert "in the engine's arithmetic" in chromium.find_element(By.ID, "windows").text
+
+
 def test_a_photograph_through_weights_that_are_no_whole_numbers(opened):
     image = np.asarray(Image.open(SCENE))
     chromium = opened(image, recipe_of("unsharp:amount=0.7,sigma=1.7"))

@@ -115,6 +115,16 @@ def test_combined_kernels_see_the_same_picture():
     assert "all together, combined by magnitude" in done.stdout
 
 
+def test_a_dry_run_of_apply_speaks_json_too(tmp_path):
+    words = ("-k", "gaussian-5", "-k", "sobel-x", "--stride", "2")
+    done = convcli("apply", "--dry-run", "--json", *words, SCENE, tmp_path / "out.png")
+    told, want = json.loads(done.stdout), json.loads(convcli("plan", "--json", *words, SCENE).stdout)
+    told.pop("seconds"), want.pop("seconds")
+    assert told == want and not (tmp_path / "out.png").exists()
+    alone = convcli("apply", "--json", *words, SCENE, tmp_path / "out.png")
+    assert alone.exit_code == 2 and "it goes with --dry-run" in alone.stderr and not (tmp_path / "out.png").exists()
+
+
 def test_a_dry_run_of_apply_is_the_plan_and_writes_nothing(tmp_path):
     done = convcli("apply", "--dry-run", "-k", "sobel-x", SCENE, tmp_path / "out.png")
     assert done.exit_code == 0 and not list(tmp_path.iterdir())

@@ -31,6 +31,7 @@ from convcli.cli.options import (
 @click.option(
     "-n", "--dry-run", is_flag=True, help="Tell what would be done, as `convcli plan` does, and write nothing."
 )
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: one object, for machines.")
 @large_options
 @threads_opt
 @click.option("-v", "--verbose", is_flag=True, help="Tell which route the engine takes for each kernel, and why.")
@@ -38,7 +39,7 @@ from convcli.cli.options import (
 @click.argument("source", metavar="INPUT", shell_complete=paths)
 @click.argument("output", metavar="OUTPUT", shell_complete=paths)
 def apply(
-    source: str, output: str, format_: str | None, force: bool, dry_run: bool, show: bool,
+    source: str, output: str, format_: str | None, force: bool, dry_run: bool, as_json: bool, show: bool,
     threads: int | None, verbose: bool, **words: Any,
 ) -> None:  # fmt: skip
     """Filter the picture INPUT with a kernel and write the result to OUTPUT.
@@ -51,6 +52,8 @@ def apply(
     Example:
       convcli apply --kernel sobel-x samples/scene.png edges.png
     """
+    if as_json and not dry_run:
+        raise click.UsageError("--json prints the plan; it goes with --dry-run")
     asked = taken(words)
     ahead = None
     if not dry_run:
@@ -78,11 +81,12 @@ def apply(
 
         handling = handling_from(**picture_words)
         if manner:
-            tell(source, recipe, shape=shape_of(source, output, recipe, manner, handling))
+            tell(source, recipe, as_json, shape=shape_of(source, output, recipe, manner, handling))
             return
         if output != "-":
             check_output(output, force)
-        tell(source, recipe, max_pixels=handling.max_pixels, frame=handling.frame, reduce_depth=handling.reduce_depth)
+        reading = {name: getattr(handling, name) for name in ("max_pixels", "frame", "reduce_depth")}
+        tell(source, recipe, as_json, **reading)
         return
     handling = handling_from(**picture_words)
     if verbose:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from convcli.errors import GeometryError, RecipeError
 from convcli.explain.figure import INK, KERNEL, PAPER, QUIET, Cell, Colour, Figure
 from convcli.explain.pixel import Crop, Stage, check_crop, checked_point, liveliest, stage_of
+from convcli.explain.way import pair
 from convcli.geometry import extent
 from convcli.kernel import Kernel
 from convcli.recipe import Recipe, luma
@@ -186,14 +187,10 @@ def _packed(rgb: NDArray[Any]) -> NDArray[np.int32]:
 def _title(kernel: Kernel, recipe: Recipe, crop: Crop) -> str:
     g = recipe.geometry
     padding = g.padding if isinstance(g.padding, str) else ",".join(map(str, g.padding))
-    words = [f"{kernel.name or 'kernel'} {kernel.size[1]}x{kernel.size[0]}", f"stride {_pair(g.stride)}"]
-    words += [f"dilation {_pair(g.dilation)}"] if g.dilation != (1, 1) else []
+    words = [f"{kernel.name or 'kernel'} {kernel.size[1]}x{kernel.size[0]}", f"stride {pair(g.stride)}"]
+    words += [f"dilation {pair(g.dilation)}"] if g.dilation != (1, 1) else []
     words += [f"padding {padding} ({g.padding_mode})", f"crop {','.join(map(str, crop))}"]
     return ", ".join(words)
-
-
-def _pair(both: tuple[int, int]) -> str:
-    return str(both[0]) if both[0] == both[1] else f"{both[0]},{both[1]}"
 
 
 def _around(stage: Stage, recipe: Recipe, at: tuple[int, int] | None) -> Crop:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convcli.explain.pixel import Explanation, Window
-from convcli.explain.way import Step, plain, steps
+from convcli.explain.way import Step, pair, plain, share_of, steps
 from convcli.tone import full_scale
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ def report(explanation: Explanation, width: int) -> Iterator[Text]:
         for window in response.windows:
             yield Text(window.channel, style="bold")
             yield from window_lines(window, explanation, width)
+            if len(response.windows) > 1:
+                yield from way_lines([share_of(window)], None, explanation.dtype)
+                yield Text("")
         yield from way_lines(steps(explanation, response), response.pixel, explanation.stored or explanation.dtype)
 
 
@@ -92,8 +95,8 @@ def where(e: Explanation, together: bool = False) -> str:
     padding = g.padding if isinstance(g.padding, str) else ",".join(map(str, g.padding))
     count = len(e.before) + 1
     step = f" (kernel {count} of {count})" if e.before else ""
-    settings = [f"stride {g.stride[0]},{g.stride[1]}"] if g.stride != (1, 1) else []
-    settings += [f"dilation {g.dilation[0]},{g.dilation[1]}"] if g.dilation != (1, 1) else []
+    settings = [f"stride {pair(g.stride)}"] if g.stride != (1, 1) else []
+    settings += [f"dilation {pair(g.dilation)}"] if g.dilation != (1, 1) else []
     settings += [f"padding {padding} ({g.padding_mode})"]
     name = f"{e.kernel.name or 'Kernel'} {kw}x{kh}{step}"
     if together:

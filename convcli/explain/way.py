@@ -29,6 +29,11 @@ def steps(explanation: Explanation, response: Response) -> list[Step]:
     return found + to_pixel(found[-1].value, e.range, e.limits, e.dtype, e.stored)
 
 
+def share_of(window: Window) -> Step:
+    """What one channel adds to the sum, where the kernel spans the depth."""
+    return Step("sum", _sum_of((window,)), window.total)
+
+
 def to_response(e: Explanation, response: Response) -> list[Step]:
     """From the sum of the products to the response."""
     divisor, bias = e.kernel.divisor, e.bias
@@ -92,6 +97,11 @@ def plain(number: float) -> str:
     return f"{number:.7g}"
 
 
+def pair(both: tuple[int, int]) -> str:
+    """One number for down and across, where it is the same."""
+    return str(both[0]) if both[0] == both[1] else f"{both[0]},{both[1]}"
+
+
 def _signed(number: float) -> str:
     """A number behind an operator."""
     return f"({plain(number)})" if number < 0 else plain(number)
@@ -114,5 +124,8 @@ def _mapped(r: float, range_: str, limits: tuple[float, float], dtype: np.dtype[
         return r + tone_of("offset", dtype).offset
     if range_ == "normalize":
         low, high = limits
-        return 0.0 if high == low else (r - low) / (high - low) * full_scale(dtype)
+        if high == low:
+            return 0.0
+        # In float32, as the whole map is stretched: next to a half, the last digit decides.
+        return float((np.float32(r) - np.float32(low)) * np.float32(full_scale(dtype) / (high - low)))
     return r

@@ -16,7 +16,7 @@ function point(x, y) {
   const known = source === image ? NAMES[source.channels] : ["luma"];
   const columns = recipe.weights[0][0].length, one = summed(source, recipe);
   const boxes = windows.map((w, c) => drawWindow(known[c], w, columns));
-  const told = one ? [tell("sum", windows)] : windows.map((w, c) => tell(known[c], [w]));
+  const told = one ? [tell("sum", windows, 0)] : windows.map((w, c) => tell(known[c], [w], c));
   boxes.forEach((box, c) => box.lastChild.append(one ? share(windows[c]) : told[c]));
   $("windows").replaceChildren(...boxes);
   $("steps").replaceChildren(...(one ? told : []));
@@ -87,7 +87,7 @@ function share(w) {
   return box;
 }
 
-function tell(name, group) {
+function tell(name, group, channel) {
   const total = group.reduce((sum, w) => sum + w.total, 0), { divisor, bias, range } = recipe;
   const r = total / divisor + bias;
   const lines = [sumLine(group.length > 1 ? group.map((w) => w.total) : productsOf(group[0]), total)];
@@ -101,9 +101,10 @@ function tell(name, group) {
   if (range === "normalize") {
     lines.push(`normalize (${plain(r)} - ${signed(low)}) / (${plain(high)} - ${signed(low)}) * 255 = ${plain(m)}`);
   }
-  const rounded = halfToEven(m), pixel = toPixel(r, recipe, low, high);
+  const rounded = halfToEven(m), inside = Math.min(Math.max(rounded, 0), 255);
+  const pixel = result.pixels[(at.y * result.width + at.x) * result.channels + channel];
   if (rounded !== m) lines.push(`round ${plain(m)} half to even = ${plain(rounded)}`);
-  if (pixel !== rounded) lines.push(`saturate ${plain(rounded)} to 0..255 = ${pixel}`);
+  if (inside !== rounded) lines.push(`saturate ${plain(rounded)} to 0..255 = ${inside}`);
   const box = document.createElement("div");
   box.className = group.length > 1 ? "told end" : "told";
   box.dataset.channel = name;
@@ -111,7 +112,7 @@ function tell(name, group) {
   box.dataset.pixel = String(pixel);
   for (const line of lines) box.append(line, document.createElement("br"));
   const end = document.createElement("b");
-  end.textContent = `${name}: pixel ${pixel}`;
+  end.textContent = `${name}: pixel ${pixel}${pixel === inside ? "" : ", in the engine's arithmetic"}`;
   box.append(end);
   return box;
 }
