@@ -343,10 +343,10 @@ def test_the_share_of_every_channel_is_told():
 
 def test_the_steps_of_a_stretched_map_end_in_its_pixels():
     """Next to a half, float32 and float64 may round to different sides."""
-    for seed in range(6):
-        image = picture((16, 17), seed=seed)
-        kernel = Kernel(np.random.default_rng(seed).integers(-5, 6, (2, 3)), divisor=7.3)
-        recipe = Recipe((kernel,), range="normalize")
+    for seed in (66, 75, 83, 117):
+        rng = np.random.default_rng(seed)
+        image = rng.integers(0, 256, (16, 17), np.uint8)
+        recipe = Recipe((Kernel(rng.integers(-5, 6, (2, 3))),), range="normalize")
         want = run(image, recipe).pixels
         for y, x in np.ndindex(want.shape):
             e = explain_pixel(image, recipe, (x, y))
