@@ -14,7 +14,7 @@ from PIL import Image
 from convcli.cli import main
 from convcli.errors import ConvcliError
 from convcli.explain import animation
-from convcli.explain.animation import MOST_FRAMES, draw_frame, figure_of, write_animation
+from convcli.explain.animation import MOST_FRAMES, draw_frame, draw_frames, figure_of, write_animation
 from convcli.geometry import Geometry, output_size
 from convcli.kernel import Kernel
 from convcli.recipe import Recipe, luma, run
@@ -110,6 +110,13 @@ def test_every_number_of_the_cells_is_drawn(monkeypatch):
     assert words[0] == "sobel-x 3x3, stride 2, dilation 2, padding 2,2,2,2 (zeros), crop 0,0,5,5"
     assert set(figure.sentences(4) + figure.formulas) - {""} <= set(words)
     assert "width O = floor((5 - (2*(3 - 1) + 1) + 2 + 2) / 2) + 1 = 3" in words
+
+
+def test_a_frame_is_the_same_drawn_alone_and_after_others():
+    recipe = Recipe((Kernel(SOBEL),), Geometry.of(stride=2, dilation=2, padding=3), range="abs")
+    figure = figure_of(picture((9, 8)), recipe, (0, 0, 8, 9))
+    for index, frame in enumerate(draw_frames(figure, range(figure.frames))):
+        np.testing.assert_array_equal(np.asarray(frame), np.asarray(draw_frame(figure, index)))
 
 
 def test_depth_shows_every_channel():

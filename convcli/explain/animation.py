@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -84,13 +85,15 @@ def write_animation(stream: BinaryIO, figure: Figure, suffix: str, speed: float 
     if frame is not None:
         draw_frame(figure, frame - 1).save(stream, kind)
         return
-    frames = [draw_frame(figure, index) for index in range(figure.frames)]
-    frames = _reduced(frames)
+    frames = _reduced(list(draw_frames(figure, range(figure.frames))))
     if kind == "WEBP":
         frames = [image.convert("RGB") for image in frames]
     each = max(20, round(1000 / speed))
     durations = [each] * (len(frames) - 1) + [max(each, round(1000 * _HOLD))]
-    ways: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}, "GIF": {"optimize": True, "disposal": 1}}
+    ways: dict[str, dict[str, Any]] = {
+        "WEBP": {"lossless": True, "method": 2, "kmax": 0},
+        "GIF": {"optimize": True, "disposal": 1},
+    }
     frames[0].save(
         stream, kind, save_all=True, append_images=frames[1:], duration=durations, loop=0, **ways.get(kind, {})
     )
@@ -98,23 +101,41 @@ def write_animation(stream: BinaryIO, figure: Figure, suffix: str, speed: float 
 
 def draw_frame(figure: Figure, index: int) -> Image.Image:
     """One frame, counted from 0."""
+    return next(draw_frames(figure, (index,)))
+
+
+def draw_frames(figure: Figure, indices: Iterable[int]) -> Iterator[Image.Image]:
+    """Frames, counted from 0, in order. What does not change from one to the next is drawn once."""
     from PIL import Image, ImageDraw
 
-    image = Image.new("RGB", (figure.width, figure.height), PAPER)
-    pen = ImageDraw.Draw(image)
+    ground = Image.new("RGB", (figure.width, figure.height), PAPER)
+    pen = ImageDraw.Draw(ground)
     _write(pen, (20, 14), figure.title, 17, INK)
+    drawn: set[Cell] = set()
+    for index in indices:
+        cells = list(figure.cells(index))
+        for cell in cells:
+            if cell.frame[1] == 1 and cell not in drawn:
+                _paint(pen, cell)
+                drawn.add(cell)
+        image = ground.copy()
+        top = ImageDraw.Draw(image)
+        for cell in cells:
+            if cell.frame[1] > 1:
+                _paint(top, cell)
+        _tell(top, figure, index)
+        yield image
+
+
+def _tell(pen: ImageDraw.ImageDraw, figure: Figure, index: int) -> None:
+    """What stands above the grids and below them."""
     for x, y, words in figure.labels(index):
         _write(pen, (x, y), words, 13, QUIET)
-    thin = [cell for cell in figure.cells(index) if cell.frame[1] == 1]
-    thick = [cell for cell in figure.cells(index) if cell.frame[1] > 1]
-    for cell in [*thin, *thick]:
-        _paint(pen, cell)
-    y = figure.text_top
-    for number, line in enumerate([*figure.sentences(index), *figure.formulas]):
-        ink = INK if number < len(figure.sentences(index)) else QUIET
+    y, sentences = figure.text_top, figure.sentences(index)
+    for number, line in enumerate([*sentences, *figure.formulas]):
+        ink = INK if number < len(sentences) else QUIET
         _write(pen, (20, y), _shortened(line), 15, KERNEL if number == 0 else ink)
         y += 22
-    return image
 
 
 def _paint(pen: ImageDraw.ImageDraw, cell: Cell) -> None:

@@ -189,6 +189,10 @@ class Figure:
         room = self.width - _MARGIN - self._map_corner[0]
         return max(3, int(min(self.cell, 44, room / self.stage.kernel.size[1])))
 
+    @cached_property
+    def _white(self) -> float:
+        return full_scale(self.stage.planes.dtype)
+
     @property
     def _pads(self) -> tuple[tuple[int, int], tuple[int, int]]:
         return self.stage.geometry.pads(self.stage.planes.shape[:2], self.stage.kernel.size)
@@ -225,7 +229,7 @@ class Figure:
         return x, y, x + side, y + side
 
     def _gray(self, value: float) -> Colour:
-        level = round(255 * min(max(float(value) / full_scale(self.stage.planes.dtype), 0), 1))
+        level = round(255 * min(max(float(value) / self._white, 0), 1))
         return level, level, level
 
     def _number(self, value: float) -> str:
