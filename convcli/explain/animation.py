@@ -85,9 +85,7 @@ def write_animation(stream: BinaryIO, figure: Figure, suffix: str, speed: float 
     if frame is not None:
         draw_frame(figure, frame - 1).save(stream, kind)
         return
-    frames = _reduced(list(draw_frames(figure, range(figure.frames))))
-    if kind == "WEBP":
-        frames = [image.convert("RGB") for image in frames]
+    frames = _reduced(figure)
     each = max(20, round(1000 / speed))
     durations = [each] * (len(frames) - 1) + [max(each, round(1000 * _HOLD))]
     ways: dict[str, dict[str, Any]] = {
@@ -173,22 +171,22 @@ def _shortened(line: str) -> str:
     return line if len(line) <= 104 else f"{line[:101]}..."
 
 
-def _reduced(frames: list[Image.Image]) -> list[Image.Image]:
-    """The frames in at most 256 colours, the same for all: all that a GIF has, and fewer bytes elsewhere.
+def _reduced(figure: Figure) -> list[Image.Image]:
+    """All frames in at most 256 colours, the same for all: all that a GIF has, and fewer bytes elsewhere.
 
     The most frequent colours stay as they are, the others (the rims of letters) become the nearest of them. One
     place is left free, with which a GIF says that a pixel stays what it was.
     """
     from PIL import Image
 
-    packed = [_packed(np.asarray(frame)) for frame in (frames[0], frames[-1])]
+    packed = [_packed(np.asarray(draw_frame(figure, index))) for index in (0, figure.frames - 1)]
     colours, counts = np.unique(np.concatenate(packed), return_counts=True)
     chosen = colours[np.argsort(-counts, kind="stable")[:255]]
     palette = np.stack([chosen >> 16, chosen >> 8 & 255, chosen & 255], axis=1)
     place = np.full(1 << 24, -1, np.int16)
     place[chosen] = np.arange(len(chosen))
     made = []
-    for frame in frames:
+    for frame in draw_frames(figure, range(figure.frames)):
         words = _packed(np.asarray(frame))
         strange = np.unique(words[place[words] < 0])
         apart = np.stack([strange >> 16, strange >> 8 & 255, strange & 255], axis=1)[:, None] - palette
