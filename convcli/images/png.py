@@ -1,7 +1,8 @@
 """Writing PNG: bands of rows are filtered with NumPy and deflated on threads, then set one after the other.
 
 Deflate with run-length matches only suits filtered photographs: next to zlib's full search it is many times as fast and
-the file is about as small. The file does not depend on the number of threads.
+the file is about as small. zlib-ng makes the same bytes of it as zlib, in half the time; where there is something to
+search for, zlib finds more. The file does not depend on the number of threads.
 
 PNG specification, third edition: https://www.w3.org/TR/png-3/
 """
@@ -16,6 +17,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from zlib_ng import zlib_ng
 
 from convcli.images.threads import mapped
 
@@ -123,7 +125,7 @@ def _band(
         data = min((_packed(filtered, *packer, last) for packer in _EVERY), key=len)
     else:
         data = _packed(filtered, *_quick(filtered), last)
-    return data, zlib.adler32(filtered.data), filtered.size
+    return data, zlib_ng.adler32(filtered.data), filtered.size
 
 
 def _quick(filtered: Bytes) -> tuple[int, int]:
@@ -138,8 +140,10 @@ def _quick(filtered: Bytes) -> tuple[int, int]:
 
 
 def _packed(filtered: Bytes, level: int, strategy: int, last: bool) -> bytes:
-    packer = zlib.compressobj(level, zlib.DEFLATED, -15, 9, strategy)
-    return packer.compress(filtered.data) + packer.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
+    library: Any = zlib_ng if strategy == zlib.Z_RLE else zlib
+    packer = library.compressobj(level, zlib.DEFLATED, -15, 9, strategy)
+    data: bytes = packer.compress(filtered.data) + packer.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
+    return data
 
 
 def _bytes_of(pixels: NDArray[Any], alpha: NDArray[Any] | None) -> Bytes:
@@ -237,4 +241,4 @@ def adler32_combine(first: int, second: int, length: int) -> int:
 def _chunk(stream: BinaryIO, name: bytes, data: bytes) -> None:
     stream.write(pack(">I", len(data)) + name)
     stream.write(data)
-    stream.write(pack(">I", zlib.crc32(data, zlib.crc32(name))))
+    stream.write(pack(">I", zlib_ng.crc32(data, zlib_ng.crc32(name))))
