@@ -489,3 +489,14 @@ print("agrees")
     env = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, timeout=200)
     assert done.stdout == "agrees\n", done.stderr
+
+
+@pytest.mark.parametrize("weights", [[[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]], [[0, -1, 2], [3, 5, -1], [1, 0, 4]]])
+@pytest.mark.parametrize("divisor", [7.3, 0.1, -3.7])
+def test_a_small_picture_divides_after_the_sum(weights, divisor):
+    """Whole weights make whole sums: a division afterwards is the one place where a tie can be spoiled."""
+    image = np.random.default_rng(3).integers(0, 256, (90, 120), np.uint8)
+    sums = naive.responses_by_tap(image, weights)
+    got = filter_image(image, Kernel(weights, divisor=divisor, bias=12.5))
+    assert (sums / divisor % 1 == 0).any()  # there are ties
+    np.testing.assert_array_equal(got, np.rint(sums / divisor + 12.5).clip(0, 255))

@@ -340,8 +340,8 @@ def _grouped(offsets: Array, weights: Array) -> tuple[Array, Array]:
 
 
 def _grid(plan: Plan, job: Job) -> Array:
-    """The weights (C, KH, KW) that the sums use: integers before the division, else divided already."""
-    grid: Array = plan.integers.weights if plan.integers is not None else job.weights / job.divisor
+    """The weights (C, KH, KW) that the sums use."""
+    grid: Array = plan.integers.weights if plan.integers is not None else job.terms(plan.lane)
     return grid if grid.ndim == 3 else grid[None]
 
 
@@ -389,5 +389,7 @@ def _finish(plan: Plan, job: Job) -> tuple[Any, ...]:
     if plan.integers is not None:
         scale, divisor = _division(plan.integers.divisor, plan.lane)
         shift = job.shift if job.dtype.kind == "f" else 0.0
+    elif plan.lane == np.float64 and job.divisor != 1:
+        scale, divisor = real(1), real(job.divisor)
     top = 65535 if job.dtype == np.uint16 else 255
     return scale, divisor, real(shift), real(-1 if job.absolute else 1), real(top)

@@ -85,6 +85,11 @@ class Job:
         work = rows * columns * (1 if depth else size[2]) * weights.size
         return cls(weights, kernel.divisor, shift, value, dtype, tone is None, absolute, geometry, work)
 
+    def terms(self, lane: Any) -> NDArray[np.float64]:
+        """The weights as sums that are no integers use them: in double the division comes after the sum, which of whole
+        weights and pixels is exact."""
+        return self.weights if lane == np.float64 else self.weights / self.divisor
+
     @property
     def top(self) -> float:
         """The greatest magnitude that a sample of a whole-numbered picture, or its padding, can have."""
@@ -204,7 +209,7 @@ def _plan_float(job: Job, integers: Integers | None) -> Plan:
             lane = np.dtype(np.float64)
         if job.dtype == np.uint8 and _is_box(job, integers) and w.size >= 25 and room < 2**24 and not small:
             return Plan("box", "a box: running sums", lane, integers)
-    weights: NDArray[Any] = integers.weights if integers is not None else job.weights / job.divisor
+    weights: NDArray[Any] = integers.weights if integers is not None else job.terms(lane)
     flat = weights if weights.ndim == 2 else np.moveaxis(weights, 0, 2).reshape(weights.shape[1], -1)
     count = int(np.count_nonzero(flat))
     kh, kw = flat.shape
@@ -222,8 +227,11 @@ def _plan_float(job: Job, integers: Integers | None) -> Plan:
         costs["spectrum"] = maps * spectrum.cost(grid, job.work / weights.size)
     factors = None
     if weights.ndim == 2 and min(kh, kw) > 1:
-        factors = _integer_terms(weights) if integers is not None else None
-        if factors is None and not exact:
+        unbroken = (
+            integers is None and lane == np.float64 and bool((weights % 1 == 0).all()) and np.abs(weights).max() < 2**31
+        )
+        factors = _integer_terms(weights.astype(np.int64)) if integers is not None or unbroken else None
+        if factors is None and not (exact or unbroken):
             tolerance = 1e-13 if small else 1e-7
             factors = _float_terms(weights, tolerance) if weights.size <= _SOLVED else _outer(weights, tolerance)
         if factors is not None:

@@ -74,16 +74,6 @@ function mapped(r, recipe, low, high) {
   return r;
 }
 
-function folded(recipe) {
-  // As the engine sums: whole numbers, divided at the end, where the recipe has such a form; else weights / divisor.
-  const { weights, divisor, bias, mode, value } = recipe, shift = bias + (recipe.range === "offset" ? 128 : 0);
-  const all = weights.flat(2), whole = Number.isInteger;
-  for (let scale = 1; scale <= 1024 && (mode !== "constant" || whole(value)); scale *= 2) {
-    if (whole(divisor * scale) && whole(shift * divisor * scale) && all.every((w) => whole(w * scale))) return recipe;
-  }
-  return { ...recipe, divisor: 1, weights: weights.map((plane) => plane.map((row) => row.map((w) => w / divisor))) };
-}
-
 function look(image, recipe, x, y) {
   // What lies under the kernel at (x, y) of the map: for each channel values and padding, a row after the other.
   const g = geometry(image, recipe), constant = recipe.mode === "constant" ? recipe.value : 0;
@@ -125,9 +115,9 @@ function addTaps(line, from, taps, row, step) {
   }
 }
 
-function convolve(image, asked) {
+function convolve(image, recipe) {
   // The feature map: {width, height, channels, pixels, low, high}; null where the kernel does not fit.
-  const recipe = folded(asked), source = seen(image, recipe), g = geometry(source, recipe);
+  const source = seen(image, recipe), g = geometry(source, recipe);
   const height = g.rows.output, width = g.columns.output;
   if (height < 1 || width < 1) return null;
   const one = summed(source, recipe), channels = one ? 1 : source.channels;
