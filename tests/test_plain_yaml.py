@@ -4,7 +4,7 @@ import string
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -91,6 +91,7 @@ def test_a_kernel_of_too_many_weights_is_left_to_pyyaml(monkeypatch):
 @given(arrays(np.float64, st.tuples(st.integers(1, 4), st.integers(1, 4)), elements=st.floats(-1e299, 1e299)),
        st.floats(1e-300, 1e299))  # fmt: skip
 def test_any_weights_that_are_written_are_plain(weights, divisor):
+    assume(np.abs(weights).max() / 1e300 < divisor)  # what the sums use is finite, or there is no such kernel
     assert same(to_yaml(Kernel(weights, divisor=divisor)))
 
 

@@ -27,8 +27,8 @@ _SHOWN_SAMPLES, _SHOWN_WEIGHTS = 3 << 20, 225
 _MANY, _SOLVED = 1000, 1 << 16
 
 # Nanoseconds a sample, measured on one core of a Zen 4 (12 MP RGB). `block` enters every sample and computes what is
-# kept; a tap of it shares its loads among four rows, one across a row, or of `sweep`, does not. The FFT costs its
-# columns, whatever the rows; a longer transform leaves the fast cache.
+# kept; a tap of it shares its loads among four rows (the fewer, the farther apart they read), one across a row, or of
+# `sweep`, does not. The FFT costs its columns, whatever the rows; a longer transform leaves the fast cache.
 _ENTER, _DEAL, _BLOCK, _BLOCK_TAP, _BLOCK_ACROSS = 0.1, 0.17, 0.32, 0.018, 0.025
 _SWEEP, _SWEEP_TAP = 0.45, 0.046
 _FARTHEST = 4  # kernel rows between rows of the map, above which `block` would share few loads
@@ -217,8 +217,10 @@ def _plan_float(job: Job, integers: Integers | None) -> Plan:
     enter = _ENTER if job.geometry.stride[1] == 1 else _DEAL
     costs = {"sweep": (_SWEEP + _SWEEP_TAP * -(-count // 8) * 8) / step}
     if lane == np.float32 and weights.ndim == 2 and flat.size > 1 and job.finite:
-        if block_steps(job.geometry)[1] <= _FARTHEST:
-            costs["block"] = enter + (_BLOCK + _BLOCK_TAP * kw * block_shape(kh)[1]) / kept
+        hop = block_steps(job.geometry)[1]
+        down = _BLOCK_TAP * hop * block_shape(kh)[1]
+        if hop <= _FARTHEST:
+            costs["block"] = enter + (_BLOCK + down * kw) / kept
         if not exact and apart == 1:
             costs["fft"] = _fft_cost(kh, kw)
     if count > _MANY and _fits_spectrum(job, weights, exact):
@@ -239,7 +241,7 @@ def _plan_float(job: Job, integers: Integers | None) -> Plan:
             costs["sweep terms"] = _SWEEP + _SWEEP_TAP * rank * (kw + kh / step)
             if "block" in costs:
                 across = rank * _BLOCK_ACROSS * kw / job.geometry.stride[1]
-                costs["block terms"] = enter + across + (_BLOCK + rank * _BLOCK_TAP * block_shape(kh)[1]) / kept
+                costs["block terms"] = enter + across + (_BLOCK + rank * down) / kept
     best = min(costs, key=lambda name: costs[name])
     if best.endswith("terms") and factors is not None:
         why = "separable" if len(factors[0]) == 1 else f"a sum of {len(factors[0])} separable kernels"
