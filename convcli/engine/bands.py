@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.engine import machine, native
-from convcli.engine.plan import Job, Plan, block_shape, block_steps, fft_size
+from convcli.engine.plan import LARGE, Job, Plan, block_shape, block_steps, fft_size
 from convcli.engine.threads import spread, thread_count
 from convcli.errors import GeometryError
 from convcli.geometry import Pads
@@ -349,7 +349,8 @@ def _strided(field: Field) -> str:
     """What the name of a loop says of the columns of a stride: nothing, how many for so many channels, or any."""
     if field.step == 1:
         return ""
-    return f":{field.step}:{field.channels}" if max(field.step, field.channels) <= _DEALT else ":0:0"
+    known = max(field.step, field.channels) <= _DEALT and field.rows * field.kept >= LARGE
+    return f":{field.step}:{field.channels}" if known else ":0:0"
 
 
 def _finisher(dst: Array) -> str:

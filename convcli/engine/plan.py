@@ -31,6 +31,7 @@ _MANY, _SOLVED = 1000, 1 << 16
 # `sweep`, does not. The FFT costs its columns, whatever the rows; a longer transform leaves the fast cache.
 _ENTER, _DEAL, _BLOCK, _BLOCK_TAP, _BLOCK_ACROSS = 0.1, 0.17, 0.32, 0.018, 0.025
 _SWEEP, _SWEEP_TAP = 0.45, 0.046
+LARGE = 500_000  # samples of a map from which on a loop of its own for a stride is worth compiling
 _FARTHEST = 4  # kernel rows between rows of the map, above which `block` would share few loads
 _FFT_COLUMN, _FFT_FIXED = 0.039, {64: 1.75, 256: 3.5, 1024: 6.0}
 
@@ -219,7 +220,7 @@ def _plan_float(job: Job, integers: Integers | None) -> Plan:
     if lane == np.float32 and weights.ndim == 2 and flat.size > 1 and job.finite:
         hop = block_steps(job.geometry)[1]
         down = _BLOCK_TAP * hop * block_shape(kh)[1]
-        if hop <= _FARTHEST:
+        if hop <= _FARTHEST and (kept == 1 or job.work >= LARGE * weights.size):
             costs["block"] = enter + (_BLOCK + down * kw) / kept
         if not exact and apart == 1:
             costs["fft"] = _fft_cost(kh, kw)
