@@ -20,7 +20,7 @@ from convcli.errors import GeometryError
 from convcli.geometry import Pads
 
 _TILE = 3072  # samples of a row that `sweep` and `block` work on at a time; with a ring of rows they stay in L2
-_RING = 320 * 1024
+_RING = 320 * 1024  # bytes of a ring beyond which tiles get narrower
 _DEALT = 4  # columns of a stride, and channels, for which there are loops of their own
 _SPECTRA = 768 * 1024  # bytes that a tile of `fft` may take: it is gone through many times, so it has to stay in L2
 _SMALL = 200_000  # samples below which a second thread costs more than it brings
