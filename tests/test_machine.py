@@ -525,3 +525,15 @@ def test_what_a_killed_process_left_is_removed_after_an_hour(cache):
     cache.file.unlink()
     assert not used(cache)
     assert not old.exists() and new.exists()
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_the_length_of_vectors_is_what_llvm_says(monkeypatch, tmp_path, told):
+    """LLVM itself need not be imported where the kernel lists the features."""
+    from llvmlite import binding
+
+    if not told:
+        monkeypatch.setattr(native, "_MODALIAS", tmp_path / "none")
+    features = binding.get_host_cpu_features()
+    want = 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
+    assert native.vector_bytes.__wrapped__() == want

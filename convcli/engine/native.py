@@ -18,6 +18,7 @@ _LIBC = ("memset", "memcpy", "memmove")
 
 _MALFORMED = (ValueError, LookupError, StopIteration, struct.error)  # what a file that is no object file leads to
 _MODALIAS = Path("/sys/devices/system/cpu/modalias")  # Linux's name for the processor, by which it finds its drivers
+_AVX2, _AVX512F = "0125", "0130"  # there: 32 * word + bit of Linux's arch/x86/include/asm/cpufeatures.h, in hex
 _keep: list[Any] = []  # execution engines: their code lives as long as they do
 
 
@@ -48,8 +49,12 @@ def processor() -> str:
 @cache
 def vector_bytes() -> int:
     """How long the processor's vectors are: 64, 32 or 16 bytes."""
-    features = llvm().get_host_cpu_features()
-    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
+    _, found, listed = processor().partition(":feature:")
+    features = listed.strip().split(",")
+    if not found:
+        told = llvm().get_host_cpu_features()
+        features = [number for number, name in ((_AVX2, "avx2"), (_AVX512F, "avx512f")) if told.get(name)]
+    return 64 if _AVX512F in features else 32 if _AVX2 in features else 16
 
 
 def sound(binary: bytes) -> bool:
