@@ -141,7 +141,7 @@ def _taps(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[s
             np.empty(field.n, np.float32), np.zeros(3, np.int64),
         )  # fmt: skip
 
-    return f"taps:{count}{_strided(field)}", args
+    return f"taps:{count}:{_ending16(plan, field)}{_strided(field)}", args
 
 
 def _separable(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
@@ -161,7 +161,7 @@ def _separable(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tu
             np.zeros(3, np.int64),
         )  # fmt: skip
 
-    return f"separable:{len(j)}:{len(i)}{_strided(field)}", args
+    return f"separable:{len(j)}:{len(i)}:{_ending16(plan, field)}{_strided(field)}", args
 
 
 def _box(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
@@ -357,15 +357,24 @@ def _finisher(dst: Array) -> str:
     return "floats" if dst.dtype.kind == "f" else "levels"
 
 
+def _ending16(plan: Plan, field: Field) -> str:
+    """How the 16-bit loops make a level of a sum: what of a divisor they know when compiling."""
+    assert plan.integers is not None
+    d = plan.integers.divisor
+    if field.step > 1:
+        return "sums"
+    return "whole" if d == 1 else "shifted" if d & (d - 1) == 0 else "odd" if d % 2 else "sums"
+
+
 def _finish16(plan: Plan, job: Job) -> tuple[Any, ...]:
     """value, init, magnitude, half, shift, scale, divisor, top for the 16-bit loops."""
     assert plan.integers is not None
     lane, d = plan.lane.type, plan.integers.divisor
-    shift = d.bit_length() - 1 if d & (d - 1) == 0 else -1 if d % 2 else -2
-    half = (1 << shift >> 1) - 1 if shift > 0 else d // 2 if shift < 0 else 0
+    shift = d.bit_length() - 1
+    half = max(d // 2 - 1, 0) if d == 1 << shift else d // 2
     magnitude = -1 if job.absolute and plan.lane == np.int16 else 1
     return (
-        lane(job.value), lane(plan.integers.constant), lane(magnitude), np.uint16(half), shift,
+        lane(job.value), lane(plan.integers.constant), lane(magnitude), np.uint16(half), np.uint16(shift),
         *_division(d, plan.lane), np.float32(255),
     )  # fmt: skip
 

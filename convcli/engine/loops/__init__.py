@@ -8,7 +8,7 @@ exists anywhere.
 How the loops are written, and why:
 - Offsets are unsigned (`uintp`): a signed index may be negative, and its wrap-around test keeps LLVM from vectorising.
 - A group of taps is a tuple of known length, so that `dot` unrolls and its weights stay in registers. Functions that
-  need such a length are built for it: `taps(6)` is the loop for six taps.
+  need such a length are built for it: `taps(6, "whole")` is the loop for six taps and no divisor.
 - 16-bit lanes hold twice as many samples as float lanes; every expression is cast back to 16 bits, since integers
   are otherwise promoted to 64.
 - Only `contract` of fast-math is on: it allows FMA and keeps NaN and infinity.

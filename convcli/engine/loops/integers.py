@@ -8,7 +8,6 @@ from convcli.engine.loops.phases import keep
 from convcli.engine.loops.shared import TAKE, Loop, dot, entry, jit, levels
 
 RUN = 16384  # samples in one run of a 16-bit loop: its 16-bit counters cannot overflow
-SCALED, UNFINISHED = -1, -2  # in the place of a shift: an odd divisor; one that needs a true division
 
 
 @jit
@@ -18,11 +17,15 @@ def _half_even(v, half, shift):
     return np.uint16(np.uint16(v + half + odd) >> np.uint16(shift & 15))
 
 
-def _row16(take: Loop) -> Loop:
-    """The last pass of the 16-bit routes over one run of a row, for as many taps as `take` takes."""
+def _row16(take: Loop, finish: str) -> Loop:
+    """The last pass of the 16-bit routes over a row, for as many taps as `take` takes.
+
+    finish: how a sum becomes a level. whole: as it is; shifted: over 2^shift, odd: over an odd divisor; sums: not at
+    all, the plain sums are left in `acc` for `levels`, which can divide by anything.
+    """
 
     @jit
-    def unit(out, src, n, at, wt, init, magnitude, counts):
+    def whole(out, src, n, at, wt, init, magnitude, half, shift, scale, counts):
         """out[x] = saturate(init + sum over t of wt[t] * src[at[t] + x])"""
         o, w, lane = take(at, 0), take(wt, 0), type(init)
         below, above = np.uint16(0), np.uint16(0)
@@ -36,7 +39,7 @@ def _row16(take: Loop) -> Loop:
         counts[1] += above
 
     @jit
-    def shifted(out, src, n, at, wt, init, magnitude, half, shift, counts):
+    def shifted(out, src, n, at, wt, init, magnitude, half, shift, scale, counts):
         """The same over 2^shift, rounded half to even."""
         o, w, lane = take(at, 0), take(wt, 0), type(init)
         below, above, margin = np.uint16(0), np.uint16(0), lane(half + 1)
@@ -51,7 +54,7 @@ def _row16(take: Loop) -> Loop:
         counts[1] += above
 
     @jit
-    def scaled(out, src, n, at, wt, init, magnitude, half, scale, counts):
+    def odd(out, src, n, at, wt, init, magnitude, half, shift, scale, counts):
         """The same over an odd divisor, 2*half + 1: no ties, so that a half may be added and the rest cut off."""
         o, w, lane = take(at, 0), take(wt, 0), type(init)
         below, above, margin = np.uint16(0), np.uint16(0), lane(half)
@@ -66,38 +69,34 @@ def _row16(take: Loop) -> Loop:
         counts[1] += above
 
     @jit
-    def unfinished(acc, src, n, at, wt, init):
-        """The plain sums, in float, for `levels` to finish."""
-        o, w, lane = take(at, 0), take(wt, 0), type(init)
-        for x in range(n):
-            acc[x] = np.float32(lane(init + dot(src, o, w, x)))
+    def sums(out, acc, src, start, end, at, wt, init, magnitude, half, shift, scale, counts):
+        o, w, lane, row = take(at, 0), take(wt, 0), type(init), acc[start:end]
+        for x in range(np.uintp(end - start)):
+            row[x] = np.float32(lane(init + dot(src, o, w, x)))
+
+    if finish == "sums":
+        return sums
+    run = {"whole": whole, "shifted": shifted, "odd": odd}[finish]
 
     @jit
-    def row(out, acc, src, start, end, at, wt, init, magnitude, half, shift, scale, step, counts):
+    def row(out, acc, src, start, end, at, wt, init, magnitude, half, shift, scale, counts):
         """Positions start..end of a row; at[t] is where tap t reads for position `start`."""
-        if shift == UNFINISHED or step > 1:
-            unfinished(acc[start:end], src, np.uintp(end - start), at, wt, init)
-            return
         for x in range(start, end, RUN):
             n = np.uintp(min(RUN, end - x))
-            if shift == 0:
-                unit(out[x : x + n], src, n, at, wt, init, magnitude, counts)
-            elif shift == SCALED:
-                scaled(out[x : x + n], src, n, at, wt, init, magnitude, half, scale, counts)
-            else:
-                shifted(out[x : x + n], src, n, at, wt, init, magnitude, half, np.uint16(shift), counts)
+            run(out[x : x + n], src, n, at, wt, init, magnitude, half, shift, scale, counts)
             for t in range(at.size):
                 at[t] += n
 
     return row
 
 
-def taps(count: int, step: int = 1, channels: int = 0) -> Loop:
+def taps(count: int, finish: str, step: int = 1, channels: int = 0) -> Loop:
     """The loop for 8-bit pictures and `count` integer taps whose sums fit 16 bits; reads the picture directly.
 
+    finish: as `_row16` has it; `sums` wherever columns are left out.
     step, channels: of a stride that is not 1, known when compiling, or 0.
     """
-    row, pick = _row16(TAKE[count]), keep(step, channels)
+    row, pick, later = _row16(TAKE[count], finish), keep(step, channels), finish == "sums"
 
     @entry
     def taps(
@@ -105,7 +104,6 @@ def taps(count: int, step: int = 1, channels: int = 0) -> Loop:
         scale, divisor, top, stride, step, channels, y0, y1, at, wt, base, acc, counts,
     ):  # fmt: skip
         """dst[y, p] = level(init + sum over t of w[t] * src[y*stride + dy[t], p + dx[t] - left])"""
-        whole = shift == UNFINISHED or step > 1
         for y in range(y0, y1):
             constant = init
             for t in range(w.size):
@@ -124,8 +122,8 @@ def taps(count: int, step: int = 1, channels: int = 0) -> Loop:
             for t in range(w.size):
                 at[t] = np.uintp(base[t] + lo + dx[t] - left)
             out = dst[y * kept : y * kept + kept]
-            row(out, acc, src, lo, hi, at, wt, constant, magnitude, half, shift, scale, step, counts)
-            if whole:
+            row(out, acc, src, lo, hi, at, wt, constant, magnitude, half, shift, scale, counts)
+            if later:
                 pick(acc, n, step, channels)
                 levels(out, acc, kept, scale, divisor, np.float32(0), np.float32(magnitude), top, counts)
             else:
@@ -135,12 +133,12 @@ def taps(count: int, step: int = 1, channels: int = 0) -> Loop:
     return taps
 
 
-def separable(across: int, down: int, step: int = 1, channels: int = 0) -> Loop:
-    """The loop for 8-bit pictures and integer kernels of rank 1 whose sums fit 16 bits; step and channels as in `taps`.
+def separable(across: int, down: int, finish: str, step: int = 1, channels: int = 0) -> Loop:
+    """The loop for 8-bit pictures and integer kernels of rank 1 whose sums fit 16 bits; the rest as in `taps`.
 
     Each picture row is filtered across once, as it enters a ring of rows; the ring is filtered down.
     """
-    row, pick = _row16(TAKE[down]), keep(step, channels)
+    row, pick, later = _row16(TAKE[down], finish), keep(step, channels), finish == "sums"
     take = TAKE[across]
 
     @jit
@@ -183,8 +181,8 @@ def separable(across: int, down: int, step: int = 1, channels: int = 0) -> Loop:
                     ho[j] = np.uintp(s * pitch + lo + dx[j] - left)
                 filter_across(q[lo:hi], src, np.uintp(hi - lo), ho, hw)
             out = dst[y * kept : y * kept + kept]
-            row(out, acc, ring, 0, n, vo, vw, init, magnitude, half, shift, scale, step, counts)
-            if shift == UNFINISHED or step > 1:
+            row(out, acc, ring, 0, n, vo, vw, init, magnitude, half, shift, scale, counts)
+            if later:
                 pick(acc, n, step, channels)
                 levels(out, acc, kept, scale, divisor, np.float32(0), np.float32(magnitude), top, counts)
 

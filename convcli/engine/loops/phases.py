@@ -66,6 +66,14 @@ def split(step: int, channels: int) -> Loop:
 
 def keep(step: int, channels: int) -> Loop:
     """keep(row, n, step, channels): every step-th pixel of n samples, in place. Where step is 0 it is told later."""
+    if step == 1:
+
+        @jit
+        def all_kept(row, n, step, channels):
+            pass
+
+        return all_kept
+
     run, quick, deal = RUN, step > 1 and not _plain, _deal(step, channels, 1)
 
     @jit
