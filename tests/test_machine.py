@@ -535,5 +535,5 @@ def test_the_length_of_vectors_is_what_llvm_says(monkeypatch, tmp_path, told):
     if not told:
         monkeypatch.setattr(native, "_MODALIAS", tmp_path / "none")
     features = binding.get_host_cpu_features()
-    want = 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
+    want = 64 if features.get("avx512bw") else 32 if features.get("avx2") else 16
     assert native.vector_bytes.__wrapped__() == want

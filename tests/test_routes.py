@@ -10,11 +10,12 @@ import pytest
 from compare import assert_renders, geometry_of
 
 from convcli import engine
-from convcli.engine import bands, kept, machine, plan
+from convcli.engine import bands, kept, machine, native, plan
 from convcli.kernel import Kernel
 from convcli.tone import tone_of
 
 MODES = ("zeros", "constant", "replicate", "reflect", "symmetric", "circular")
+VECTOR = native.vector_bytes()
 RNG = np.random.default_rng(11)
 FLOAT = RNG.normal(size=(7, 5))
 KERNELS = {
@@ -48,10 +49,13 @@ def routes(job):
         factors = plan._integer_factors(w)
         if plan._is_box(job, integers):
             yield plan.Plan("box", "", np.dtype(np.float32), integers)
-        if factors is not None and max(map(np.count_nonzero, factors)) <= plan._LONGEST:
-            yield plan.Plan("separable", "", lane, integers, factors[0][None], factors[1][None])
-        if 0 < np.count_nonzero(w) <= plan._LONGEST:
-            yield plan.Plan("taps", "", lane, integers)
+        for paired, most in ((False, plan._LONGEST), (True, plan._PAIRED)):
+            if 0 < np.count_nonzero(w) <= most and (not paired or plan.pairable(job, w)):
+                yield plan.Plan("taps", "", lane, integers, paired=paired)
+            if factors is None or max(map(np.count_nonzero, factors)) > most:
+                continue
+            if not paired or plan.pairable(job, factors[0]):
+                yield plan.Plan("separable", "", lane, integers, factors[0][None], factors[1][None], paired)
     yield from float_routes(job, integers)
 
 
@@ -82,9 +86,13 @@ def forced(monkeypatch, image, weights, divisor=1, bias=0, range="clip", depth=F
     tone = None if range == "raw" else tone_of(range, image.dtype)
     size = (*image.shape[:2], image.shape[2] if image.ndim == 3 else 1)
     for way in list(routes(plan.Job.of(kernel, where, image.dtype, size, depth, tone))):
-        monkeypatch.setattr(engine, "choose", lambda job, way=way: way)
-        name = f"{way.route}, {way.lane}, {'whole' if way.across is None else f'{len(way.across)} terms'}"
-        yield name, engine.convolve(image, kernel, where, depth=depth, tone=tone, threads=threads)
+        for vector in sorted({32, VECTOR}) if way.paired else (VECTOR,):
+            monkeypatch.setattr(native, "vector_bytes", lambda vector=vector: vector)
+            monkeypatch.setattr(engine, "choose", lambda job, way=way: way)
+            terms = "whole" if way.across is None else f"{len(way.across)} terms"
+            name = f"{way.route}, {way.lane}, {terms}{f', pairs of {vector} bytes' if way.paired else ''}"
+            yield name, engine.convolve(image, kernel, where, depth=depth, tone=tone, threads=threads)
+    monkeypatch.setattr(native, "vector_bytes", lambda: VECTOR)
 
 
 def check_all(monkeypatch, image, weights, **how):
@@ -252,8 +260,73 @@ def test_the_longest_group_of_taps_and_one_more(monkeypatch, count):
     weights = np.zeros(25)
     weights[RNG.permutation(25)[:count]] = RNG.permutation(np.arange(1, count + 1)) * np.resize([1, -1], count)
     weights = weights.reshape(5, 5)
-    assert (chosen(weights).route == "taps") == (count <= 9)
     check_all(monkeypatch, picture((20, 31)), weights, divisor=3, range="offset")
+    monkeypatch.setattr(native, "vector_bytes", lambda: 16)
+    assert (chosen(weights).route == "taps") == (count <= 9)
+
+
+PAIRS = pytest.mark.skipif(VECTOR == 16, reason="pairs of taps want the vectors of an x86")
+
+
+@PAIRS
+@pytest.mark.parametrize("count", [79, 80, 81, 82])
+def test_the_longest_group_of_pairs_and_one_more(monkeypatch, count):
+    weights = np.zeros(120)
+    weights[RNG.permutation(120)[:count]] = RNG.choice([1, -1], count)
+    weights = weights.reshape(10, 12)
+    plans = chosen(weights)
+    assert (plans.route == "taps" and plans.paired) == (count <= 81)
+    check_all(monkeypatch, picture((20, 80)), weights, divisor=3, range="offset")
+
+
+@PAIRS
+@pytest.mark.parametrize(
+    ("weights", "fit"),
+    [
+        ([[127, 0, 1]], True),  # 255 * 128 is 32640
+        ([[127, 0, 2]], False),
+        ([[127, 1, 120, 8, 1]], True),
+        ([[1, 127, 2]], True),
+        ([[128, 1]], False),
+        ([[-128, 127]], True),
+        ([[-127, -1, 50]], True),
+        ([[-127, -2, 50]], False),
+        ([[-128, -1, 50]], False),
+    ],
+)
+def test_the_greatest_weights_that_go_in_pairs_and_one_more(monkeypatch, weights, fit):
+    """PMADDUBSW saturates; what would is left to other loops."""
+    image = np.concatenate([np.resize(a, (4, 100)) for a in extremes(weights)])
+    job = plan.Job.of(Kernel(weights, 2), geometry_of(), np.uint8, (*image.shape, 1), False, tone_of("clip", np.uint8))
+    assert plan.pairable(job, np.asarray(weights)) == fit
+    for how in ({"range": "clip"}, {"range": "abs"}, {"range": "offset", "divisor": 255}):
+        check_all(monkeypatch, image, weights, padding_mode="replicate", **{"divisor": 2, **how})
+
+
+@PAIRS
+@pytest.mark.parametrize("threads", [1, 3])
+def test_pairs_write_past_the_caches(monkeypatch, threads):
+    """As they do for large results, whatever the rows begin at."""
+    monkeypatch.setattr(bands, "_SMALL", 0)
+    monkeypatch.setattr(bands, "_STREAMED", 0)
+    for width in (67, 128, 130, 191, 192, 193, 257, 400):
+        for name in ("sobel", "mean of corners"):
+            weights, divisor = KERNELS[name]
+            image = picture((9, width), seed=width)
+            check_all(monkeypatch, image, weights, divisor=divisor, padding_mode="circular", threads=threads)
+
+
+@PAIRS
+@pytest.mark.parametrize("weights", [[[100, 28, 100, 28, 1]], [[100, -28, 28, -100]]], ids=["unsigned", "signed"])
+def test_pairs_divide_by_every_divisor(monkeypatch, weights):
+    """Sums over the whole range of 16 bits, each with its ties."""
+    image = picture((1, 9000))
+    windows = np.lib.stride_tricks.sliding_window_view(image[0].astype(np.int64), len(weights[0]))
+    total = (windows * weights[0]).sum(axis=-1)
+    for divisor in (*range(1, 200), 256, 1000, 4095, 4096, 4097, 8191, 8192, 16382, 16383):
+        want = np.rint(total / divisor).clip(0, 255)[None]
+        for route, done in forced(monkeypatch, image, weights, divisor, padding="valid"):
+            np.testing.assert_array_equal(done.pixels, want, err_msg=f"{route}, {divisor}")
 
 
 @pytest.mark.parametrize("rows", [1, 2, 7, 8, 9, 16, 17, 25, 26, 27, 28, 31, 32, 33])

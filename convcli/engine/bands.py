@@ -25,6 +25,7 @@ _DEALT = 4  # columns of a stride, and channels, for which there are loops of th
 _SPECTRA = 768 * 1024  # bytes that a tile of `fft` may take: it is gone through many times, so it has to stay in L2
 _SMALL = 200_000  # samples below which a second thread costs more than it brings
 _QUICK = 100_000_000  # multiply-adds, at most a tenth of a second of them, that Ctrl-C may have to wait for
+_STREAMED = 1 << 22  # bytes of a result from which on `pairs` writes it past the caches
 _WIDEST = 1 << 22  # pixels of border on one side: an index map has an entry for each
 
 Array = NDArray[Any]
@@ -132,6 +133,8 @@ def _taps(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[s
     dy, dx = _offsets(i, j, job, field)
     count, lane = len(i), plan.lane
     lo, hi = _reached(field, int(dx.min()), int(dx.max()))
+    if plan.paired:
+        return _pairs(plan, job, field, src, dst, (dy, dx, w[i, j].astype(lane)))
 
     def args(y0: int, y1: int) -> tuple[Any, ...]:
         return (
@@ -144,12 +147,33 @@ def _taps(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[s
     return f"taps:{count}:{_ending16(plan, field)}{_strided(field)}", args
 
 
+def _pairs(
+    plan: Plan, job: Job, field: Field, src: Array, dst: Array, taps: tuple[Array, ...]
+) -> tuple[str, Arguments]:
+    assert plan.integers is not None
+    (dy, dx, w), size, divisor = taps, native.vector_bytes(), plan.integers.divisor
+    lo, hi = _reached(field, int(dx.min()), int(dx.max()), size)
+    value, init, magnitude, half, shift, *_ = _finish16(plan, job)
+
+    def args(y0: int, y1: int) -> tuple[Any, ...]:
+        return (
+            dst, src, field.rowmap, field.colmap, dy, dx, w, field.pitch, field.n, lo, hi, field.left,
+            value, init, magnitude, half, shift, divisor, job.geometry.stride[0], int(dst.nbytes >= _STREAMED), y0, y1,
+            np.empty(w.size, np.intp), np.empty(w.size, np.uintp), np.empty_like(w), np.zeros(w.size * size, np.uint8),
+            np.empty(size, np.uint8), np.zeros(3, np.int64),
+        )  # fmt: skip
+
+    return f"pairs:{w.size}:{_ending16(plan, field)}:{size}", args
+
+
 def _separable(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
     assert plan.across is not None and plan.down is not None
     j, i = np.flatnonzero(plan.across[0]), np.flatnonzero(plan.down[0])
     dy, dx = _offsets(i, j, job, field)
     hw, vw = plan.across[0][j].astype(plan.lane), plan.down[0][i].astype(plan.lane)
     lo, hi = _reached(field, int(dx.min()), int(dx.max()))
+    if plan.paired:
+        return _separable_pairs(plan, job, field, src, dst, (dx, hw, dy, vw))
     slots, width = int(dy.max()) + 1, _aligned(field.n)
 
     def args(y0: int, y1: int) -> tuple[Any, ...]:
@@ -162,6 +186,29 @@ def _separable(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tu
         )  # fmt: skip
 
     return f"separable:{len(j)}:{len(i)}:{_ending16(plan, field)}{_strided(field)}", args
+
+
+def _separable_pairs(
+    plan: Plan, job: Job, field: Field, src: Array, dst: Array, taps: tuple[Array, ...]
+) -> tuple[str, Arguments]:
+    assert plan.integers is not None
+    (dx, hw, dy, vw), size, divisor = taps, native.vector_bytes(), plan.integers.divisor
+    lo, hi = _reached(field, int(dx.min()), int(dx.max()), size)
+    value, init, magnitude, half, shift, *_ = _finish16(plan, job)
+    done = np.arange(0, hi - lo, size)
+    spots = np.minimum(done, hi - lo - size)
+    slots, width = int(dy.max()) + 1, len(spots) * size + _aligned(lo + field.n - hi, size)
+
+    def args(y0: int, y1: int) -> tuple[Any, ...]:
+        return (
+            dst, src, field.rowmap, field.colmap, dx, hw, dy, vw, field.pitch, field.n, lo, hi, field.left,
+            value, init, magnitude, half, shift, divisor, job.geometry.stride[0], y0, y1, lo + spots, done - spots,
+            _lined(slots * width, plan.lane), width, np.full(slots, -1, np.intp), np.empty(hw.size, np.intp),
+            np.empty(hw.size, np.uintp), np.empty(vw.size, np.uintp), np.zeros(hw.size * size, np.uint8),
+            np.empty(size, np.uint8), np.zeros(3, np.int64),
+        )  # fmt: skip
+
+    return f"separable_pairs:{hw.size}:{vw.size}:{_ending16(plan, field)}:{size}", args
 
 
 def _box(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
@@ -316,10 +363,12 @@ def _offsets(i: Array, j: Array, job: Job, field: Field) -> tuple[NDArray[np.int
     return (i * dy).astype(np.intp), (j * dx * field.samples).astype(np.intp)
 
 
-def _reached(field: Field, first: int, last: int) -> tuple[int, int]:
-    """The positions lo..hi at which taps from `first` to `last` samples on all lie in the picture."""
+def _reached(field: Field, first: int, last: int, least: int = 0) -> tuple[int, int]:
+    """The positions lo..hi at which taps from `first` to `last` samples on all lie in the picture; none if not so many
+    as `least`."""
     lo = min(max(field.left - first, 0), field.n)
-    return lo, max(lo, min(field.left + field.pitch - last, field.n))
+    hi = max(lo, min(field.left + field.pitch - last, field.n))
+    return (lo, hi) if hi - lo >= least else (0, 0)
 
 
 def _tile(bytes_a_sample: int, unit: int, length: int) -> int:
@@ -330,6 +379,13 @@ def _tile(bytes_a_sample: int, unit: int, length: int) -> int:
 
 def _aligned(samples: int, unit: int = 32) -> int:
     return -(-samples // unit) * unit
+
+
+def _lined(count: int, dtype: Any) -> Array:
+    """Working memory that begins with a line of the cache, so that no vector lies across two."""
+    memory = np.empty(count * np.dtype(dtype).itemsize + 64, np.uint8)
+    begin = -memory.ctypes.data % 64
+    return memory[begin : -64 + begin or None].view(dtype)
 
 
 def _grouped(offsets: Array, weights: Array) -> tuple[Array, Array]:
@@ -358,12 +414,11 @@ def _finisher(dst: Array) -> str:
 
 
 def _ending16(plan: Plan, field: Field) -> str:
-    """How the 16-bit loops make a level of a sum: what of a divisor they know when compiling."""
+    """How the 16-bit loops make a level of a sum: what they know of the divisor when they are compiled."""
     assert plan.integers is not None
     d = plan.integers.divisor
-    if field.step > 1:
-        return "sums"
-    return "whole" if d == 1 else "shifted" if d & (d - 1) == 0 else "odd" if d % 2 else "sums"
+    ending = "whole" if d == 1 else "shifted" if d & (d - 1) == 0 else "odd" if d % 2 else "even"
+    return "sums" if not plan.paired and (field.step > 1 or ending == "even") else ending
 
 
 def _finish16(plan: Plan, job: Job) -> tuple[Any, ...]:

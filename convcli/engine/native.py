@@ -18,7 +18,8 @@ _LIBC = ("memset", "memcpy", "memmove")
 
 _MALFORMED = (ValueError, LookupError, StopIteration, struct.error)  # what a file that is no object file leads to
 _MODALIAS = Path("/sys/devices/system/cpu/modalias")  # Linux's name for the processor, by which it finds its drivers
-_AVX2, _AVX512F = "0125", "0130"  # there: 32 * word + bit of Linux's arch/x86/include/asm/cpufeatures.h, in hex
+_AVX2, _AVX512BW = "0125", "013E"  # there: 32 * word + bit of Linux's arch/x86/include/asm/cpufeatures.h, in hex
+_TOLD = ("NUMBA_DISABLE_JIT", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_ENABLE_AVX")
 _keep: list[Any] = []  # execution engines: their code lives as long as they do
 
 
@@ -48,13 +49,15 @@ def processor() -> str:
 
 @cache
 def vector_bytes() -> int:
-    """How long the processor's vectors are: 64, 32 or 16 bytes."""
+    """How long the processor's vectors are: 64, 32 or 16 bytes; 16 where Numba is told what to compile for."""
+    if any(os.environ.get(name) for name in _TOLD):
+        return 16
     _, found, listed = processor().partition(":feature:")
     features = listed.strip().split(",")
     if not found:
         told = llvm().get_host_cpu_features()
-        features = [number for number, name in ((_AVX2, "avx2"), (_AVX512F, "avx512f")) if told.get(name)]
-    return 64 if _AVX512F in features else 32 if _AVX2 in features else 16
+        features = [number for number, name in ((_AVX2, "avx2"), (_AVX512BW, "avx512bw")) if told.get(name)]
+    return 64 if _AVX512BW in features else 32 if _AVX2 in features else 16
 
 
 def sound(binary: bytes) -> bool:

@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.engine import spectrum
+from convcli.engine import native, spectrum
 from convcli.geometry import Geometry, extent
 from convcli.kernel import Kernel
 from convcli.tone import Tone, full_scale
 
-# The longest group of taps whose loop is built to measure; longer ones go by the group.
-_LONGEST = 9
+# The longest group of taps whose loop is built to measure, alone and in pairs; longer ones go by the group.
+_LONGEST, _PAIRED = 9, 81
+
+# What the 16-bit routes cost a sample, in taps, measured on a Zen 4: a ring of rows to be filtered down, alone and in
+# pairs, beside the taps themselves; running sums, whatever the size of the box.
+_RING, _PAIRED_RING, _BOX = 2, 8, 33
 
 # Multiply-adds up to which float responses are summed in double: small pictures are where the greatest response, to
 # which the error is compared, may be next to nothing. And samples and weights up to which sums that are not exact, or
@@ -103,6 +107,7 @@ class Plan:
 
     route: taps, separable, box (16-bit integers); sweep, block, fft (floats); spectrum (double, NumPy's).
     lane: the dtype of the sums. across, down: the factors of a separable kernel, one row a term.
+    paired: whether the taps of a 16-bit route go two by two, in the vectors of an x86.
     """
 
     route: str
@@ -111,6 +116,7 @@ class Plan:
     integers: Integers | None = None
     across: NDArray[Any] | None = None
     down: NDArray[Any] | None = None
+    paired: bool = False
 
 
 def choose(job: Job) -> Plan:
@@ -166,19 +172,30 @@ def _plan16(integers: Integers, lane: np.dtype[Any], job: Job) -> Plan | None:
     w = integers.weights
     if w.ndim == 3:
         return None
-    count = int(np.count_nonzero(w))
-    if _is_box(job, integers) and w.size >= 25:
-        return Plan("box", "a box: running sums", np.dtype(np.float32), integers)
+    plans = []
+    count, paired = int(np.count_nonzero(w)), pairable(job, w)
+    if 0 < count <= (_PAIRED if paired else _LONGEST):
+        plans.append((count, Plan("taps", f"{count} integer taps, sums fit 16 bits", lane, integers, paired=paired)))
     factors = _integer_factors(w)
-    if factors is not None:
-        across, down = factors
-        taps = int(np.count_nonzero(across)), int(np.count_nonzero(down))
-        span = job.geometry.dilation[0] * (w.shape[0] - 1) + 1
-        if max(taps) <= _LONGEST and sum(taps) < count - 2 and span <= 256:
-            return Plan("separable", "rank 1, sums fit 16 bits", lane, integers, across[None], down[None])
-    if 0 < count <= _LONGEST:
-        return Plan("taps", f"{count} integer taps, sums fit 16 bits", lane, integers)
-    return None
+    if factors is not None and job.geometry.dilation[0] * (w.shape[0] - 1) < 256:
+        taps, paired = [int(np.count_nonzero(factor)) for factor in factors], pairable(job, factors[0])
+        if max(taps) <= (_PAIRED if paired else _LONGEST):
+            across, down = factors[0][None], factors[1][None]
+            plan = Plan("separable", "rank 1, sums fit 16 bits", lane, integers, across, down, paired)
+            plans.append((sum(taps) + (_PAIRED_RING if paired else _RING), plan))
+    if _is_box(job, integers) and w.size >= 25:
+        plans.append((_BOX, Plan("box", "a box: running sums", np.dtype(np.float32), integers)))
+    return min(plans, key=lambda cost: cost[0])[1] if plans else None
+
+
+def pairable(job: Job, weights: NDArray[np.int64]) -> bool:
+    """Whether the taps may go two by two: their weights fit 8 bits, and what two of them make of samples 16."""
+    if native.vector_bytes() == 16 or job.geometry.stride[1] > 1:
+        return False
+    w = weights[weights != 0]
+    both = np.append(w, [0] * (w.size % 2)).reshape(-1, 2)
+    most, least = both.clip(0, None).sum(axis=1).max(initial=0), both.clip(None, 0).sum(axis=1).min(initial=0)
+    return bool(most <= 128 and least >= -128 and w.max(initial=0) <= 127)
 
 
 def _is_box(job: Job, integers: Integers) -> bool:

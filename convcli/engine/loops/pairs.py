@@ -1,0 +1,156 @@
+"""16-bit integers as in `integers`, in the vectors of `halves`: exact, and at the speed of the memory."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from convcli.engine.loops.halves import across, down, fence, taken, weigh
+from convcli.engine.loops.shared import Loop, entry, jit
+
+
+@jit
+def _position(e, lo, hi):
+    """Where edge sample e lies: the edges are what is left of lo and what begins at hi."""
+    return e if e < lo else e - lo + hi
+
+
+@jit
+def _gather(stage, src, base, colmap, dx, value, first, m, lo, hi, size):
+    """What each tap reads for edge samples first..first+m, at the end of its `size` samples of `stage`."""
+    for i in range(m):
+        p = _position(first + i, lo, hi)
+        for t in range(dx.size):
+            c = colmap[p + dx[t]]
+            stage[t * size + size - m + i] = src[base[t] + c] if c >= 0 else value
+
+
+@jit
+def _scatter(out, line, first, m, lo, hi, size):
+    """Edge samples first..first+m from the end of `line` to where they belong."""
+    for i in range(m):
+        out[_position(first + i, lo, hi)] = line[size - m + i]
+
+
+@jit
+def _inverse(divisor, shift):
+    """The multiplier by which 16-bit numbers are divided, as `weigh` wants it; 0 for a power of two."""
+    return np.uint16(((2 << np.intp(shift)) - divisor) * 65536 // divisor + 1 if divisor > 1 << np.intp(shift) else 0)
+
+
+def pairs(count: int, finish: str, size: int) -> Loop:
+    """The loop for 8-bit pictures and `count` integer taps whose sums fit 16 bits, no column left out.
+
+    finish: how a sum becomes a level. whole: as it is; shifted: over 2^shift; odd, even: over another divisor.
+    size: bytes of a vector.
+    """
+    level, take = weigh(finish, size), taken(count)
+
+    @entry
+    def pairs(
+        dst, src, rowmap, colmap, dy, dx, w, pitch, n, lo, hi, left, value, init, magnitude, half, shift, divisor,
+        stride, stream, y0, y1, base, at, wt, stage, line, counts,
+    ):  # fmt: skip
+        """dst[y, p] = level(init + sum over t of w[t] * src[y*stride + dy[t], p + dx[t] - left])"""
+        inverse, found, edges = _inverse(divisor, shift), np.intp(0), lo + n - hi
+        for t in range(w.size):
+            at[t] = np.uintp(t * size)
+        staged = take(at)
+        for y in range(y0, y1):
+            constant = init
+            for t in range(w.size):
+                r = rowmap[y * stride + dy[t]]
+                wt[t] = w[t] if r >= 0 else 0
+                base[t] = max(r, 0) * pitch
+                at[t] = np.uintp(base[t] + lo + dx[t] - left)
+                if r < 0:
+                    constant = type(init)(constant + w[t] * value)
+            weights, offsets, out = take(wt), take(at), dst[y * n : y * n + n]
+            inner = out[lo:hi]
+            place, done = inner.ctypes.data % size, 0
+            while done < inner.size:  # the second vector begins at a multiple of its size, the last ends with the row
+                p = min(done - (place + done) % size if done > 0 else 0, inner.size - size)
+                past = stream != 0 and size <= p <= inner.size - 2 * size  # no line that is written twice
+                found += level(
+                    inner, src, np.uintp(p), np.uintp(done - p), past, offsets, weights, constant, magnitude, half,
+                    shift, inverse,
+                )  # fmt: skip
+                done = p + size
+            for first in range(0, edges, size):
+                m = min(edges - first, size)
+                _gather(stage, src, base, colmap, dx, value, first, m, lo, hi, size)
+                found += level(
+                    line, stage, np.uintp(0), np.uintp(size - m), False, staged, weights, constant, magnitude, half,
+                    shift, inverse,
+                )  # fmt: skip
+                _scatter(out, line, first, m, lo, hi, size)
+        if stream != 0:
+            fence()
+        counts[0] += found & 0xFFFFFFFF
+        counts[1] += found >> 32
+
+    return pairs
+
+
+def separable_pairs(width: int, height: int, finish: str, size: int) -> Loop:
+    """The loop for such kernels of rank 1, a row of `width` weights by a column of `height`.
+
+    Each picture row is filtered across once, as it enters a ring of rows; the ring is filtered down. A row of the ring
+    is a row of places, each of `size` samples: first those that begin at spots[k] of the map, of which skips[k] belong
+    to the place before, then those of the edges.
+    """
+    filter_across, level = across(size), down(finish, size)
+    take_across, take_down = taken(width), taken(height)
+
+    @entry
+    def separable_pairs(
+        dst, src, rowmap, colmap, dx, hw, dy, vw, pitch, n, lo, hi, left, value, init, magnitude, half, shift, divisor,
+        stride, y0, y1, spots, skips, ring, width, held, base, ho, vo, stage, line, counts,
+    ):  # fmt: skip
+        """dst[y, p] = level(init + sum over i, j of vw[i] * hw[j] * src[y*stride + dy[i], p + dx[j] - left])"""
+        inverse, found, edges = _inverse(divisor, shift), np.intp(0), lo + n - hi
+        total, inner = type(init)(0), spots.size * size
+        for j in range(hw.size):
+            total = type(init)(total + hw[j] * value)
+            ho[j] = np.uintp(j * size)
+        weights_across, weights_down, staged = take_across(hw), take_down(vw), take_across(ho)
+        for j in range(hw.size):
+            ho[j] = np.uintp(dx[j])
+        offsets_across = take_across(ho)
+        for y in range(y0, y1):
+            for i in range(vw.size):
+                r = y * stride + dy[i]
+                slot = r % held.size
+                row = slot * width
+                vo[i] = np.uintp(row)
+                if held[slot] == r:
+                    continue
+                held[slot] = r
+                s = rowmap[r]
+                if s < 0:
+                    ring[row : row + width] = total
+                    continue
+                for k in range(spots.size):
+                    x = np.uintp(s * pitch + spots[k] - left)
+                    filter_across(ring, np.uintp(row + k * size), src, x, offsets_across, weights_across)
+                base[:] = s * pitch
+                for e in range(0, edges, size):
+                    m = min(edges - e, size)
+                    _gather(stage, src, base, colmap, dx, value, e, m, lo, hi, size)
+                    filter_across(ring, np.uintp(row + inner + e), stage, np.uintp(0), staged, weights_across)
+            offsets_down, out = take_down(vo), dst[y * n : y * n + n]
+            for k in range(spots.size):
+                found += level(
+                    out, np.uintp(spots[k]), np.uintp(skips[k]), False, ring, np.uintp(k * size), offsets_down,
+                    weights_down, init, magnitude, half, shift, inverse,
+                )  # fmt: skip
+            for e in range(0, edges, size):
+                m = min(edges - e, size)
+                found += level(
+                    line, np.uintp(0), np.uintp(size - m), False, ring, np.uintp(inner + e), offsets_down,
+                    weights_down, init, magnitude, half, shift, inverse,
+                )  # fmt: skip
+                _scatter(out, line, e, m, lo, hi, size)
+        counts[0] += found & 0xFFFFFFFF
+        counts[1] += found >> 32
+
+    return separable_pairs
