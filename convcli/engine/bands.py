@@ -24,7 +24,7 @@ _RING = 320 * 1024  # bytes of a ring beyond which tiles get narrower
 _DEALT = 4  # columns of a stride, and channels, for which there are loops of their own
 _SPECTRA = 768 * 1024  # bytes that a tile of `fft` may take: it is gone through many times, so it has to stay in L2
 _SMALL = 200_000  # samples below which a second thread costs more than it brings
-_QUICK = 100_000_000  # multiply-adds, at most a tenth of a second of them, that Ctrl-C may have to wait for
+_QUICK = 1_000_000_000  # multiply-adds, at most a tenth of a second of them, that Ctrl-C may have to wait for
 _STREAMED = 1 << 22  # bytes of a result from which on `pairs` writes it past the caches
 _WIDEST = 1 << 22  # pixels of border on one side: an index map has an entry for each
 
