@@ -19,8 +19,8 @@ from convcli.engine.threads import spread, thread_count
 from convcli.errors import GeometryError
 from convcli.geometry import Pads
 
-_TILE = 3072  # samples of a row that `sweep` and `block` work on at a time; with a ring of rows they stay in L2
-_RING = 320 * 1024  # bytes of a ring beyond which tiles get narrower
+_TILE = 12288  # samples of a row that `sweep` and `block` work on at a time: long runs suit the memory best
+_RING = 320 * 1024  # bytes of a ring of rows beyond which tiles get narrower, so that it stays in L2
 _DEALT = 4  # columns of a stride, and channels, for which there are loops of their own
 _SPECTRA = 768 * 1024  # bytes that a tile of `fft` may take: it is gone through many times, so it has to stay in L2
 _SMALL = 200_000  # samples below which a second thread costs more than it brings
@@ -303,7 +303,7 @@ def _block(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[
             dst, src, field.rowmap, field.colmap, field.left, field.pitch, np.float32(job.value), terms,
             across.astype(np.float32).ravel(), beside.astype(np.uintp), passes.ravel(), places.astype(np.uintp), begin,
             field.kept, tile, reach, *_finish(plan, job), job.geometry.stride[0], apart, gap, field.step,
-            field.channels, y0, y1, np.empty(slots * width + span, np.float32), width, np.full(slots, -1, np.intp),
+            field.channels, y0, y1, _lined(slots * width + span, np.float32), width, np.full(slots, -1, np.intp),
             np.empty(lot * field.step + span if terms else 0, np.float32), lot, np.empty(4 * (tile + span), np.float32),
             np.empty(rows + 3 * hop, np.uintp), np.zeros(3, np.int64),
         )  # fmt: skip

@@ -20,6 +20,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy import uintp
 
+from convcli.engine.loops.memory import soon
 from convcli.engine.loops.phases import split
 from convcli.engine.loops.shared import FINISH, Loop, entry, infinite
 
@@ -76,6 +77,7 @@ def block(finish: str, rows: int, hop: int, lanes: int, wide: int, step: int = 1
                         else:
                             size, base = m + reach, row * pitch
                             enter(entering, lot, size, src, base, x0, colmap, inside, pitch, value, step, channels)
+                            soon(src, base + BLOCK * pitch + x0 * step, base + BLOCK * pitch + (x0 + m) * step)
                             for f in range(step if src.itemsize == 4 else 0):
                                 counts[2] += infinite(entering[f * lot : f * lot + size])
                         at[0] = none

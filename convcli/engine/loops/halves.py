@@ -15,6 +15,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from convcli.engine.loops.memory import hint
+
 _intrinsic: Any = intrinsic
 
 _BYTE, _SHORT, _INT, _WORD = (ir.IntType(bits) for bits in (8, 16, 32, 64))
@@ -61,18 +63,6 @@ def weigh(finish: str, size: int) -> Any:
         return types.int64(*arguments), partial(_emit, finish, size)
 
     return weigh
-
-
-@_intrinsic
-def fence(context):
-    """What was written past the caches is there for all threads."""
-
-    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = ir.FunctionType(ir.VoidType(), [])
-        builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse.sfence"), [])
-        return context.get_dummy_value()
-
-    return types.void(), emit
 
 
 def across(size: int) -> Any:
@@ -173,7 +163,7 @@ def _emit(finish: str, size: int, context: Any, builder: Any, signature: Any, ar
     out, src = (_data(context, builder, signature, args, i) for i in (0, 1))
     v, taps = _Vectors(builder, size), _zipped(builder, offsets, weights)
     sums = _summed(v, src, x, taps, v.spread(init))
-    _prefetch(builder, builder.gep(src, [builder.add(builder.add(taps[-1][0], x), _WORD(_AHEAD))]))
+    hint(builder, builder.gep(src, [builder.add(builder.add(taps[-1][0], x), _WORD(_AHEAD))]))
     return _finish(v, finish, signature.args[7].signed, sums, builder.gep(out, [x]), skip, stream, *how)
 
 
@@ -183,7 +173,7 @@ def _emit_across(size: int, context: Any, builder: Any, signature: Any, args: An
     v, taps = _Vectors(builder, size), _zipped(builder, offsets, weights)
     for half, total in enumerate(_summed(v, src, x, taps, v.constant(0))):
         builder.store(total, v.shorts_at(ring, builder.add(place, _WORD(half * size // 2))), align=2)
-    _prefetch(builder, builder.gep(src, [builder.add(x, _WORD(_AHEAD))]))
+    hint(builder, builder.gep(src, [builder.add(x, _WORD(_AHEAD))]))
     return context.get_dummy_value()
 
 
@@ -238,13 +228,6 @@ def _finish(
             builder.store(levels, to, align=1)
     count = builder.shl(v.counted(above(nought), skip), _WORD(32))
     return builder.add(count, v.counted(below(nought), skip)) if below else count
-
-
-def _prefetch(builder: Any, pointer: Any) -> None:
-    pointer = builder.bitcast(pointer, _BYTE.as_pointer())
-    kind = ir.FunctionType(ir.VoidType(), [pointer.type, _INT, _INT, _INT])
-    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-    builder.call(function, [pointer, _INT(0), _INT(3), _INT(1)])  # to be read, kept in all caches, data
 
 
 Finished = tuple[Any, Any, Any]  # the levels; what tells of each sample whether it saturates below, and above

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from convcli.engine.loops.halves import across, down, fence, taken, weigh
+from convcli.engine.loops.halves import across, down, taken, weigh
+from convcli.engine.loops.memory import fence
 from convcli.engine.loops.shared import Loop, entry, jit
 
 
