@@ -19,12 +19,14 @@ from convcli.words import PADDING_MODES, SYNONYMS, is_one
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
 
+LARGEST = 1 << 22  # pixels of a stride, or of border on one side: the engine's tables have an entry for each
+
 
 @dataclass(frozen=True)
 class Geometry:
     """How the kernel moves over the picture; every field is checked and in its plainest form.
 
-    stride, dilation: (vertical, horizontal), at least 1.
+    stride, dilation: (vertical, horizontal), at least 1; a stride at most `LARGEST`.
     padding: "valid", "same", "full", or (top, bottom, left, right) in pixels.
     padding_mode: one of `PADDING_MODES`.
     padding_value: what `constant` puts around the picture, on the 0..255 scale of an 8-bit picture.
@@ -47,7 +49,7 @@ class Geometry:
     ) -> Geometry:
         """From what a user may write: numbers or pairs, and padding in any of its five forms."""
         return cls(
-            stride=pair("stride", stride, least=1),
+            stride=pair("stride", stride, least=1, most=LARGEST),
             padding=padding_of(padding),
             padding_mode=mode_of(padding_mode),
             padding_value=_finite("padding_value", padding_value),
@@ -66,7 +68,20 @@ class Geometry:
         return rows, columns
 
     def output(self, size: tuple[int, int], kernel: tuple[int, int]) -> tuple[int, int]:
-        """Height and width of the feature map. Raises GeometryError where the kernel does not fit."""
+        """Height and width of the feature map of a picture.
+
+        Raises GeometryError where the kernel does not fit, or where the border is too wide to be worked with.
+        """
+        rows, columns = self.arithmetic(size, kernel)
+        if (widest := max(map(max, self.pads(size, kernel)))) > LARGEST:
+            raise GeometryError(
+                f"a border of {widest} pixels is wider than the {LARGEST} that can be worked with; "
+                "use a smaller padding or dilation"
+            )
+        return rows, columns
+
+    def arithmetic(self, size: tuple[int, int], kernel: tuple[int, int]) -> tuple[int, int]:
+        """Height and width by the formula alone, whatever the border."""
         pads = self.pads(size, kernel)
         rows, columns = (
             _output(axis, w, k, p, s, d)
@@ -106,9 +121,9 @@ def output_size(size: Any, kernel: Any, stride: Any = 1, padding: Any = 0, dilat
     """
     if _listed(size):
         geometry = Geometry.of(stride, padding, dilation=dilation)
-        return geometry.output(pair("size", size, least=1), pair("kernel", kernel, least=1))
+        return geometry.arithmetic(pair("size", size, least=1), pair("kernel", kernel, least=1))
     width, taps = whole("size", size, least=1), whole("kernel", kernel, least=1)
-    step, apart = whole("stride", stride, least=1), whole("dilation", dilation, least=1)
+    step, apart = whole("stride", stride, least=1, most=LARGEST), whole("dilation", dilation, least=1)
     if _listed(padding):
         if len(padding) != 2:
             raise GeometryError(f"padding of one axis is a number or (before, after), not {padding!r}")
@@ -135,13 +150,13 @@ def unused(size: int, kernel: int, pads: tuple[int, int], stride: int, dilation:
     return min(max(span % stride - pads[1], 0), size)
 
 
-def pair(what: str, value: Any, least: int) -> tuple[int, int]:
+def pair(what: str, value: Any, least: int, most: int | None = None) -> tuple[int, int]:
     """A whole number or a pair of them, as (vertical, horizontal)."""
     if _listed(value):
         if len(value) != 2:
             raise GeometryError(f"{what} must be a whole number or a pair (vertical, horizontal), not {value!r}")
-        return whole(what, value[0], least), whole(what, value[1], least)
-    both = whole(what, value, least)
+        return whole(what, value[0], least, most), whole(what, value[1], least, most)
+    both = whole(what, value, least, most)
     return both, both
 
 
@@ -150,14 +165,16 @@ def _listed(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
 
 
-def whole(what: str, value: Any, least: int) -> int:
-    """A whole number, not less than `least`."""
+def whole(what: str, value: Any, least: int, most: int | None = None) -> int:
+    """A whole number, not less than `least`, nor more than `most`."""
     try:
         number = index(value)
     except TypeError:
         raise GeometryError(f"{what} must be a whole number, not {value!r}") from None
     if isinstance(value, bool) or number < least:
         raise GeometryError(f"{what} must be at least {least}, not {value!r}")
+    if most is not None and number > most:
+        raise GeometryError(f"{what} must be at most {most}, not {value!r}")
     return number
 
 

@@ -284,6 +284,8 @@ class TestOverwriting:
         (["-k", "identity", "--padding", "wide", "photo.png", "out.png"], 2, ["--padding", "wide"]),
         (["-k", "box:size=41", "--padding", "valid", "photo.png", "out.png"], 2, ["photo.png", "does not fit", "41"]),
         (["-k", "box", "--dilation", "999999", "--padding", "0", "photo.png", "out.png"], 2, ["does not fit"]),
+        (["-k", "box", "--padding", "9" * 20, "photo.png", "out.png"], 2, [f"border of {'9' * 20} pixels", "4194304"]),
+        (["-k", "box", "--stride", "9" * 20, "photo.png", "out.png"], 2, ["stride must be at most 4194304", "9" * 20]),
         (["photo.png", "out.png"], 2, ["--kernel"]),
     ],
 )

@@ -108,6 +108,7 @@ def test_modes_under_the_names_of_other_tools(theirs, ours):
         ({"stride": 1.5}, "stride must be a whole number, not 1.5"),
         ({"stride": (1, 2, 3)}, "stride must be a whole number or a pair"),
         ({"stride": True}, "stride must be at least 1, not True"),
+        ({"stride": (1, 10**20)}, "stride must be at most 4194304, not 100000000000000000000"),
         ({"dilation": (1, 0)}, "dilation must be at least 1, not 0"),
         ({"padding": -1}, "padding must be at least 0, not -1"),
         ({"padding": "some"}, "padding must be valid, same, full"),
@@ -132,6 +133,15 @@ def test_sizes_that_are_impossible():
         output_size((2, 9), 3)
     with pytest.raises(GeometryError, match=r"before, after"):
         output_size(9, 3, padding=(1, 2, 3))
+    with pytest.raises(GeometryError, match="stride must be at most 4194304, not 4194305"):
+        output_size(9, 3, stride=2**22 + 1)
+
+
+@pytest.mark.parametrize("wide", [{"padding": (0, 2**22 + 1)}, {"padding": "full", "dilation": 2**21 + 1}])
+def test_a_border_that_no_table_could_be_made_for(wide):
+    with pytest.raises(GeometryError, match=r"a border of 419430\d pixels is wider than the 4194304 that"):
+        Geometry.of(**wide).output((9, 9), (3, 3))
+    assert max(output_size((9, 9), 3, **wide)) > 9  # which is arithmetic alone
 
 
 def test_a_huge_dilation_is_arithmetic_not_memory():

@@ -58,7 +58,7 @@ def size(picture: Size, kernels: tuple[str, ...], stride: Any, padding: Any, dil
 def _report(picture: Size, kernel: Size, geometry: Geometry) -> Size:
     from convcli.geometry import formula, unused
 
-    output = geometry.output(picture, kernel)
+    output = geometry.arithmetic(picture, kernel)
     pads = geometry.pads(picture, kernel)
     axes = list(zip(picture, kernel, pads, geometry.stride, geometry.dilation, strict=True))
     for name, axis, o in zip(("height", "width"), axes, output, strict=True):

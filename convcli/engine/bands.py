@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from convcli.engine import machine, native
 from convcli.engine.plan import LARGE, Job, Plan, block_shape, block_steps, fft_size
 from convcli.engine.threads import spread, thread_count
-from convcli.errors import GeometryError
 from convcli.geometry import Pads
 
 _TILE = 12288  # samples of a row that `sweep` and `block` work on at a time: long runs suit the memory best
@@ -26,7 +25,6 @@ _SPECTRA = 768 * 1024  # bytes that a tile of `fft` may take: it is gone through
 _SMALL = 200_000  # samples below which a second thread costs more than it brings
 _QUICK = 1_000_000_000  # multiply-adds, at most a tenth of a second of them, that Ctrl-C may have to wait for
 _STREAMED = 1 << 22  # bytes of a result from which on `pairs` writes it past the caches
-_WIDEST = 1 << 22  # pixels of border on one side: an index map has an entry for each
 
 Array = NDArray[Any]
 
@@ -80,11 +78,6 @@ def index_map(size: int, before: int, after: int, mode: str) -> NDArray[np.intp]
     >>> index_map(4, 2, 2, "reflect").tolist()
     [2, 1, 0, 1, 2, 3, 2, 1]
     """
-    if max(before, after) > _WIDEST:
-        raise GeometryError(
-            f"a border of {max(before, after)} pixels is wider than the {_WIDEST} that can be worked with; "
-            "use a smaller padding or dilation"
-        )
     i = np.arange(-before, size + after)
     if mode == "replicate":
         return i.clip(0, size - 1)
