@@ -20,7 +20,7 @@ from convcli.words import COMBINE
 Array = NDArray[np.float64]
 
 
-def checked(how: str, kernels: tuple[Kernel, ...], channels: str | None) -> None:
+def checked(how: str, kernels: tuple[Kernel, ...], channels: str | None, range_: str | None) -> None:
     """Raises RecipeError where these kernels cannot be combined so."""
     if how not in COMBINE:
         raise RecipeError(f"combine must be one of {', '.join(COMBINE)}, not {how!r}")
@@ -32,6 +32,10 @@ def checked(how: str, kernels: tuple[Kernel, ...], channels: str | None) -> None
         raise RecipeError("kernels of depth 1 and of depth 3 cannot be combined")
     if how == "angle" and channels == "each":
         raise RecipeError("combine=angle makes one map of hues: it takes channels=gray or channels=sum, not each")
+    if how == "angle" and range_ not in (None, "clip", "raw"):
+        raise RecipeError(
+            f"combine=angle makes hues as bright as the gradient is long; it takes range=clip, not {range_}"
+        )
 
 
 def default_range(how: str, kernels: tuple[Kernel, ...]) -> str:

@@ -50,7 +50,7 @@ class Recipe:
         if deep and self.channels not in (None, "sum"):
             raise RecipeError(f"{deep.label} has depth {deep.depth}: it needs channels=sum, not {self.channels!r}")
         if self.combine is not None:
-            combine.checked(self.combine, self.kernels, self.channels)
+            combine.checked(self.combine, self.kernels, self.channels, self.range)
 
     def output(self, size: tuple[int, int]) -> tuple[int, int]:
         """Height and width of what the whole chain makes of a picture of (height, width)."""
@@ -123,7 +123,7 @@ def _combined(image: NDArray[Any], recipe: Recipe, threads: int | None, window: 
             yield _combined_rows(image[band.rows], recipe, threads, band)
 
     range_ = recipe.range or combine.default_range(str(recipe.combine), recipe.kernels)
-    if range_ == "normalize" and recipe.combine != "angle":
+    if range_ == "normalize":
         for _ in made():  # learns the limits
             pass
         whole.limits["color"].known = True

@@ -66,7 +66,7 @@ interpolated, and the sums of the positive and of the negative weights stay what
 | `magnitude` | the root of the sum of the squares: `-k sobel-x -k sobel-y` is the gradient's length, exact where weights and pixels are whole |
 | `max` | the greatest response: the eight directions of `kirsch` are Kirsch's operator |
 | `sum`, `mean` | theirs; with the kernels' own range where it is the same for all |
-| `angle` | the direction of two gradients, across and down, as a hue: red to the right, then clockwise; black where there is none |
+| `angle` | the direction of two gradients, across and down, as a hue: red to the right, then clockwise; as bright as the gradient is long, and black where there is none; no range but `clip` |
 
 ```sh
 convcli apply -k sobel-x -k sobel-y --combine magnitude samples/scene.png gradient.png

@@ -1,6 +1,7 @@
 """Several kernels on the same picture, combined into one result."""
 
 import tracemalloc
+from itertools import product
 from math import isqrt
 
 import numpy as np
@@ -143,6 +144,8 @@ def test_hues_are_pillows_hsv(angle, strength):
         (["sobel-x"] * 3, {"combine": "angle"}, "combine=angle needs two kernels"),
         (["sobel-x", "sobel-y"], {"combine": "product"}, "combine must be one of magnitude, max"),
         (["sobel-x", "sobel-y"], {"combine": "angle", "channels": "each"}, "channels=gray or channels=sum"),
+        (["sobel-x", "sobel-y"], {"combine": "angle", "range": "abs"}, "combine=angle .* takes range=clip, not abs"),
+        (["sobel-x", "sobel-y"], {"combine": "angle", "range": "normalize"}, "takes range=clip, not normalize"),
         (["sobel-x", "depth-luma"], {"combine": "sum"}, "depth 1 and of depth 3 cannot be combined"),
     ],
 )
@@ -164,8 +167,10 @@ def test_deep_kernels_are_combined_over_the_depth():
 
 
 @pytest.mark.parametrize("mode", ["zeros", "constant", "reflect", "circular"])
-@pytest.mark.parametrize("how", ["magnitude", "max", "sum", "mean", "angle"])
-@pytest.mark.parametrize("range_", ["clip", "normalize", "raw", "offset"])
+@pytest.mark.parametrize(("how", "range_"), [
+    *product(["magnitude", "max", "sum", "mean"], ["clip", "normalize", "raw", "offset"]),
+    ("angle", "clip"), ("angle", "raw"),
+])  # fmt: skip
 @pytest.mark.parametrize(("specs", "dtype", "stride"), [
     (("sobel-x", "sobel-y"), np.uint8, 1), (("sobel-x", "gaussian:sigma=2"), np.uint16, 2),
     (("random:size=33", "random:size=31,seed=1"), np.uint8, 1), (("random:size=21", "sobel-x"), np.float32, 3),
