@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convcli.kernel import Kernel
+
+_RANKED = 1024  # the shorter side up to which singular values are looked for; their time grows with its cube
 
 
 @dataclass(frozen=True)
@@ -14,13 +18,13 @@ class Anatomy:
     """Facts of a kernel.
 
     total: the sum of weights over the divisor, what a flat area is multiplied by.
-    rank: how many separable kernels add up to it; the greatest among its grids.
+    rank: how many separable kernels add up to it, the greatest among its grids; None of a large one: 2 or more.
     flip: what rotating it by 180 degrees does: "nothing", "the sign" or "another kernel".
     low, high: the least and greatest response to pixels within 0..255.
     """
 
     total: float
-    rank: int
+    rank: int | None
     flip: str
     low: float
     high: float
@@ -28,7 +32,7 @@ class Anatomy:
     @property
     def separable(self) -> bool:
         """Whether one column times one row gives the same kernel."""
-        return self.rank <= 1
+        return self.rank is not None and self.rank <= 1
 
 
 def anatomy(kernel: Kernel) -> Anatomy:
@@ -38,9 +42,22 @@ def anatomy(kernel: Kernel) -> Anatomy:
     total = float(kernel.weights.sum()) / kernel.divisor
     if abs(total - round(total)) < 1e-12 * largest:
         total = float(round(total))
-    grids = kernel.weights.reshape(-1, *kernel.size)
-    rank = max(int(np.linalg.matrix_rank(grid, tol=1e-9 * float(np.abs(grid).sum() or 1))) for grid in grids)
+    ranks = [_rank(grid) for grid in kernel.weights.reshape(-1, *kernel.size)]
+    rank = None if None in ranks else max(filter(None, ranks), default=0)
     return Anatomy(total, rank, _flip(kernel), low, high)
+
+
+def _rank(grid: NDArray[Any]) -> int | None:
+    """The rank; of a large grid 0, 1, or None for more."""
+    near = 1e-9 * float(np.abs(grid).sum() or 1)
+    if min(grid.shape) <= _RANKED:
+        return int(np.linalg.matrix_rank(grid, tol=near))
+    row, column = np.unravel_index(np.abs(grid).argmax(), grid.shape)
+    pivot = grid[row, column]
+    if not pivot:
+        return 0
+    rest = grid - np.outer(grid[:, column], grid[row] / pivot)  # nothing, where every row is a multiple of that one
+    return 1 if np.linalg.norm(rest) <= near else None
 
 
 def _flip(kernel: Kernel) -> str:

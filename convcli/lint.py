@@ -32,7 +32,7 @@ def check(path: Path) -> list[str]:
 def told(kernel: Kernel, facts: Anatomy) -> str:
     """Size, sum, rank, symmetry and response range in a line."""
     height, width = kernel.size
-    rank = "separable" if facts.separable else f"rank {facts.rank}"
+    rank = "separable" if facts.separable else "not separable" if facts.rank is None else f"rank {facts.rank}"
     flip = {"nothing": "the same when flipped", "the sign": "changes its sign when flipped"}.get(
         facts.flip, "another kernel when flipped"
     )

@@ -35,6 +35,17 @@ def test_a_deep_kernel_is_as_separable_as_its_worst_grid():
     assert anatomy(Kernel(np.array([np.ones((2, 2)), np.ones((2, 2)), np.eye(2)]))).rank == 2
 
 
+def test_a_large_grid_is_looked_at_for_rank_1_alone():
+    rng = np.random.default_rng(3)
+    column, row = rng.random((2000, 1)), rng.random((1, 1200)) - 0.5
+    assert anatomy(Kernel(column * row)).rank == 1
+    more = anatomy(Kernel(column * row + rng.random((2000, 1)) * rng.random((1, 1200))))
+    assert more.rank is None and not more.separable
+    assert anatomy(Kernel(np.zeros((1100, 1100)))).rank == 0
+    assert anatomy(Kernel(np.stack([column * row, np.eye(2000, 1200), column * row]))).rank is None
+    assert anatomy(Kernel(np.eye(1024, 2000))).rank == 1024
+
+
 @settings(max_examples=50)
 @given(arrays(np.float64, (3, 4), elements=st.integers(-9, 9)), arrays(np.uint8, (3, 4)))
 def test_no_pixels_respond_beyond_the_limits(weights, pixels):

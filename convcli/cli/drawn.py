@@ -109,7 +109,8 @@ def _route(kernel: Kernel) -> str:
 def _facts(kernel: Kernel, facts: Anatomy) -> list[tuple[str, str]]:
     height, width = kernel.size
     depth = f", depth {kernel.depth}" if kernel.depth > 1 else ""
-    rank = "yes: a column times a row" if facts.separable else f"no: a sum of {facts.rank} such kernels"
+    terms = "several" if facts.rank is None else facts.rank
+    rank = "yes: a column times a row" if facts.separable else f"no: a sum of {terms} such kernels"
     flips = {
         "nothing": "nothing: it is symmetric under half a turn",
         "the sign": "the sign of the response",
