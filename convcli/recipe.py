@@ -182,7 +182,10 @@ def luma(image: NDArray[Any]) -> NDArray[Any]:
     if image.ndim == 2 or image.shape[2] == 1:
         return image.reshape(image.shape[:2])
     if image.shape[2] != 3:
-        raise RecipeError(f"luma is made of red, green and blue, and this picture has {image.shape[2]} channels")
+        raise RecipeError(
+            f"luma is made of red, green and blue, and this picture has {image.shape[2]} channels; "
+            "channels=sum spans any number of them"
+        )
     red, green, blue = np.moveaxis(image, 2, 0)
     if image.dtype.kind == "f":
         gray = 0.299 * red + 0.587 * green + 0.114 * blue

@@ -155,7 +155,7 @@ def test_responses_beyond_float32_come_without_a_warning(dtype, range_, far):
         ({"a": np.zeros((5, 5), np.uint8), "kernel": np.zeros((3, 3, 3))}, "1 channel"),
         (
             {"a": np.zeros((5, 5, 4), np.uint8), "channels": "gray"},
-            "red, green and blue, and this picture has 4 channels",
+            "red, green and blue, and this picture has 4 channels; channels=sum",
         ),
         ({"stride": 0}, "stride must be at least 1, not 0"),
         ({"stride": b"23"}, "must be a whole number"),

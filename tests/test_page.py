@@ -79,7 +79,7 @@ def test_deeper_pictures_are_shown_in_8_bits():
             "is more than the 1,048,576 pixels that a page can hold; --crop X,Y,W,H takes",
         ),
         ((9, 9), ["-k", "sobel-x", "--crop", "5,5,5,5"], "crop 5,5,5,5 is not inside the picture of 9x9"),
-        ((9, 9), ["-k", "sobel-x", "-k", "sharpen"], "the page shows one kernel"),
+        ((9, 9), ["-k", "sobel-x", "-k", "sharpen"], "`convcli apply` the first ones to a file"),
         ((9, 9), ["-k", "sobel-x", "--animate", "a.gif"], "give one of them"),
         ((2, 2), ["-k", "sobel-x", "--padding", "valid"], "the kernel does not fit"),
     ],
@@ -102,7 +102,7 @@ def test_the_way_out_of_a_large_picture_is_a_command_that_works(tmp_path):
 
 
 def test_cmyk_is_refused():
-    with pytest.raises(ConvcliError, match="not CMYK"):
+    with pytest.raises(ConvcliError, match="not CMYK; leave out --html"):
         page(np.zeros((4, 4, 4), np.uint8), recipe_of("sobel-x"), "in.jpg")
 
 

@@ -72,8 +72,11 @@ def explain(
     _check_together(html, animate, as_json, crop, frame)
     recipe = recipe_from(**recipe_words)
     if (recipe.combine or linear) and (html is not None or animate is not None):
-        what = "--combine" if recipe.combine else "--linear"
-        raise click.UsageError(f"--html and --animate show a single kernel on stored values; leave out {what}")
+        what, given = "--combine" if recipe.combine else "--linear", "--animate" if html is None else "--html"
+        raise click.UsageError(
+            f"{given} shows one kernel on the values as they are stored; leave out {what}, or leave out {given} to see "
+            "a pixel's arithmetic in the terminal"
+        )
     if recipe.combine and linear:
         raise click.UsageError("--combine and --linear are explained one at a time; leave out one of them")
     if html is not None:

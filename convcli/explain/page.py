@@ -43,9 +43,15 @@ def page(
     Raises RecipeError for a chain, for CMYK and for a picture too large, GeometryError for a crop or a point outside.
     """
     if len(recipe.kernels) > 1:
-        raise RecipeError("the page shows one kernel; give a single -k")
+        raise RecipeError(
+            "the page shows one kernel; give a single -k, or `convcli apply` the first ones to a file and explain the "
+            "last on that"
+        )
     if image.ndim == 3 and image.shape[2] == 4:
-        raise RecipeError("the page shows gray and RGB pictures, not CMYK")
+        raise RecipeError(
+            "the page shows gray and RGB pictures, not CMYK; leave out --html to see a pixel's arithmetic in the "
+            "terminal"
+        )
     part = as_bytes(_cropped(image, crop))
     stage = stage_of(part, recipe)
     x, y = checked_point(at, stage.raw.shape) if at else liveliest(stage)
