@@ -70,6 +70,7 @@ class UserKernels:
 def user_kernels(name: str | None = None) -> UserKernels:
     """What the user's folders hold; of two kernels of one name the nearer folder's counts.
 
+    A copy of a built-in file, as in a checkout, is none of the user's own.
     With a name, only the files that may hold it are read: those called so, and those in which it is written.
     """
     from convcli.kernel_files import SUFFIXES, load_file, may_hold
@@ -79,12 +80,22 @@ def user_kernels(name: str | None = None) -> UserKernels:
         for path in sorted(folder.iterdir()):
             if path.suffix.lower() not in SUFFIXES or not (name is None or may_hold(path, name)):
                 continue
+            if _is_built_in(path):
+                continue
             try:
                 for kernel in load_file(path):
                     found.kernels.setdefault(kernel.name, kernel)
             except ConvcliError as error:
                 found.faults[path] = error
     return found
+
+
+def _is_built_in(path: Path) -> bool:
+    twin = folders.built_in() / path.name
+    try:
+        return twin.is_file() and twin.read_bytes() == path.read_bytes()
+    except OSError:  # what cannot be read is told where it is loaded
+        return False
 
 
 def hiding(spec: str) -> list[Kernel]:
@@ -102,9 +113,9 @@ def hides_built_in(kernel: Kernel) -> bool:
         return False
     from convcli.families import FAMILIES
 
-    if kernel.name in FAMILIES:
-        return True
-    return kernel.name in preset_names() and kernel != _preset(kernel.name)
+    if kernel.name in preset_names():
+        return kernel != _preset(kernel.name)
+    return kernel.name in FAMILIES
 
 
 def named(name: str, parameters: Mapping[str, str]) -> Kernel:

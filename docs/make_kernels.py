@@ -107,7 +107,8 @@ or there twice, a ragged row, what is no number, and a divisor of zero are told 
 
 Files in `kernels/` of the current folder, in the folders of `CONVCLI_KERNELS` and in `convcli/kernels` of the
 configuration folder (`$XDG_CONFIG_HOME`, else `~/.config`) are known by name, the nearest first, and `kernels list` says
-where they come from. One that hides a built-in kernel is told whenever it is used.
+where they come from. One that hides a built-in kernel is told whenever it is used; a copy of a built-in file counts as
+built in.
 
 `convcli kernels check FILE...` tells the facts of each kernel, notes what may be meant otherwise (a `clip` that loses half
 of the response, weights that brighten), and exits with 2 where a file is faulty.

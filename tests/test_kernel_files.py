@@ -1,6 +1,7 @@
 """Kernel files of every kind, good and bad; the user's folders."""
 
 import pickle
+import shutil
 from pathlib import Path
 
 import cv2
@@ -274,11 +275,13 @@ def test_what_no_file_can_be_called_is_told(spec):
         load_kernel(spec)
 
 
-def test_a_copy_of_a_built_in_kernel_hides_nothing(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["sobel-x", "sharpen"])
+def test_a_copy_of_a_built_in_kernel_hides_nothing(name, tmp_path, monkeypatch):
     """As in a checkout of this project, whose kernels/ is what is built in."""
-    (tmp_path / "kernels").mkdir()
-    built_in = Path(__file__).parent.parent / "kernels" / "sobel-x.yaml"
-    (tmp_path / "kernels" / "sobel-x.yaml").write_bytes(built_in.read_bytes())
+    shutil.copytree(Path(__file__).parent.parent / "kernels", tmp_path / "kernels")
     monkeypatch.chdir(tmp_path)
-    assert not hides_built_in(load_kernel("sobel-x"))
-    assert not hides_built_in(load_kernel("kernels/sobel-x.yaml"))
+    assert load_kernel(name).origin == "built-in" and not user_kernels().kernels
+    assert not hides_built_in(load_kernel(f"kernels/{name}.yaml"))
+    edited = tmp_path / "kernels" / f"{name}.yaml"
+    edited.write_text(edited.read_text().replace("1", "2"))
+    assert load_kernel(name).origin == f"kernels/{name}.yaml" and hides_built_in(load_kernel(name))
