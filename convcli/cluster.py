@@ -71,6 +71,8 @@ def _client(place: Any, address: str) -> Any:
             f"cluster {address} can't be reached ({_first_line(error)}); start one with `dask scheduler`, or check "
             "host and port"
         ) from None
+    except MemoryError:  # words of another protocol, taken for the length of a message
+        raise AccessError(f"what answers at {address} is no Dask scheduler; check the port, usually 8786") from None
 
 
 def _first_line(error: Exception) -> str:

@@ -5,8 +5,10 @@ import hashlib
 import json
 import os
 import signal
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import MappingProxyType
@@ -48,6 +50,22 @@ def test_nobody_answers(tmp_path, monkeypatch):
     result = convcli("--cluster", "tcp://127.0.0.1:9", tmp_path, tmp_path / "out")
     assert result.exit_code == 1 and "cluster tcp://127.0.0.1:9 can't be reached" in result.stderr
     assert "start one with `dask scheduler`" in result.stderr and result.stderr.count("\n") == 1
+
+
+class WebServer(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.request.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+
+def test_something_else_answers(tmp_path):
+    """Dask's own dashboard, one port on, is such a web server: its words are no messages of a scheduler."""
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "a.png")
+    with socketserver.TCPServer(("127.0.0.1", 0), WebServer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"tcp://127.0.0.1:{server.server_address[1]}"
+        result = convcli("--cluster", address, tmp_path, tmp_path / "out")
+        server.shutdown()
+    assert result.exit_code == 1 and f"what answers at {address} is no Dask scheduler" in result.stderr
 
 
 def start(module, *words, env):
