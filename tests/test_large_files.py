@@ -243,6 +243,7 @@ def test_what_is_refused(tmp_path, planes):
         ("a.tif", "b.zarr", ("--quality", "3"), 2, "Zarr has no --quality"),
         ("a.tif", "b.tif", ("--zarr-format", "2"), 2, "--zarr-format"),
         ("a.tif", "b.png", ("--pyramid",), 2, "--pyramid is for a TIFF or Zarr"),
+        ("missing.tif", "b.tif", ("--pyramid",), 1, "missing.tif does not exist"),
         ("a.tif", "b.zarr", ("--frame", "3"), 1, "a.tif has no frame 3"),
         ("a.tif", "b.zarr", ("--padding", "valid", "-k", "box:size=99"), 2, "a.tif: the kernel does"),
     ):  # fmt: skip

@@ -79,6 +79,11 @@ def manner_of(
                 raise click.UsageError("Zarr has no --quality and is always lossless; see --compression")
             return manner
     if zarr or special:
+        if source != "-":
+            from convcli.files import shown
+            from convcli.images.source import opened
+
+            opened(source, shown(source)).close()  # a file that is not there is no TIFF either
         option = f"--{special.replace('_', '-')}" if special else "Zarr"
         raise click.UsageError(f"{option} is for a TIFF or Zarr filtered to a TIFF or Zarr, by the names of the files")
     return None
