@@ -191,8 +191,10 @@ def test_a_picture_becomes_a_preset_file(tmp_path):
 @pytest.mark.parametrize("spec", ["sobel-x", "depth-luma", "gaussian:sigma=9", "shift:dx=40"])
 def test_a_kernel_is_drawn_beside_its_frequencies(spec, tmp_path):
     file = tmp_path / "k.png"
-    assert run("show", spec, "--image", str(file)).exit_code == 0
+    done = run("show", spec, "--image", str(file))
+    assert done.exit_code == 0
     with Image.open(file) as picture:
+        assert done.stderr == f"{file}: {picture.width}x{picture.height}\n"
         assert picture.mode == "RGB"
         assert picture.width > 500
     done = run("show", spec, "--image", str(file))

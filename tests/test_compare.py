@@ -108,6 +108,7 @@ def test_on_the_command_line(folder, text):
     with Image.open(out) as picture:
         assert picture.mode == "RGB"
         assert min(picture.size) > 60
+        assert done.stderr == f"{out.name}: {picture.width}x{picture.height}\n" and not done.stdout
 
 
 @pytest.mark.parametrize(

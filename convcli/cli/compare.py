@@ -95,6 +95,7 @@ def compare(
 
     from convcli.compare import padding_sheet, sheet
     from convcli.errors import RecipeError
+    from convcli.files import shown
     from convcli.images import Reading
     from convcli.layers.output import Output
 
@@ -106,7 +107,9 @@ def compare(
         if pixels.ndim == 3 and pixels.shape[2] == 4:
             raise RecipeError(f"{reading.name}: compare shows gray and RGB pictures, not CMYK")
     draw = padding_sheet if padding_mode == "all" else sheet
-    target.write_picture(draw(pixels, candidates, columns, tile))
+    image = draw(pixels, candidates, columns, tile)
+    target.write_picture(image)
+    click.echo(f"{shown(output)}: {image.width}x{image.height}", err=True)
 
 
 def _candidates(

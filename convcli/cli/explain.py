@@ -44,12 +44,14 @@ class Exactly(Numbers):
 @click.option(
     "--crop",
     type=Exactly("X,Y,W,H", (4,), 0),
-    help="The part to animate, or to put on the page. [default: where there is something to see; all]",
+    help="The part to animate, or to put on the page. [default: where there is something to see; on the page, all]",
 )
 @click.option(
     "--speed", type=click.FloatRange(0.1, 50), default=2, show_default=True, metavar="N", help="Positions a second."
 )
-@click.option("--frame", type=click.IntRange(1), metavar="N", help="Only this frame of the animation, as a still.")
+@click.option(
+    "--frame", type=click.IntRange(1), metavar="N", help="Only this frame of the animation, from 1, as a still."
+)
 @force_opt
 @click.argument("source", metavar="INPUT", shell_complete=paths)
 def explain(

@@ -28,7 +28,7 @@ def kernels() -> None:
     """
 
 
-@kernels.command("list")
+@kernels.command("list", short_help="List every kernel that has a name, in groups.")
 @click.option("--json", "as_json", is_flag=True, help="A list of objects, for machines.")
 @click.argument("wanted", nargs=-1, metavar="[GROUP]...")
 def list_(as_json: bool, wanted: tuple[str, ...]) -> None:
@@ -93,7 +93,8 @@ class _Spec(click.Command):
 )
 @click.option(
     "--normalize", type=click.Choice(("sum", "zero", "l1", "l2")),
-    help="Scale the weights: to sum 1, to mean zero, to magnitudes or squares that sum to 1. The same as SPEC@sum ...",
+    help="Scale the weights: to sum 1, to mean zero, to magnitudes or squares that sum to 1. As SPEC@sum, "
+    "SPEC@zero and so on.",
 )  # fmt: skip
 @force_opt
 def show(
@@ -176,13 +177,16 @@ def _save_portrait(kernel: Kernel, file: str, force: bool) -> None:
     from pathlib import Path
 
     from convcli.errors import RecipeError
+    from convcli.files import shown
     from convcli.layers.output import Output
     from convcli.portrait import portrait
 
     output = Output.of(file, None, force)
     if output.kind != "sheet":
         raise RecipeError(f"--image needs a picture, as in {Path(file).stem}.png")
-    output.write_picture(portrait(kernel))
+    image = portrait(kernel)
+    output.write_picture(image)
+    click.echo(f"{shown(file)}: {image.width}x{image.height}", err=True)
 
 
 def _print_json(value: Any) -> None:

@@ -55,7 +55,9 @@ _GEOMETRY = ("stride", "padding", "padding_mode", "dilation", "groups")
 @click.option(
     "--kernel-size", type=Numbers("K|KH,KW", (2,), 1), default=3, show_default=True, help="Of the seeded filters."
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the seeded filters.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), metavar="N", default=0, show_default=True, help="Of the seeded filters."
+)
 @click.option("--bias/--no-bias", default=True, show_default=True, help="Use the biases that come with the weights.")
 @click.option(
     "--channels",
@@ -91,6 +93,7 @@ _GEOMETRY = ("stride", "padding", "padding_mode", "dilation", "groups")
 @click.option(
     "--groups",
     type=click.IntRange(min=1),
+    metavar="N",
     default=1,
     show_default=True,
     help="Split the channels into so many parts that do not see each other.",

@@ -157,7 +157,7 @@ _PICTURE = (
     click.option("--linear", is_flag=True, help="Filter in linear light and go back to sRGB: right for blurs."),
     click.option("--frame", type=int, metavar="N", help="Only this frame or page, from 0. [default: all]"),
     click.option(
-        "--quality", type=click.IntRange(1, 100), metavar="1..100",
+        "--quality", type=click.IntRange(1, 100), metavar="N",
         help="Of JPEG, WebP, AVIF, JPEG 2000. [default: as the source]",
     ),
     click.option("--lossless", is_flag=True, help="WebP and JPEG 2000 without loss."),
