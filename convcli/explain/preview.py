@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-STYLES = ("auto", "graphics", "blocks", "text")
 _RAMP = " .:-=+*#%@"  # from dark to light
 _GAP = 2  # columns between two pictures
 _BEHIND = 128  # the gray behind what is transparent
