@@ -81,7 +81,6 @@ def test_the_kernel_parser(spec):
         assert np.isfinite(kernel.weights).all() and kernel.divisor != 0
 
 
-KEYS = ["weights", "name", "divisor", "bias", "kernels", "range", "tags"]
 YAML = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
     lambda inner: st.one_of(

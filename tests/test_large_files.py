@@ -19,7 +19,6 @@ from convcli.recipe import Recipe, run
 
 RNG = np.random.default_rng(12)
 FULL = {"uint8": 255, "uint16": 65535, "float32": 1}
-AXES = {2: ["y", "x"], 3: ["y", "x", "c"]}
 
 
 @pytest.fixture(autouse=True)

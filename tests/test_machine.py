@@ -321,7 +321,6 @@ def test_other_types_of_arguments_are_another_loop(cache):
 # ---------------------------------------------------------------- how it gets into memory
 
 only_here = pytest.mark.skipif(not LINUX_X86_64, reason="object files are placed without llvmlite on Linux and x86-64")
-SYMBOL = struct.Struct("<IBBHQQ")
 RELOCATION = struct.Struct("<QIIq")
 
 
