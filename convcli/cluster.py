@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from convcli.errors import AccessError, ConvcliError, RecipeError
+from convcli.errors import AccessError, ConvcliError, RecipeError, first_line
 from convcli.recipe import Recipe, run
 
 try:
@@ -55,7 +55,7 @@ def cluster(address: str, recipe: Recipe, workers: int) -> Iterator[tuple[Execut
             client.register_plugin(Warming(recipe))
         except Exception as error:
             raise AccessError(
-                f"the workers of cluster {address} can't run convcli ({_first_line(error)}); "
+                f"the workers of cluster {address} can't run convcli ({first_line(error)}); "
                 "install the same version there"
             ) from None
         yield client.get_executor(pure=False), _hands(client)
@@ -68,16 +68,11 @@ def _client(place: Any, address: str) -> Any:
         return distributed.Client(place, timeout=_CONNECT, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, TimeoutError) as error:
         raise AccessError(
-            f"cluster {address} can't be reached ({_first_line(error)}); start one with `dask scheduler`, or check "
+            f"cluster {address} can't be reached ({first_line(error)}); start one with `dask scheduler`, or check "
             "host and port"
         ) from None
     except MemoryError:  # words of another protocol, taken for the length of a message
         raise AccessError(f"what answers at {address} is no Dask scheduler; check the port, usually 8786") from None
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 class Warming(WorkerPlugin):

@@ -27,3 +27,9 @@ class ImageError(ConvcliError):
 
 class AccessError(ImageError):
     """A file could not be reached: the disk, the network or a permission. Another try may help."""
+
+
+def first_line(error: Exception) -> str:
+    """What an error of a library says, in a line."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -29,7 +29,7 @@ def check_output(path: str | Path, force: bool) -> None:
     try:
         _check_output(Path(path), force)
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritable(path, error) from None
 
 
 def _check_output(path: Path, force: bool) -> None:
@@ -89,7 +89,7 @@ def whole(path: str | Path, force: bool, seal: Callable[[BinaryIO], None] | None
         if part:
             _discard(part)
         if isinstance(error, OSError):
-            raise _unwritable(path, error) from None
+            raise unwritable(path, error) from None
         raise
 
 
@@ -125,7 +125,8 @@ def _uninterrupted() -> Iterator[None]:
             signal.raise_signal(signal.SIGINT)
 
 
-def _unwritable(path: str | Path, error: OSError) -> ConvcliError:
+def unwritable(path: str | Path, error: OSError) -> ConvcliError:
+    """The system's error about an output, in the user's words."""
     return AccessError(f"{shown(path)} can't be written: {error.strerror or error}")
 
 

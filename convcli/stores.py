@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from convcli.errors import AccessError, ConvcliError
-from convcli.files import PART, check_output, shown
+from convcli.files import PART, check_output, shown, unwritable
 
 MARKS = ("zarr.json", ".zarray", ".zgroup")  # files, of which one is in every Zarr array and group
 
@@ -39,7 +39,7 @@ def check_store(path: str | Path, force: bool) -> None:
         elif not os.access(target.resolve().parent, os.W_OK | os.X_OK):
             raise AccessError(f"output folder {shown(target.parent)} is read-only; choose another one")
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritable(path, error) from None
 
 
 @contextlib.contextmanager
@@ -58,7 +58,7 @@ def whole_store(path: str | Path, force: bool) -> Iterator[Path]:
             if not _locked(lock):
                 raise AccessError(f"{shown(path)} is being written by another process; wait for it, or name another")
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritable(path, error) from None
     try:
         _emptied(part)
         yield part
@@ -76,7 +76,7 @@ def whole_store(path: str | Path, force: bool) -> Iterator[Path]:
     except BaseException as error:
         shutil.rmtree(part, ignore_errors=True)
         if isinstance(error, OSError):
-            raise _unwritable(path, error) from None
+            raise unwritable(path, error) from None
         raise
     finally:
         if lock is not None:
@@ -103,7 +103,3 @@ def _locked(folder: int) -> bool:
     except (ImportError, OSError):  # a system, or a file system, without locks
         return True
     return True
-
-
-def _unwritable(path: str | Path, error: OSError) -> ConvcliError:
-    return AccessError(f"{shown(path)} can't be written: {error.strerror or error}")

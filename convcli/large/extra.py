@@ -34,9 +34,3 @@ def zarr() -> Any:
     except ImportError:
         raise ImageError(f"Zarr needs the extra `large`: {_INSTALL}") from None
     return found
-
-
-def first_line(error: Exception) -> str:
-    """What an error of a library says, in a line."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

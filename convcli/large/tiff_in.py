@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.engine.threads import thread_count
-from convcli.errors import AccessError, ImageError
+from convcli.errors import AccessError, ImageError, first_line
 from convcli.images import Frame
 from convcli.large import extra
 from convcli.large.ome import facts_of
@@ -127,7 +127,7 @@ class Page:
         except OSError as error:
             raise AccessError(f"{self.name} can't be read: {error.strerror or error}") from None
         except Exception as error:  # decoders raise whatever they like on damaged data
-            raise ImageError(f"{self.name} is damaged or incomplete: {extra.first_line(error)}") from None
+            raise ImageError(f"{self.name} is damaged or incomplete: {first_line(error)}") from None
         part = rows if self._planes == 1 else rows[..., plane : plane + 1]
         if tile is None:  # never written: the file is sparse there
             width = page.tilewidth if page.is_tiled else self.shape[1]
@@ -165,7 +165,7 @@ def open_tiff(source: str, name: str, frame: int | None, drop: bool) -> Iterator
         except ImageError:
             raise
         except Exception as error:
-            raise ImageError(f"{name} is damaged or incomplete: {extra.first_line(error)}") from None
+            raise ImageError(f"{name} is damaged or incomplete: {first_line(error)}") from None
         if frame is not None:
             pages = [(page, facts) for group, _, facts in groups for page in group]
             if not -len(pages) <= frame < len(pages):

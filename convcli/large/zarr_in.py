@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.errors import AccessError, ConvcliError, ImageError
+from convcli.errors import AccessError, ConvcliError, ImageError, first_line
 from convcli.images import Frame
 from convcli.large import extra
 from convcli.large.ome import facts_of_zarr, is_rgb
@@ -75,7 +75,7 @@ class ZarrPage:
             except OSError as error:
                 raise AccessError(f"{self.name} can't be read: {error.strerror or error}") from None
             except Exception as error:  # codecs raise whatever they like on damaged data
-                raise ImageError(f"{self.name} is damaged or incomplete: {extra.first_line(error)}") from None
+                raise ImageError(f"{self.name} is damaged or incomplete: {first_line(error)}") from None
             if self._c is not None and self._c < self._y:
                 rows = np.moveaxis(rows, 0, 2)
             self._kept[belt] = np.ascontiguousarray(rows, self.dtype)
@@ -135,7 +135,7 @@ def _found(zarr: Any, source: str, name: str) -> tuple[Any, Facts, list[str]]:
     except PermissionError as error:
         raise AccessError(f"{name} can't be read: {error.strerror or error}") from None
     except Exception as error:
-        raise ImageError(f"{name} is no Zarr array or group that can be read: {extra.first_line(error)}") from None
+        raise ImageError(f"{name} is no Zarr array or group that can be read: {first_line(error)}") from None
     return _checked(node, _named(node), facts, name)
 
 
