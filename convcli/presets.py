@@ -135,7 +135,7 @@ def named(name: str, parameters: Mapping[str, str]) -> Kernel:
     if fixed:
         given = ",".join(f"{key}={value}" for key, value in parameters.items())
         raise KernelError(f"{name} is a fixed grid and takes no parameters, but {given!r} was given")
-    from convcli.specs import near
+    from convcli.words import near
 
     name = name if len(name) < _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
     hint = near(name, [*preset_names(), *FAMILIES, *ALIASES, *user_kernels().kernels])

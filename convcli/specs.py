@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from fractions import Fraction
 from typing import NoReturn
 
@@ -313,12 +312,6 @@ class _Parser:
     def spaces(self) -> None:
         while self.at < len(self.text) and self.text[self.at].isspace():
             self.at += 1
-
-
-def near(word: str, words: list[str]) -> str:
-    """`; did you mean ...?` with the nearest of the words, or nothing."""
-    found = get_close_matches(word.lower().replace("_", "-"), words, 3, 0.5)
-    return f"; did you mean {' or '.join(found)}?" if found else ""
 
 
 def _bracketed(node: Node, kinds: tuple[type, ...]) -> str:

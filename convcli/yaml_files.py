@@ -7,7 +7,6 @@ construct anything, and a number is what a person wrote (`1e-3`, `1/9`), not wha
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any, NoReturn
 
@@ -18,7 +17,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from convcli.errors import KernelError
 from convcli.kernel import Kernel
 from convcli.rationals import integral, number
-from convcli.words import RANGES
+from convcli.words import RANGES, meant
 
 _PLAIN_TAGS = frozenset(
     f"tag:yaml.org,2002:{tag}" for tag in ("bool", "float", "int", "map", "null", "seq", "str", "timestamp", "value")
@@ -177,8 +176,7 @@ class _Reader:
             if key in self.passed_over:
                 continue
             if key not in known:
-                near = get_close_matches(key, known, 1)
-                hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
+                hint = meant(key, known, f"expected one of {', '.join(known)}")
                 self.fail(key_node, f"{key}: unknown key; {hint}")
             if key in keys:
                 first = keys[key][0].start_mark.line + 1

@@ -65,10 +65,9 @@ class _Commands(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            from difflib import get_close_matches
+            from convcli.words import meant
 
-            near = get_close_matches(args[0], _COMMANDS, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(_COMMANDS)}"
+            hint = meant(args[0], _COMMANDS, f"choose from {', '.join(_COMMANDS)}")
             ctx.fail(f"no such command {args[0]!r}; {hint}")
         return super().resolve_command(ctx, args)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from math import ceil
 from typing import Any
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from convcli.errors import KernelError
 from convcli.kernel import Kernel
 from convcli.rationals import number
+from convcli.words import meant
 
 LARGEST_SIZE = 1023
 
@@ -55,9 +55,7 @@ class Family:
     def value(self, key: str, text: str) -> Any:
         """The value of a parameter as the family takes it. Raises KernelError."""
         if key not in self.parameters:
-            near = get_close_matches(key, self.parameters, 1)
-            takes = ", ".join(self.parameters) or "no parameters"
-            hint = f"did you mean {near[0]!r}?" if near else f"it takes {takes}"
+            hint = meant(key, self.parameters, f"it takes {', '.join(self.parameters) or 'no parameters'}")
             raise KernelError(f"{self.name} has no parameter {key!r}; {hint}")
         kind = str(self.parameters[key].annotation)
         if kind.startswith("str"):

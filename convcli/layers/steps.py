@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from convcli.layers.activation import ACTIVATIONS, Activation
 from convcli.layers.base import Layer
 from convcli.layers.norm import BatchNorm2d
 from convcli.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from convcli.words import meant
 
 _POOL_KEYS = ("kernel_size", "stride", "padding", "ceil_mode")
 
@@ -51,8 +51,7 @@ def layer_of(name: str, given: dict[str, str], weights: Path | None = None) -> L
     known = _keys(name)
     for key in given:
         if key not in known:
-            near = get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(known) or 'nothing'}"
+            hint = meant(key, known, f"it takes {', '.join(known) or 'nothing'}")
             raise RecipeError(f"{name}: unknown key {key!r}; {hint}")
     if name in ACTIVATIONS:
         return Activation(name, _number(name, "slope", given["slope"]) if "slope" in given else None)
@@ -67,8 +66,7 @@ def layer_of(name: str, given: dict[str, str], weights: Path | None = None) -> L
 
 def _keys(name: str) -> tuple[str, ...]:
     if name not in STEPS:
-        near = get_close_matches(name, STEPS, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(STEPS)}"
+        hint = meant(name, STEPS, f"choose from {', '.join(STEPS)}")
         raise RecipeError(f"unknown layer {name!r}; {hint}")
     return STEPS[name]
 
