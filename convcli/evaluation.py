@@ -14,7 +14,8 @@ from convcli.kernel import Kernel
 from convcli.kernel_files import load_file
 from convcli.presets import BUILT_IN, named
 from convcli.rationals import number
-from convcli.specs import File, Modified, Named, Negated, Node, Number, Rows, column_error, names, parse
+from convcli.spec_tree import File, Modified, Named, Negated, Node, Number, Rows, names
+from convcli.specs import column_error, parse
 from convcli.words import near
 
 _LONGEST_PATH = 4000

@@ -13,13 +13,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from fractions import Fraction
+from collections.abc import Callable
 from typing import NoReturn
 
 from convcli.errors import KernelError
 from convcli.rationals import number
+from convcli.spec_tree import File, Modified, Named, Negated, Node, Number, Pair, Rows
 
 _NAMED = re.compile(r"([A-Za-z][\w-]*)(?::(.*))?", re.DOTALL)
 _FILE = re.compile(r"([^#]*\.[A-Za-z]\w*)(?:#(.*))?", re.DOTALL)
@@ -28,97 +27,6 @@ _OPERATOR = re.compile(r"(?<=\s)[-+*/](?=\s|$)")
 _GLUED = re.compile(r"(?<=\w)[+*](?=[\w.-])|(?<=\w)/(?=[\d.]+$)")  # an operator without its spaces
 _DEEPEST, _LONGEST = 30, 200
 _SHOWN = 100
-
-
-@dataclass(frozen=True)
-class Named:
-    """A kernel by its name, with parameters as they were written."""
-
-    name: str
-    parameters: tuple[tuple[str, str], ...] = ()
-    column: int = field(default=0, compare=False)
-    columns: tuple[int, ...] = field(default=(), compare=False)  # of the parameters
-
-    def __str__(self) -> str:
-        values = ",".join(f"{key}={value}" for key, value in self.parameters)
-        return f"{self.name}:{values}" if values else self.name
-
-
-@dataclass(frozen=True)
-class File:
-    """A kernel from a file, by its name there where the file holds several."""
-
-    path: str
-    member: str | None = None
-
-    def __str__(self) -> str:
-        return self.path if self.member is None else f"{self.path}#{self.member}"
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Weights written out."""
-
-    text: str
-    column: int = field(default=0, compare=False)
-
-    def __str__(self) -> str:
-        return f"[{self.text}]"
-
-
-@dataclass(frozen=True)
-class Number:
-    """A factor or divisor."""
-
-    value: Fraction
-
-    def __str__(self) -> str:
-        return str(self.value)
-
-
-@dataclass(frozen=True)
-class Modified:
-    """A kernel turned by an angle, or changed by a word."""
-
-    of: Node
-    how: str
-    column: int = field(default=0, compare=False)
-
-    def __str__(self) -> str:
-        return f"{_bracketed(self.of, (Pair, Negated))}@{self.how}"
-
-
-@dataclass(frozen=True)
-class Negated:
-    """A kernel with the signs turned round."""
-
-    of: Node
-
-    def __str__(self) -> str:
-        return f"-{_bracketed(self.of, (Pair, Negated))}"
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two operands of `+`, `-`, `*` or `/`."""
-
-    left: Node
-    sign: str
-    right: Node
-    column: int = field(default=0, compare=False)
-
-    def __str__(self) -> str:
-        loose = self.sign in "+-"
-        left = str(self.left)
-        if isinstance(self.left, Pair) and not loose and self.left.sign in "+-":
-            left = f"({left})"
-        right = str(self.right)
-        if isinstance(self.right, Pair) and not (loose and self.right.sign in "*/"):
-            right = f"({right})"
-        return f"{left} {self.sign} {right}"
-
-
-Node = Named | File | Rows | Number | Modified | Negated | Pair
 
 
 def parse(text: str, is_file: Callable[[str], bool] = lambda path: False) -> Node:
@@ -134,17 +42,6 @@ def parse(text: str, is_file: Callable[[str], bool] = lambda path: False) -> Nod
     if _is_rows(text):
         return Rows(text)
     return _Parser(text).spec()
-
-
-def names(node: Node) -> Iterator[Named]:
-    """The kernels by their names that the tree holds, from left to right."""
-    if isinstance(node, Named):
-        yield node
-    elif isinstance(node, Pair):
-        yield from names(node.left)
-        yield from names(node.right)
-    elif isinstance(node, Modified | Negated):
-        yield from names(node.of)
 
 
 def column_error(text: str, column: int, message: str) -> KernelError:
@@ -312,7 +209,3 @@ class _Parser:
     def spaces(self) -> None:
         while self.at < len(self.text) and self.text[self.at].isspace():
             self.at += 1
-
-
-def _bracketed(node: Node, kinds: tuple[type, ...]) -> str:
-    return f"({node})" if isinstance(node, kinds) else str(node)

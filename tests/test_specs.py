@@ -12,7 +12,8 @@ from convcli import Kernel, load_kernel
 from convcli.anatomy import anatomy
 from convcli.errors import ConvcliError, KernelError
 from convcli.presets import preset_names
-from convcli.specs import Modified, Named, Negated, Number, Pair, Rows, parse
+from convcli.spec_tree import Modified, Named, Negated, Number, Pair, Rows
+from convcli.specs import parse
 from convcli.turning import turned
 from convcli.yaml_files import parse_yaml, to_yaml
 
