@@ -8,7 +8,16 @@ from typing import Any
 
 import click
 
-from convcli.cli.options import Numbers, force_opt, format_opt, kernel_names, padding_mode_opt, paths
+from convcli.cli.options import Numbers, dilation_opt, force_opt, format_opt, kernel_names, padding_mode_opt, paths
+from convcli.cli.stacks import (
+    GEOMETRY,
+    default_channels,
+    first_bank,
+    labels_of,
+    layers_from,
+    preparation_from,
+    steps_from,
+)
 from convcli.errors import RecipeError
 
 
@@ -25,9 +34,6 @@ class Quantities(click.ParamType[Any]):
             return tuple(float(number(part.strip())) for part in str(value).split(","))
         except ValueError as error:
             self.fail(str(error), param, ctx)
-
-
-_GEOMETRY = ("stride", "padding", "padding_mode", "dilation", "groups")
 
 
 @click.command()
@@ -83,13 +89,7 @@ _GEOMETRY = ("stride", "padding", "padding_mode", "dilation", "groups")
     help="Border added around the planes; same keeps the size at stride 1.",
 )
 @padding_mode_opt
-@click.option(
-    "--dilation",
-    type=Numbers("D|DY,DX", (2,), 1),
-    default=1,
-    show_default=True,
-    help="Distance between neighbouring weights.",
-)
+@dilation_opt
 @click.option(
     "--groups",
     type=click.IntRange(min=1),
@@ -177,7 +177,7 @@ def _source(ctx: click.Context, options: dict[str, Any]) -> str:
         raise click.UsageError(f"the filters come from one of -k, --weights, --layers or --out-channels; {found}", ctx)
     typed = {click.core.ParameterSource.COMMANDLINE}
     if given[0] == "layers_file":
-        for name in (*_GEOMETRY, "channels", "bias"):
+        for name in (*GEOMETRY, "channels", "bias"):
             if ctx.get_parameter_source(name) in typed and not (name == "channels" and options[name] == "gray"):
                 flag = "--" + name.replace("_", "-")
                 raise click.UsageError(f"{flag} has no meaning with --layers; write it into the layer file", ctx)
@@ -226,14 +226,14 @@ def _run(source: str, input_: str | None, output: str | None, options: dict[str,
     from convcli.layers.stack import Stack
     from convcli.layers.summary import as_text, shape_line, summary
 
-    prepare = _preparation(options)
+    prepare = preparation_from(options)
     target = Output.of(output, options["format_"], options["force"]) if output else None
     pixels = picture_pixels(input_, gray=options["channels"] == "gray") if input_ else None
-    channels = _default_channels(source, options) if pixels is None else _channels(pixels)
-    stack = Stack([*_layers(source, channels, options), *_steps(source, options)])
+    channels = default_channels(source, options) if pixels is None else _channels(pixels)
+    stack = Stack([*layers_from(source, channels, options), *steps_from(source, options)])
     look = Look(options["colormap"], options["scale_maps"] == "shared", options["columns"])
     if options["show_filters"] and target:
-        bank = _first_bank(stack)
+        bank = first_bank(stack)
         write_filters(target, bank, labels_of([bank], channels), look, title=repr(bank))
         return
     assert pixels is not None
@@ -254,54 +254,6 @@ def _run(source: str, input_: str | None, output: str | None, options: dict[str,
             click.echo(line, err=output == "-")
 
 
-def _layers(source: str, channels: int, options: dict[str, Any]) -> Any:
-    """The layers that the filters' source describes."""
-    how = {name: options[name] for name in _GEOMETRY}
-    if source == "layers_file":
-        from convcli.layers.files import load_stack
-
-        return load_stack(Path(options["layers_file"]), channels).layers
-    from convcli.layers.banks import from_kernels, from_weights
-    from convcli.layers.conv import Conv2d
-
-    if source == "weights":
-        return [from_weights(options["weights"], bias=options["bias"], **how)]
-    if source == "out_channels":
-        return [Conv2d(channels, options["out_channels"], options["kernel_size"], bias=options["bias"],
-                       seed=options["seed"], **how)]  # fmt: skip
-    from convcli.presets import load_kernel
-
-    each = options["channels"] == "each"
-    if each:
-        del how["groups"]
-    return [from_kernels([load_kernel(spec) for spec in options["kernels"]], channels, each, **how)]
-
-
-def _steps(source: str, options: dict[str, Any]) -> Any:
-    from convcli.layers.steps import step_of
-    from convcli.layers.weights import split_name
-
-    weights = split_name(options["weights"])[0] if source == "weights" else None
-    return [step_of(text, weights) for text in options["steps"]]
-
-
-def _preparation(options: dict[str, Any]) -> Any:
-    """What --preprocess says, changed by what else was given."""
-    from dataclasses import replace
-
-    from convcli.layers.prepare import PREPROCESS, Preparation
-
-    base = PREPROCESS[options["preprocess"]] if options["preprocess"] else Preparation()
-    given = {name: options[name] for name in ("resize", "center_crop", "scale", "mean", "std") if options[name]}
-    if isinstance(given.get("center_crop"), int):
-        given["center_crop"] = (given["center_crop"], given["center_crop"])
-    if "scale" in given:
-        if len(given["scale"]) != 1:
-            raise RecipeError(f"--scale is one number, not {len(given['scale'])}")
-        given["scale"] = given["scale"][0]
-    return replace(base, **given)
-
-
 def _advise(prepare: Any) -> None:
     if prepare.scale == 1 and prepare.std and max(prepare.std) <= 1:
         click.echo("Note: pixels are on the 0..255 scale; a mean and std of 0..1 need --scale 1/255.", err=True)
@@ -309,31 +261,3 @@ def _advise(prepare: Any) -> None:
 
 def _channels(pixels: Any) -> int:
     return 1 if pixels.ndim == 2 else int(pixels.shape[2])
-
-
-def _default_channels(source: str, options: dict[str, Any]) -> int:
-    """How many channels filters are drawn for when there is no picture."""
-    if source != "kernels":
-        return 3
-    from convcli.presets import load_kernel
-
-    return max(load_kernel(spec).depth for spec in options["kernels"])
-
-
-def _first_bank(stack: Any) -> Any:
-    from convcli.layers.conv import Conv2d
-
-    bank = next((one for one in stack.layers if isinstance(one, Conv2d)), None)
-    if bank is None:
-        raise RecipeError("there are no filters to show: no layer of the stack is a convolution")
-    return bank
-
-
-def labels_of(layers: Any, channels: int) -> tuple[str, ...]:
-    """A label for each map behind the layers: the last bank's names, where it has any, else numbers."""
-    from convcli.layers.conv import Conv2d
-
-    bank = next((one for one in reversed(layers) if isinstance(one, Conv2d)), None)
-    if bank is not None and bank.names:
-        return bank.names
-    return tuple(str(i) for i in range(channels if bank is None else bank.out_channels))
