@@ -27,9 +27,9 @@ def warmup(quiet: bool) -> None:
 
     begin, before = perf_counter(), machine.compiled()
     for call in _calls():
-        known = len(machine.loops())
+        known, count = len(machine.loops()), machine.compiled()
         call()
-        if not quiet:
+        if machine.compiled() > count and not quiet:
             for name in machine.loops()[known:]:
                 click.echo(name, err=True)
     if not quiet:
