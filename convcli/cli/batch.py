@@ -105,8 +105,8 @@ def batch(
     """Filter every picture of INPUT_DIR into OUTPUT_DIR, under the same names.
 
     Both may be URLs (s3://bucket/photos) with the extra `remote`. A file that fails is named with its reason, the
-    others are done, and the exit code is 1. Ctrl-C finishes the files
-    in hand (130); the same command with --resume goes on.
+    others are done, and the exit code is 1. Ctrl-C finishes the files in hand (130); the same command with --resume
+    goes on.
 
     \b
     Example:
@@ -288,7 +288,6 @@ def _reporting(path: str | None, resume: bool) -> Iterator[Report | None]:
 
     if is_url(path):
         raise RecipeError(f"--report is a file of this machine, written line by line; {shown(path)} is none")
-
     if path is None:
         yield None
         return
