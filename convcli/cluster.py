@@ -41,11 +41,7 @@ def cluster(address: str, recipe: Recipe, workers: int) -> Iterator[tuple[Execut
         stack.callback(logging.disable, logging.NOTSET)
         place: Any = address
         if address == "local":
-            place = stack.enter_context(
-                distributed.LocalCluster(  # type: ignore[no-untyped-call]
-                    workers, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
-                )
-            )
+            place = stack.enter_context(_local(workers))
         client = stack.enter_context(_client(place, address))
         try:
             client.wait_for_workers(1, timeout=_CONNECT)
@@ -59,6 +55,15 @@ def cluster(address: str, recipe: Recipe, workers: int) -> Iterator[tuple[Execut
                 "install the same version there"
             ) from None
         yield client.get_executor(pure=False), _hands(client)
+
+
+def _local(workers: int) -> Any:
+    try:
+        return distributed.LocalCluster(  # type: ignore[no-untyped-call]
+            workers, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
+        )
+    except (OSError, RuntimeError) as error:
+        raise AccessError(f"no cluster can be started on this machine ({first_line(error)})") from None
 
 
 def _client(place: Any, address: str) -> Any:

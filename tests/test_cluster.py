@@ -52,6 +52,17 @@ def test_nobody_answers(tmp_path, monkeypatch):
     assert "start one with `dask scheduler`" in result.stderr and result.stderr.count("\n") == 1
 
 
+def test_no_workers_can_be_started(tmp_path, monkeypatch):
+    def failing(*words, **options):
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr("distributed.LocalCluster", failing)
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "a.png")
+    result = convcli("--cluster", "local", tmp_path, tmp_path / "out")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: no cluster can be started on this machine (Nanny failed to start.)\n"
+
+
 class WebServer(socketserver.BaseRequestHandler):
     def handle(self):
         self.request.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
