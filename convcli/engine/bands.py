@@ -150,13 +150,15 @@ def _pairs(
 
     def args(y0: int, y1: int) -> tuple[Any, ...]:
         return (
-            dst, src, field.rowmap, field.colmap, dy, dx, w, field.pitch, field.n, lo, hi, field.left,
-            value, init, magnitude, half, shift, divisor, job.geometry.stride[0], int(dst.nbytes >= _STREAMED), y0, y1,
+            dst, src, field.rowmap, field.colmap, dy, dx, w, field.pitch, field.n, field.kept, lo, hi, field.left,
+            value, init, magnitude, half, shift, divisor, job.geometry.stride[0], field.step, field.channels,
+            int(field.step == 1 and dst.nbytes >= _STREAMED), y0, y1,
             np.empty(w.size, np.intp), np.empty(w.size, np.uintp), np.empty_like(w), np.zeros(w.size * size, np.uint8),
-            np.empty(size, np.uint8), np.zeros(3, np.int64),
+            np.empty(size, np.uint8), np.empty(field.n if field.step > 1 else 0, np.uint8), _kept_lanes(field),
+            np.zeros(3, np.int64),
         )  # fmt: skip
 
-    return f"pairs:{w.size}:{_ending16(plan, field)}:{size}", args
+    return f"pairs:{w.size}:{_ending16(plan, field)}:{size}{_strided(field)}", args
 
 
 def _separable(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
@@ -194,14 +196,26 @@ def _separable_pairs(
 
     def args(y0: int, y1: int) -> tuple[Any, ...]:
         return (
-            dst, src, field.rowmap, field.colmap, dx, hw, dy, vw, field.pitch, field.n, lo, hi, field.left,
-            value, init, magnitude, half, shift, divisor, job.geometry.stride[0], y0, y1, lo + spots, done - spots,
+            dst, src, field.rowmap, field.colmap, dx, hw, dy, vw, field.pitch, field.n, field.kept, lo, hi, field.left,
+            value, init, magnitude, half, shift, divisor, job.geometry.stride[0], field.step, field.channels, y0, y1,
+            lo + spots, done - spots,
             _lined(slots * width, plan.lane), width, np.full(slots, -1, np.intp), np.empty(hw.size, np.intp),
             np.empty(hw.size, np.uintp), np.empty(vw.size, np.uintp), np.zeros(hw.size * size, np.uint8),
-            np.empty(size, np.uint8), np.zeros(3, np.int64),
+            np.empty(size, np.uint8), np.empty(field.n if field.step > 1 else 0, np.uint8), _kept_lanes(field),
+            np.zeros(3, np.int64),
         )  # fmt: skip
 
-    return f"separable_pairs:{hw.size}:{vw.size}:{_ending16(plan, field)}:{size}", args
+    return f"separable_pairs:{hw.size}:{vw.size}:{_ending16(plan, field)}:{size}{_strided(field)}", args
+
+
+def _kept_lanes(field: Field) -> NDArray[np.uint64]:
+    """For each position up to where it repeats, which of 64 samples from there on are kept, as bits."""
+    if field.step == 1:
+        return np.zeros(1, np.uint64)
+    positions = np.arange(field.step * field.channels)[:, None] + np.arange(64)
+    bits = (positions // field.channels % field.step == 0).astype(np.uint64)
+    lanes: NDArray[np.uint64] = np.bitwise_or.reduce(bits << np.arange(64, dtype=np.uint64), axis=1)
+    return lanes
 
 
 def _box(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:

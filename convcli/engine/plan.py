@@ -173,12 +173,12 @@ def _plan16(integers: Integers, lane: np.dtype[Any], job: Job) -> Plan | None:
     if w.ndim == 3:
         return None
     plans = []
-    count, paired = int(np.count_nonzero(w)), pairable(job, w)
+    count, paired = int(np.count_nonzero(w)), pairable(w)
     if 0 < count <= (_PAIRED if paired else _LONGEST):
         plans.append((count, Plan("taps", f"{count} integer taps, sums fit 16 bits", lane, integers, paired=paired)))
     factors = _integer_factors(w)
     if factors is not None and job.geometry.dilation[0] * (w.shape[0] - 1) < 256:
-        taps, paired = [int(np.count_nonzero(factor)) for factor in factors], pairable(job, factors[0])
+        taps, paired = [int(np.count_nonzero(factor)) for factor in factors], pairable(factors[0])
         if max(taps) <= (_PAIRED if paired else _LONGEST):
             across, down = factors[0][None], factors[1][None]
             plan = Plan("separable", "rank 1, sums fit 16 bits", lane, integers, across, down, paired)
@@ -188,9 +188,9 @@ def _plan16(integers: Integers, lane: np.dtype[Any], job: Job) -> Plan | None:
     return min(plans, key=lambda cost: cost[0])[1] if plans else None
 
 
-def pairable(job: Job, weights: NDArray[np.int64]) -> bool:
+def pairable(weights: NDArray[np.int64]) -> bool:
     """Whether the taps may go two by two: their weights fit 8 bits, and what two of them make of samples 16."""
-    if native.vector_bytes() == 16 or job.geometry.stride[1] > 1:
+    if native.vector_bytes() == 16:
         return False
     w = weights[weights != 0]
     both = np.append(w, [0] * (w.size % 2)).reshape(-1, 2)

@@ -72,7 +72,7 @@ def box(finish: str, step: int = 1, channels: int = 0) -> Loop:
                 continue
             for x in range(n):
                 acc[x] = total[x] + init
-            pick(acc, n, step, channels)
+            pick(acc, acc, n, step, channels)
             finished(level, acc, kept, scale, divisor, shift, magnitude, top, counts)
 
     return box

@@ -45,7 +45,7 @@ def sweep(finish: str) -> Loop:
                 a = acc[:m]
                 a[:] = init
                 accumulate(a, ring, np.uintp(0), at, vw, 0, vw.size)
-                pick(a, m, step, channels)
+                pick(a, a, m, step, channels)
                 end = (m // channels + step - 1) // step * channels
                 begin = y * kept + x0 // step
                 finished(dst[begin : begin + end], a, end, scale, divisor, shift, magnitude, top, counts)

@@ -137,7 +137,7 @@ def fft(finish: str) -> Loop:
                         continue
                     done = re[k * width : k * width + m] if k < half else im[(k - half) * width :][:m]
                     done += init
-                    pick(done, m, step, channels)
+                    pick(done, done, m, step, channels)
                     end = (m // channels + step - 1) // step * channels
                     begin = y * kept + x0 // step
                     finished(dst[begin : begin + end], done, end, scale, divisor, shift, magnitude, top, counts)

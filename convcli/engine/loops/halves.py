@@ -45,7 +45,7 @@ def taken(count: int) -> Any:
 def weigh(finish: str, size: int) -> Any:
     """A function for the loops: `size` samples of a row, from the sums to the levels.
 
-    weigh(out, src, x, skip, stream, offsets, weights, init, magnitude, half, shift, inverse):
+    weigh(out, src, x, lanes, stream, offsets, weights, init, magnitude, half, shift, inverse):
         out[x + i] = level(init + sum over t of weights[t] * src[offsets[t] + x + i]),  i = 0..size-1
 
     finish: whole: the divisor is 1; shifted: 2^shift, and half is 2^(shift-1) - 1; odd: 2*half + 1; even: 2*half.
@@ -54,12 +54,12 @@ def weigh(finish: str, size: int) -> Any:
     stream: past the caches, which for a result that does not fit in them saves reading what is to be overwritten;
         out[x] has to lie at a multiple of `size` then, and `fence` has to come at the end.
     offsets, weights: tuples; of two neighbouring weights no product may exceed 16 bits, nor their sum.
-    Returns how many of the samples from `skip` on saturate: below, and 2^32 times those above.
+    Returns how many of the samples whose bits are set in `lanes` saturate: below, and 2^32 times those above.
     """
 
     @_intrinsic
-    def weigh(context, out, src, x, skip, stream, offsets, weights, init, magnitude, half, shift, inverse):
-        arguments = (out, src, x, skip, stream, offsets, weights, init, magnitude, half, shift, inverse)
+    def weigh(context, out, src, x, lanes, stream, offsets, weights, init, magnitude, half, shift, inverse):
+        arguments = (out, src, x, lanes, stream, offsets, weights, init, magnitude, half, shift, inverse)
         return types.int64(*arguments), partial(_emit, finish, size)
 
     return weigh
@@ -82,14 +82,14 @@ def across(size: int) -> Any:
 def down(finish: str, size: int) -> Any:
     """A function for the loops: rows of a ring filtered down, from the sums to the levels; the rest as in `weigh`.
 
-    down(out, x, skip, stream, ring, place, offsets, weights, init, magnitude, half, shift, inverse):
+    down(out, x, lanes, stream, ring, place, offsets, weights, init, magnitude, half, shift, inverse):
         out[x + i] = level(init + sum over t of weights[t] * ring[offsets[t] + place + i])
     """
 
     @_intrinsic
-    def down(context, out, x, skip, stream, ring, place, offsets, weights, init, magnitude, half, shift, inverse):
+    def down(context, out, x, lanes, stream, ring, place, offsets, weights, init, magnitude, half, shift, inverse):
         arguments = (
-            out, x, skip, stream, ring, place, offsets, weights, init, magnitude, half, shift, inverse,
+            out, x, lanes, stream, ring, place, offsets, weights, init, magnitude, half, shift, inverse,
         )  # fmt: skip
         return types.int64(*arguments), partial(_emit_down, finish, size)
 
@@ -145,12 +145,11 @@ class _Vectors:
         product = self.builder.mul(self.builder.zext(a, wide), self.builder.zext(b, wide))
         return self.builder.trunc(self.builder.lshr(product, ir.Constant(wide, [16] * (self.size // 2))), self.shorts)
 
-    def counted(self, found: Any, skip: Any) -> Any:
-        """How many of the truths, one a byte, from place `skip` on."""
-        builder = self.builder
-        bits = builder.bitcast(found, ir.IntType(self.size))
-        bits = builder.lshr(builder.zext(bits, _WORD) if self.size < 64 else bits, skip)
-        return builder.ctpop(bits)
+    def counted(self, found: Any, lanes: Any) -> Any:
+        """How many of the truths, one a byte, of places whose bits are set."""
+        bits = self.builder.bitcast(found, ir.IntType(self.size))
+        bits = self.builder.zext(bits, _WORD) if self.size < 64 else bits
+        return self.builder.ctpop(self.builder.and_(bits, lanes))
 
     def _call(self, name: str, result: Any, *args: Any) -> Any:
         kind = ir.FunctionType(result, [arg.type for arg in args])
@@ -159,12 +158,12 @@ class _Vectors:
 
 
 def _emit(finish: str, size: int, context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    _, _, x, skip, stream, offsets, weights, init, *how = args
+    _, _, x, lanes, stream, offsets, weights, init, *how = args
     out, src = (_data(context, builder, signature, args, i) for i in (0, 1))
     v, taps = _Vectors(builder, size), _zipped(builder, offsets, weights)
     sums = _summed(v, src, x, taps, v.spread(init))
     hint(builder, builder.gep(src, [builder.add(builder.add(taps[-1][0], x), _WORD(_AHEAD))]))
-    return _finish(v, finish, signature.args[7].signed, sums, builder.gep(out, [x]), skip, stream, *how)
+    return _finish(v, finish, signature.args[7].signed, sums, builder.gep(out, [x]), lanes, stream, *how)
 
 
 def _emit_across(size: int, context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -178,7 +177,7 @@ def _emit_across(size: int, context: Any, builder: Any, signature: Any, args: An
 
 
 def _emit_down(finish: str, size: int, context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    _, x, skip, stream, _, place, offsets, weights, init, *how = args
+    _, x, lanes, stream, _, place, offsets, weights, init, *how = args
     out, ring = (_data(context, builder, signature, args, i) for i in (0, 4))
     v = _Vectors(builder, size)
     sums = [v.spread(init)] * 2
@@ -187,7 +186,7 @@ def _emit_down(finish: str, size: int, context: Any, builder: Any, signature: An
         for half in (0, 1):
             seen = builder.load(v.shorts_at(ring, builder.add(at, _WORD(half * size // 2))), align=2)
             sums[half] = builder.add(sums[half], builder.mul(seen, factor))
-    return _finish(v, finish, signature.args[8].signed, sums, builder.gep(out, [x]), skip, stream, *how)
+    return _finish(v, finish, signature.args[8].signed, sums, builder.gep(out, [x]), lanes, stream, *how)
 
 
 def _data(context: Any, builder: Any, signature: Any, args: Any, i: int) -> Any:
@@ -212,7 +211,7 @@ def _summed(v: _Vectors, src: Any, x: Any, taps: list[Any], begin: Any) -> list[
 
 
 def _finish(
-    v: _Vectors, finish: str, signed: bool, sums: list[Any], out: Any, skip: Any, stream: Any, magnitude: Any,
+    v: _Vectors, finish: str, signed: bool, sums: list[Any], out: Any, lanes: Any, stream: Any, magnitude: Any,
     half: Any, shift: Any, inverse: Any,
 ) -> Any:  # fmt: skip
     """Store the levels of the sums; how many saturate, as `weigh` returns it."""
@@ -226,8 +225,8 @@ def _finish(
             builder.store(levels, to, align=v.size).set_metadata("nontemporal", builder.module.add_metadata([_INT(1)]))
         with plainly:
             builder.store(levels, to, align=1)
-    count = builder.shl(v.counted(above(nought), skip), _WORD(32))
-    return builder.add(count, v.counted(below(nought), skip)) if below else count
+    count = builder.shl(v.counted(above(nought), lanes), _WORD(32))
+    return builder.add(count, v.counted(below(nought), lanes)) if below else count
 
 
 Finished = tuple[Any, Any, Any]  # the levels; what tells of each sample whether it saturates below, and above

@@ -124,7 +124,7 @@ def taps(count: int, finish: str, step: int = 1, channels: int = 0) -> Loop:
             out = dst[y * kept : y * kept + kept]
             row(out, acc, src, lo, hi, at, wt, constant, magnitude, half, shift, scale, counts)
             if later:
-                pick(acc, n, step, channels)
+                pick(acc, acc, n, step, channels)
                 levels(out, acc, kept, scale, divisor, np.float32(0), np.float32(magnitude), top, counts)
             else:
                 levels(out, acc, lo, scale, divisor, np.float32(0), np.float32(magnitude), top, counts)
@@ -183,7 +183,7 @@ def separable(across: int, down: int, finish: str, step: int = 1, channels: int 
             out = dst[y * kept : y * kept + kept]
             row(out, acc, ring, 0, n, vo, vw, init, magnitude, half, shift, scale, counts)
             if later:
-                pick(acc, n, step, channels)
+                pick(acc, acc, n, step, channels)
                 levels(out, acc, kept, scale, divisor, np.float32(0), np.float32(magnitude), top, counts)
 
     return separable

@@ -6,7 +6,10 @@ import numpy as np
 
 from convcli.engine.loops.halves import across, down, taken, weigh
 from convcli.engine.loops.memory import fence
+from convcli.engine.loops.phases import keep
 from convcli.engine.loops.shared import Loop, entry, jit
+
+ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 @jit
@@ -33,23 +36,43 @@ def _scatter(out, line, first, m, lo, hi, size):
 
 
 @jit
+def _lanes(p, skip, kept):
+    """Which samples of a vector at position p count, as bits: those that are kept, but the first `skip`.
+
+    kept: which are kept, from each of the positions 0, 1, ... on, after which it begins anew.
+    """
+    return (ALL << np.uint64(skip)) & (kept[p % kept.size] if kept.size > 1 else ALL)
+
+
+@jit
+def _edge_lanes(first, m, lo, hi, size, kept):
+    """The same for edge samples first..first+m, which lie at the end of a vector."""
+    lanes = ALL << np.uint64(size - m)
+    for i in range(m if kept.size > 1 else 0):
+        one = kept[_position(first + i, lo, hi) % kept.size] & np.uint64(1)
+        lanes &= ~((np.uint64(1) - one) << np.uint64(size - m + i))
+    return lanes
+
+
+@jit
 def _inverse(divisor, shift):
     """The multiplier by which 16-bit numbers are divided, as `weigh` wants it; 0 for a power of two."""
     return np.uint16(((2 << np.intp(shift)) - divisor) * 65536 // divisor + 1 if divisor > 1 << np.intp(shift) else 0)
 
 
-def pairs(count: int, finish: str, size: int) -> Loop:
-    """The loop for 8-bit pictures and `count` integer taps whose sums fit 16 bits, no column left out.
+def pairs(count: int, finish: str, size: int, step: int = 1, channels: int = 0) -> Loop:
+    """The loop for 8-bit pictures and `count` integer taps whose sums fit 16 bits.
 
     finish: how a sum becomes a level. whole: as it is; shifted: over 2^shift; odd, even: over another divisor.
     size: bytes of a vector.
+    step, channels: of a stride that is not 1, known when compiling, or 0: whole rows are made, and columns kept.
     """
-    level, take = weigh(finish, size), taken(count)
+    level, take, pick, strided = weigh(finish, size), taken(count), keep(step, channels), step != 1
 
     @entry
     def pairs(
-        dst, src, rowmap, colmap, dy, dx, w, pitch, n, lo, hi, left, value, init, magnitude, half, shift, divisor,
-        stride, stream, y0, y1, base, at, wt, stage, line, counts,
+        dst, src, rowmap, colmap, dy, dx, w, pitch, n, kept, lo, hi, left, value, init, magnitude, half, shift,
+        divisor, stride, step, channels, stream, y0, y1, base, at, wt, stage, line, row, lanes, counts,
     ):  # fmt: skip
         """dst[y, p] = level(init + sum over t of w[t] * src[y*stride + dy[t], p + dx[t] - left])"""
         inverse, found, edges = _inverse(divisor, shift), np.intp(0), lo + n - hi
@@ -65,25 +88,27 @@ def pairs(count: int, finish: str, size: int) -> Loop:
                 at[t] = np.uintp(base[t] + lo + dx[t] - left)
                 if r < 0:
                     constant = type(init)(constant + w[t] * value)
-            weights, offsets, out = take(wt), take(at), dst[y * n : y * n + n]
+            weights, offsets, out = take(wt), take(at), row if strided else dst[y * n : y * n + n]
             inner = out[lo:hi]
             place, done = inner.ctypes.data % size, 0
             while done < inner.size:  # the second vector begins at a multiple of its size, the last ends with the row
                 p = min(done - (place + done) % size if done > 0 else 0, inner.size - size)
                 past = stream != 0 and size <= p <= inner.size - 2 * size  # no line that is written twice
                 found += level(
-                    inner, src, np.uintp(p), np.uintp(done - p), past, offsets, weights, constant, magnitude, half,
-                    shift, inverse,
+                    inner, src, np.uintp(p), _lanes(lo + p, done - p, lanes), past, offsets, weights, constant,
+                    magnitude, half, shift, inverse,
                 )  # fmt: skip
                 done = p + size
             for first in range(0, edges, size):
                 m = min(edges - first, size)
                 _gather(stage, src, base, colmap, dx, value, first, m, lo, hi, size)
                 found += level(
-                    line, stage, np.uintp(0), np.uintp(size - m), False, staged, weights, constant, magnitude, half,
-                    shift, inverse,
+                    line, stage, np.uintp(0), _edge_lanes(first, m, lo, hi, size, lanes), False, staged, weights,
+                    constant, magnitude, half, shift, inverse,
                 )  # fmt: skip
                 _scatter(out, line, first, m, lo, hi, size)
+            if strided:
+                pick(dst[y * kept : y * kept + kept], row, n, step, channels)
         if stream != 0:
             fence()
         counts[0] += found & 0xFFFFFFFF
@@ -92,20 +117,21 @@ def pairs(count: int, finish: str, size: int) -> Loop:
     return pairs
 
 
-def separable_pairs(width: int, height: int, finish: str, size: int) -> Loop:
+def separable_pairs(width: int, height: int, finish: str, size: int, step: int = 1, channels: int = 0) -> Loop:
     """The loop for such kernels of rank 1, a row of `width` weights by a column of `height`.
 
     Each picture row is filtered across once, as it enters a ring of rows; the ring is filtered down. A row of the ring
     is a row of places, each of `size` samples: first those that begin at spots[k] of the map, of which skips[k] belong
     to the place before, then those of the edges.
     """
-    filter_across, level = across(size), down(finish, size)
+    filter_across, level, pick, strided = across(size), down(finish, size), keep(step, channels), step != 1
     take_across, take_down = taken(width), taken(height)
 
     @entry
     def separable_pairs(
-        dst, src, rowmap, colmap, dx, hw, dy, vw, pitch, n, lo, hi, left, value, init, magnitude, half, shift, divisor,
-        stride, y0, y1, spots, skips, ring, width, held, base, ho, vo, stage, line, counts,
+        dst, src, rowmap, colmap, dx, hw, dy, vw, pitch, n, kept, lo, hi, left, value, init, magnitude, half, shift,
+        divisor, stride, step, channels, y0, y1, spots, skips, ring, width, held, base, ho, vo, stage, line, row, lanes,
+        counts,
     ):  # fmt: skip
         """dst[y, p] = level(init + sum over i, j of vw[i] * hw[j] * src[y*stride + dy[i], p + dx[j] - left])"""
         inverse, found, edges = _inverse(divisor, shift), np.intp(0), lo + n - hi
@@ -121,36 +147,38 @@ def separable_pairs(width: int, height: int, finish: str, size: int) -> Loop:
             for i in range(vw.size):
                 r = y * stride + dy[i]
                 slot = r % held.size
-                row = slot * width
-                vo[i] = np.uintp(row)
+                begin = slot * width
+                vo[i] = np.uintp(begin)
                 if held[slot] == r:
                     continue
                 held[slot] = r
                 s = rowmap[r]
                 if s < 0:
-                    ring[row : row + width] = total
+                    ring[begin : begin + width] = total
                     continue
                 for k in range(spots.size):
                     x = np.uintp(s * pitch + spots[k] - left)
-                    filter_across(ring, np.uintp(row + k * size), src, x, offsets_across, weights_across)
+                    filter_across(ring, np.uintp(begin + k * size), src, x, offsets_across, weights_across)
                 base[:] = s * pitch
                 for e in range(0, edges, size):
                     m = min(edges - e, size)
                     _gather(stage, src, base, colmap, dx, value, e, m, lo, hi, size)
-                    filter_across(ring, np.uintp(row + inner + e), stage, np.uintp(0), staged, weights_across)
-            offsets_down, out = take_down(vo), dst[y * n : y * n + n]
+                    filter_across(ring, np.uintp(begin + inner + e), stage, np.uintp(0), staged, weights_across)
+            offsets_down, out = take_down(vo), row if strided else dst[y * n : y * n + n]
             for k in range(spots.size):
                 found += level(
-                    out, np.uintp(spots[k]), np.uintp(skips[k]), False, ring, np.uintp(k * size), offsets_down,
-                    weights_down, init, magnitude, half, shift, inverse,
+                    out, np.uintp(spots[k]), _lanes(spots[k], skips[k], lanes), False, ring, np.uintp(k * size),
+                    offsets_down, weights_down, init, magnitude, half, shift, inverse,
                 )  # fmt: skip
             for e in range(0, edges, size):
                 m = min(edges - e, size)
                 found += level(
-                    line, np.uintp(0), np.uintp(size - m), False, ring, np.uintp(inner + e), offsets_down,
-                    weights_down, init, magnitude, half, shift, inverse,
+                    line, np.uintp(0), _edge_lanes(e, m, lo, hi, size, lanes), False, ring, np.uintp(inner + e),
+                    offsets_down, weights_down, init, magnitude, half, shift, inverse,
                 )  # fmt: skip
                 _scatter(out, line, e, m, lo, hi, size)
+            if strided:
+                pick(dst[y * kept : y * kept + kept], row, n, step, channels)
         counts[0] += found & 0xFFFFFFFF
         counts[1] += found >> 32
 

@@ -65,11 +65,14 @@ def split(step: int, channels: int) -> Loop:
 
 
 def keep(step: int, channels: int) -> Loop:
-    """keep(row, n, step, channels): every step-th pixel of n samples, in place. Where step is 0 it is told later."""
+    """keep(to, row, n, step, channels): every step-th pixel of n samples, in place if `to` is the row itself.
+
+    Where step is 0 it is told later.
+    """
     if step == 1:
 
         @jit
-        def all_kept(row, n, step, channels):
+        def all_kept(to, row, n, step, channels):
             pass
 
         return all_kept
@@ -77,16 +80,16 @@ def keep(step: int, channels: int) -> Loop:
     run, quick, deal = RUN, step > 1 and not _plain, _deal(step, channels, 1)
 
     @jit
-    def keep(row, n, step, channels):
+    def keep(to, row, n, step, channels):
         if step > 1:
             first, pixels = 0, (n // channels + step - 1) // step
             if quick:
                 while (first + run) * step * channels <= n:
-                    deal(row, uintp(first * step * channels), row, uintp(first * channels), uintp(0))
+                    deal(row, uintp(first * step * channels), to, uintp(first * channels), uintp(0))
                     first += run
             for i in range(first, pixels):
                 for c in range(channels):
-                    row[i * channels + c] = row[i * step * channels + c]
+                    to[i * channels + c] = row[i * step * channels + c]
 
     return keep
 
@@ -118,8 +121,9 @@ def _emit(step: int, channels: int, phases: int, context: Any, builder: Any, sig
             part = builder.shuffle_vector(
                 pixels, ir.Constant(kind, ir.Undefined), ir.Constant(ir.VectorType(_INT, RUN), order)
             )
-            if sample != _FLOAT:
+            if sample != row.type.pointee:
                 part = builder.uitofp(part, ir.VectorType(_FLOAT, RUN))
             here = builder.add(to, builder.add(builder.mul(lot, _WORD(f)), _WORD(v * RUN)))
-            builder.store(part, builder.bitcast(builder.gep(row, [here]), part.type.as_pointer()), align=4)
+            to_here = builder.bitcast(builder.gep(row, [here]), part.type.as_pointer())
+            builder.store(part, to_here, align=context.get_abi_sizeof(row.type.pointee))
     return context.get_dummy_value()
