@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LEAST = 1 << 20  # bytes below which the allocator itself keeps memory at hand
-_MOST = 1 << 27  # bytes that wait at most
+_MOST = 1 << 28  # bytes that wait at most
 
 _waiting: list[_Memory] = []
 _lock = threading.Lock()
