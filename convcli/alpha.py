@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli import engine
-from convcli.engine.bands import index_map
+from convcli.engine.field import index_map
 from convcli.engine.window import Window
 from convcli.geometry import Geometry, extent
 from convcli.kernel import Kernel

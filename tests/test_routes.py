@@ -10,7 +10,7 @@ import pytest
 from compare import assert_renders, geometry_of
 
 from convcli import engine
-from convcli.engine import bands, kept, machine, native, plan
+from convcli.engine import bands, calls16, field, kept, machine, native, plan
 from convcli.kernel import Kernel
 from convcli.tone import tone_of
 
@@ -311,7 +311,7 @@ def test_the_greatest_weights_that_go_in_pairs_and_one_more(monkeypatch, weights
 def test_pairs_write_past_the_caches(monkeypatch, threads):
     """As they do for large results, whatever the rows begin at."""
     monkeypatch.setattr(bands, "_SMALL", 0)
-    monkeypatch.setattr(bands, "_STREAMED", 0)
+    monkeypatch.setattr(calls16, "_STREAMED", 0)
     for width in (67, 128, 130, 191, 192, 193, 257, 400):
         for name in ("sobel", "mean of corners"):
             weights, divisor = KERNELS[name]
@@ -352,7 +352,7 @@ def test_every_loop_met_here_is_kept_for_the_next_process():
 @pytest.mark.parametrize("columns", range(1, 6))
 def test_every_route_at_every_stride(monkeypatch, columns):
     """In large pictures, the pixels of a stride are dealt out by the vector."""
-    monkeypatch.setattr(bands, "LARGE", 0)
+    monkeypatch.setattr(field, "LARGE", 0)
     for channels, rows, dtype in ((1, 4, np.uint16), (3, 2, np.uint8), (4, 3, np.float32), (5, 1, np.uint8)):
         image = picture((21, 97 + 13 * columns, channels), dtype, seed=columns)
         for name, dilation in (("sobel", 1), ("binomial", 1), ("box", 1), ("float", 1), ("float", 2), ("rank 2", 3)):

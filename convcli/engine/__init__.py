@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.engine import tiles
-from convcli.engine.bands import Field, run
+from convcli.engine.bands import run
+from convcli.engine.field import Field
 from convcli.engine.memory import fresh
 from convcli.engine.plan import Job, choose
 from convcli.engine.window import Window, row_unit

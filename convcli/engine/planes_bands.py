@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.engine import machine, native
-from convcli.engine.bands import index_map
+from convcli.engine.field import index_map
 from convcli.engine.memory import fresh
 from convcli.engine.planes import Form, Planes
 from convcli.engine.threads import spread, thread_count

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.engine import spectrum
-from convcli.engine.bands import Field
+from convcli.engine.field import Field
 from convcli.engine.plan import Job, Plan
 from convcli.engine.threads import spread, thread_count
 

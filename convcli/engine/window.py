@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.engine import spectrum
-from convcli.engine.bands import Field, index_map
+from convcli.engine.field import Field, index_map
 from convcli.engine.plan import Job, Plan, fft_size
 from convcli.geometry import Geometry, extent
 from convcli.tone import Limits
