@@ -33,11 +33,11 @@ _MANY, _SOLVED = 1000, 1 << 16
 # Nanoseconds a sample, measured on one core of a Zen 4 (12 MP RGB). `block` enters every sample and computes what is
 # kept; a tap of it shares its loads among four rows (the fewer, the farther apart they read), one across a row, or of
 # `sweep`, does not. The FFT costs its columns, whatever the rows; a longer transform leaves the fast cache.
-_ENTER, _DEAL, _BLOCK, _BLOCK_TAP, _BLOCK_ACROSS = 0.1, 0.17, 0.32, 0.018, 0.025
+_ENTER, _DEAL, _BLOCK, _BLOCK_TAP, _BLOCK_ACROSS = 0.1, 0.17, 0.15, 0.018, 0.025
 _SWEEP, _SWEEP_TAP = 0.45, 0.046
 LARGE = 500_000  # samples of a map from which on a loop of its own for a stride is worth compiling
 _FARTHEST = 4  # kernel rows between rows of the map, above which `block` would share few loads
-_FFT_COLUMN, _FFT_FIXED = 0.039, {64: 1.75, 256: 3.5, 1024: 6.0}
+_FFT_COLUMN, _FFT_FIXED = 0.039, {64: 1.6, 256: 3.5, 1024: 6.0}
 
 
 @dataclass(frozen=True)
