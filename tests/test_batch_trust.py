@@ -261,7 +261,7 @@ def command(*words):
     return [Path(sys.executable).with_name("convcli"), "batch", "-k", "box:size=3", *map(str, words)]
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_run_goes_on(tmp_path, monkeypatch, how):
     """Ctrl-C, or worse, in the middle; then the same command with --resume: nothing lost, twice or partial."""
     monkeypatch.chdir(tmp_path)
@@ -274,12 +274,14 @@ def test_an_interrupted_run_goes_on(tmp_path, monkeypatch, how):
         assert time.monotonic() < until and running.poll() is None
         time.sleep(0.005)
     running.send_signal(how)
+    if how == signal.SIGTERM:  # as `timeout` does
+        running.send_signal(how)
     stdout, stderr = running.communicate(timeout=60)
     early = len(lines(tmp_path / "r.jsonl"))
     assert 5 <= early < 40 and "Traceback" not in stderr
-    if how == signal.SIGINT:
+    if how != signal.SIGKILL:
         figures = json.loads(stdout)
-        assert running.returncode == 130 and figures["done"] == early and figures["interrupted"] is True
+        assert running.returncode == 128 + how and figures["done"] == early and figures["interrupted"] is True
         assert "--resume goes on" in stderr and figures["not_begun"] == 40 - early
         assert not list((tmp_path / "out").glob(".*"))
     done = subprocess.run(command(*words), capture_output=True, text=True, timeout=100)

@@ -105,8 +105,8 @@ def batch(
     """Filter every picture of INPUT_DIR into OUTPUT_DIR, under the same names.
 
     Both may be URLs (s3://bucket/photos) with the extra `remote`. A file that fails is named with its reason, the
-    others are done, and the exit code is 1. Ctrl-C finishes the files in hand (130); the same command with --resume
-    goes on.
+    others are done, and the exit code is 1. Ctrl-C (130) and SIGTERM (143) finish the files in hand; the same command
+    with --resume goes on.
 
     \b
     Example:
@@ -173,7 +173,7 @@ def batch(
     if halt.asked:
         if not quiet:
             click.echo("Interrupted; the same command with --resume goes on.", err=True)
-        click.get_current_context().exit(130)
+        click.get_current_context().exit(halt.exit_code)
     if tally.counts["failed"]:
         click.get_current_context().exit(1)
 

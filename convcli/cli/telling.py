@@ -1,4 +1,4 @@
-"""How a batch tells of itself: each file, the progress, the summary, and Ctrl-C."""
+"""How a batch tells of itself: each file, the progress, the summary, and being told to end."""
 
 from __future__ import annotations
 
@@ -154,28 +154,41 @@ def _bar(total: int) -> Iterator[Callable[[], None]]:
 
 
 class Halt:
-    """Ctrl-C: the first lets the files in hand finish, the second drops them.
+    """Ctrl-C and SIGTERM, with which batch systems and containers end a run: the files in hand are finished.
 
-    `with Halt() as halt:` and ask `halt.asked`; outside the main thread nothing is changed.
+    `with Halt() as halt:` and ask `halt.asked`; outside the main thread nothing is changed. A Ctrl-C after that drops
+    the files in hand. Another SIGTERM does not, for `timeout` sends two at once.
     """
 
     def __init__(self) -> None:
-        self.asked = False
-        self._before: Any = None
+        self.signal = 0
+        self._before: dict[signal.Signals, Any] = {}
+
+    @property
+    def asked(self) -> bool:
+        """Whether the run is to end."""
+        return self.signal > 0
+
+    @property
+    def exit_code(self) -> int:
+        """As shells tell a death by the signal: 130 after Ctrl-C, 143 after SIGTERM."""
+        return 128 + self.signal
 
     def __enter__(self) -> Halt:
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._ask)
+            self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def __exit__(self, *trouble: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        for number, before in self._before.items():
+            signal.signal(number, before)
 
     def _ask(self, number: int, frame: object) -> None:
-        if self.asked:
+        if not self.asked:
+            self.signal = number
+            how = ("Interrupted", "again") if number == signal.SIGINT else ("Terminated", "Ctrl-C")
+            click.echo("\n{}: finishing the files in hand; {} drops them.".format(*how), err=True)
+        elif number == signal.SIGINT:
             import os
 
-            os._exit(130)  # a thread in the middle of a file can't be stopped; its output has no name yet
-        self.asked = True
-        click.echo("\nInterrupted: finishing the files in hand; again drops them.", err=True)
+            os._exit(self.exit_code)  # a thread in the middle of a file can't be stopped; its output has no name yet
