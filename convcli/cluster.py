@@ -6,27 +6,29 @@ paths. An output appears whole, so a file whose worker died is simply done again
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
-import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from multiprocessing.resource_tracker import ensure_running
 from typing import Any
 
 import numpy as np
 
-from convcli.errors import AccessError, ConvcliError, RecipeError, first_line
+from convcli.errors import AccessError, ConvcliError, first_line
 from convcli.recipe import Recipe, run
 
 try:
     import distributed
+    from distributed.comm.core import connect
     from distributed.diagnostics.plugin import WorkerPlugin
 except ImportError:
     raise ConvcliError("--cluster needs the extra `cluster`: pip install 'convcli[cluster]'") from None
 
-_CONNECT = "10s"
-_ADDRESS = re.compile(r"((tcp|tls|ws|wss)://)?([^/:\s]+|\[[0-9a-fA-F:]+\]):\d{1,5}")
+_CONNECT = 10  # seconds
 
 
 @contextlib.contextmanager
@@ -34,7 +36,7 @@ def cluster(address: str, recipe: Recipe, workers: int) -> Iterator[tuple[Execut
     """A pool that runs on the workers of a scheduler, and how many tasks to have in hand, which follows the workers.
 
     address: of a Dask scheduler, as tcp://10.0.0.1:8786; "local" starts one with `workers` processes on this machine.
-    Raises RecipeError for no address, AccessError where nothing answers or nobody works there.
+    Raises AccessError where nothing answers or nobody works there.
     """
     with contextlib.ExitStack() as stack:
         logging.disable(logging.CRITICAL)  # what goes wrong there is told as reasons, without tracebacks
@@ -59,25 +61,54 @@ def cluster(address: str, recipe: Recipe, workers: int) -> Iterator[tuple[Execut
 
 def _local(workers: int) -> Any:
     try:
-        return distributed.LocalCluster(  # type: ignore[no-untyped-call]
-            workers, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
-        )
-    except (OSError, RuntimeError) as error:
+        with _undisturbed():
+            return distributed.LocalCluster(  # type: ignore[no-untyped-call]
+                workers, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
+            )
+    except (RuntimeError, OSError) as error:
         raise AccessError(f"no cluster can be started on this machine ({first_line(error)})") from None
 
 
-def _client(place: Any, address: str) -> Any:
-    if address != "local" and not _ADDRESS.fullmatch(address):
-        raise RecipeError(f"{address!r} is no address of a cluster; write tcp://HOST:8786, or local")
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """What begins here never hears of a Ctrl-C, which a terminal sends to every process: the command ends its workers.
+
+    A mask and not a handler, for the thread that starts the workers keeps it, and passes it on to late ones.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    ensure_running()  # which takes the mask off the thread that first needs it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _client(place: Any, address: str) -> Any:
+    try:
+        if place == address:
+            asyncio.run(asyncio.wait_for(_knock(address), 1.5 * _CONNECT))
         return distributed.Client(place, timeout=_CONNECT, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, TimeoutError) as error:
         raise AccessError(
             f"cluster {address} can't be reached ({first_line(error)}); start one with `dask scheduler`, or check "
             "host and port"
         ) from None
-    except MemoryError:  # words of another protocol, taken for the length of a message
-        raise AccessError(f"what answers at {address} is no Dask scheduler; check the port, usually 8786") from None
+    except Exception as error:
+        why = "another protocol" if isinstance(error, MemoryError) else first_line(error)  # its words taken for a size
+        raise AccessError(
+            f"what answers at {address} is no Dask scheduler of this kind ({why}); check host and port, which "
+            "`dask scheduler` tells when it starts"
+        ) from None
+
+
+async def _knock(address: str) -> None:
+    """Connect and go: Dask's client would wait for ever for one who takes the call and says nothing."""
+    words = distributed.Security().get_connection_args("client")  # type: ignore[no-untyped-call]
+    comm = await connect(address, timeout=_CONNECT, **words)  # type: ignore[no-untyped-call]
+    await comm.close()
 
 
 class Warming(WorkerPlugin):

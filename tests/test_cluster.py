@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import signal
-import socketserver
+import socket
 import subprocess
 import sys
 import threading
@@ -29,7 +29,7 @@ def convcli(*words):
     return CliRunner().invoke(main, ["batch", "-k", "box", *map(str, words)])
 
 
-@pytest.mark.parametrize("address", ["foo", "nonsense://host:1", "tcp://host", "tcp://host:port"])
+@pytest.mark.parametrize("address", ["", "foo", "nonsense://host:1", "tcp://host", "tcp://host:port", "host:70000"])
 def test_no_address(tmp_path, address):
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "a.png")
     result = convcli("--cluster", address, tmp_path, tmp_path / "out")
@@ -45,7 +45,7 @@ def test_the_extra_is_missing(tmp_path, monkeypatch):
 
 
 def test_nobody_answers(tmp_path, monkeypatch):
-    monkeypatch.setattr("convcli.cluster._CONNECT", "300ms")
+    monkeypatch.setattr("convcli.cluster._CONNECT", 0.3)
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "a.png")
     result = convcli("--cluster", "tcp://127.0.0.1:9", tmp_path, tmp_path / "out")
     assert result.exit_code == 1 and "cluster tcp://127.0.0.1:9 can't be reached" in result.stderr
@@ -63,20 +63,26 @@ def test_no_workers_can_be_started(tmp_path, monkeypatch):
     assert result.stderr == "Error: no cluster can be started on this machine (Nanny failed to start.)\n"
 
 
-class WebServer(socketserver.BaseRequestHandler):
-    def handle(self):
-        self.request.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
-
-
-def test_something_else_answers(tmp_path):
-    """Dask's own dashboard, one port on, is such a web server: its words are no messages of a scheduler."""
+@pytest.mark.parametrize(("says", "why"), [
+    (b"", "can't be reached (no answer); start one with `dask scheduler`"),
+    (b"HTTP/1.1 400 Bad Request\r\n\r\n", "is no Dask scheduler of this kind (another protocol); check host and port"),
+])  # fmt: skip
+def test_someone_else_answers(tmp_path, monkeypatch, says, why):
+    """One who says nothing, and a web server, as a scheduler's dashboard is."""
+    monkeypatch.setattr("convcli.cluster._CONNECT", 0.3)
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "a.png")
-    with socketserver.TCPServer(("127.0.0.1", 0), WebServer) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"tcp://127.0.0.1:{server.server_address[1]}"
-        result = convcli("--cluster", address, tmp_path, tmp_path / "out")
-        server.shutdown()
-    assert result.exit_code == 1 and f"what answers at {address} is no Dask scheduler" in result.stderr
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answering, args=(server, says), daemon=True).start()
+        result = convcli("--cluster", f"tcp://127.0.0.1:{server.getsockname()[1]}", tmp_path, tmp_path / "out")
+    assert result.exit_code == 1 and why in result.stderr and result.stderr.count("\n") == 1
+
+
+def answering(server, says):
+    held = []
+    with contextlib.suppress(OSError):
+        while True:
+            held.append(server.accept()[0])
+            held[-1].sendall(says)
 
 
 def start(module, *words, env):
@@ -123,11 +129,11 @@ def digests(folder):
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
 
 
-def launch(folder, address, *words, env=MappingProxyType({})):
+def launch(folder, address, *words, env=MappingProxyType({}), **options):
     how = ["batch", "-k", "gaussian:sigma=3", "--cluster", address, "--report", "r.jsonl", "--resume", "--json", "-q"]
     command = [Path(sys.executable).with_name("convcli"), *how, *(words or ("in", "out"))]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=folder, env=os.environ | env, **pipes)
+    return subprocess.Popen(command, cwd=folder, env=os.environ | env, **pipes, **options)
 
 
 @pytest.mark.cluster
@@ -201,6 +207,24 @@ def test_the_same_over_a_store_that_fails_and_is_slow(tmp_path):
         assert {name: hashlib.sha256(data).hexdigest() for name, data in kept.items()} == want
         put = s3.log()[given:]
         assert {(Path(name).name, digest) for name, digest in put} == set(want.items())  # never anything else
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_workers_of_this_machine_leave_the_last_word_to_the_command(tmp_path, how):
+    """As a terminal or `timeout` does: every process gets the signal, and one of them speaks."""
+    pictures(tmp_path / "in")
+    want = convcli_local(tmp_path)
+    running = launch(tmp_path, "local", start_new_session=True)
+    wait_for(lambda: reported(tmp_path) >= 8 or running.poll() is not None)
+    os.killpg(running.pid, how)
+    stdout, stderr = running.communicate(timeout=100)
+    assert running.returncode == 128 + how and json.loads(stdout)["interrupted"] is True
+    assert stderr.count("\n") == 2 and "finishing the files in hand" in stderr
+    again = launch(tmp_path, "local")
+    stdout, stderr = again.communicate(timeout=100)
+    assert (again.returncode, json.loads(stdout)["failed"], stderr) == (0, 0, "")
+    assert digests(tmp_path / "out") == want and reported(tmp_path) == COUNT
 
 
 def pictures(folder):

@@ -82,7 +82,7 @@ def test_the_same_bytes(tmp_path, mail, suffix, words, shape, dtype):
     with np.errstate(all="ignore"):
         first = convcli_apply(*words, tmp_path / "a.ome.tif", here)
         assert first.exit_code == 0 and mail.tasks == 0, first.output
-        result = convcli_apply(*words, "--cluster", "x", tmp_path / "a.ome.tif", there)
+        result = convcli_apply(*words, "--cluster", "tcp://x:1", tmp_path / "a.ome.tif", there)
     assert result.exit_code == 0 and mail.tasks > 2, result.output
     assert same(here, there)
     assert [line for line in result.stderr.splitlines() if line.startswith("Note")] == [
@@ -94,7 +94,7 @@ def test_faults_on_a_worker_are_told_as_here(tmp_path, mail):
     tifffile.imwrite(tmp_path / "a.tif", RNG.integers(0, 9, (200, 90), np.uint8), tile=(32, 32))
     content = (tmp_path / "a.tif").read_bytes()
     (tmp_path / "a.tif").write_bytes(content[: len(content) * 2 // 3])
-    result = convcli_apply("-k", "box", "--cluster", "x", tmp_path / "a.tif", tmp_path / "b.tif")
+    result = convcli_apply("-k", "box", "--cluster", "tcp://x:1", tmp_path / "a.tif", tmp_path / "b.tif")
     assert result.exit_code == 1 and "a.tif is damaged or incomplete" in result.stderr
     assert "Traceback" not in result.output and [path.name for path in tmp_path.iterdir()] == ["a.tif"]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convcli.cli.options import (
+    Address,
     combine_opt,
     force_opt,
     format_opt,
@@ -75,7 +76,7 @@ if TYPE_CHECKING:
     "--gallery", metavar="FILE.html", shell_complete=paths, help="Write a page over the results, before and after."
 )
 @click.option(
-    "--cluster", metavar="ADDRESS",
+    "--cluster", type=Address(), metavar="ADDRESS",
     help="Let the workers of a Dask scheduler (tcp://HOST:8786) do it; local starts one on this machine.",
 )  # fmt: skip
 @force_opt

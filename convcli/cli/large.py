@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcli.cli.options import Bytes
+from convcli.cli.options import Address, Bytes
 
 if TYPE_CHECKING:
     from convcli.explain.plan import Shape
@@ -29,7 +29,7 @@ _OPTIONS = (
         "--zarr-format", type=click.Choice(("2", "3")), help="Of an OUTPUT.zarr. [default: INPUT's, else 3]",
     ),
     click.option(
-        "--cluster", metavar="ADDRESS",
+        "--cluster", type=Address(), metavar="ADDRESS",
         help="Let the workers of a Dask scheduler (tcp://HOST:8786) filter the pieces of a large TIFF or Zarr; "
         "local starts one on this machine.",
     ),

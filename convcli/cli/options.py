@@ -60,6 +60,22 @@ class Bytes(click.ParamType[int]):
         return int(amount)
 
 
+class Address(click.ParamType[str]):
+    """Where a Dask scheduler listens, or `local`."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The address; fails in Click's way."""
+        import re
+
+        text = str(value)
+        found = re.fullmatch(r"((tcp|tls|ws|wss)://)?([^/:\s]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})", text)
+        if text != "local" and not (found and 0 < int(found["port"]) < 1 << 16):
+            self.fail(f"{text!r} is no address of a cluster; write tcp://HOST:8786, or local", param, ctx)
+        return text
+
+
 class Mode(click.Choice[str]):
     """A padding mode, under our name or another tool's."""
 
