@@ -193,10 +193,10 @@ class Before:
 
     def reported(self, result: Result) -> bool:
         """Whether the earlier report has the file's line already."""
-        return result.reason == _EARLIER and self.past is not None and self.past.lines > 0
+        return result.reason == _EARLIER and self.past is not None and self.past.there
 
     def _finished(self, job: Job) -> bool:
-        if self.past is not None and (self.past.lines or self.in_place):
+        if self.past is not None and (self.past.there or self.in_place):
             record = self.past.record(job.source, job.output)
             return record is not None and proves(record, job.source, job.output, self.recipe, self.in_place, self.look)
         source, output = self.look(job.source), self.look(job.output)

@@ -7,6 +7,7 @@ whether the file is finished: the same recipe, an input that is still the same, 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -68,17 +69,20 @@ class Report:
         self.path = Path(path)
         try:
             self._stream = self.path.open("ab" if append else "wb", buffering=0)
-            if append and _torn(self.path):
-                self._stream.write(b"\n")
+            if append and self.path.is_file():
+                _mend(self.path)
         except OSError as error:
             raise self._trouble(error) from None
 
     def add(self, record: dict[str, Any]) -> None:
-        """Write one line, in one piece."""
+        """Write one line, whole or not at all."""
         line = json.dumps(record).encode() + b"\n"
         try:
-            if self._stream.write(line) != len(line):
-                raise OSError(28, os.strerror(28))
+            written = self._stream.write(line)
+            if written != len(line):
+                with contextlib.suppress(OSError):  # a pipe has no end that could be cut off
+                    self._stream.truncate(self._stream.tell() - (written or 0))
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise self._trouble(error) from None
 
@@ -94,22 +98,42 @@ class Report:
         self._stream.close()
 
 
-def _torn(path: Path) -> bool:
-    """Whether the last line was cut off."""
-    with path.open("rb") as stream:
-        if stream.seek(0, os.SEEK_END) == 0:
-            return False
-        stream.seek(-1, os.SEEK_END)
-        return stream.read(1) != b"\n"
+def _mend(path: Path) -> None:
+    """End the last line; or take it away, where a full disk or a power failure has cut it off."""
+    with path.open("r+b") as stream:
+        end = stream.seek(0, os.SEEK_END)
+        tail = b""
+        while end > 0 and b"\n" not in tail:
+            end = max(0, end - 65536)
+            stream.seek(end)
+            tail = stream.read()
+        last = tail[tail.rfind(b"\n") + 1 :]
+        if last and _torn(last):
+            stream.seek(-len(last), os.SEEK_END)
+            stream.truncate()
+        elif last:
+            stream.write(b"\n")
+
+
+def _torn(line: bytes) -> bool:
+    """Whether it is a line of a report that was cut off."""
+    try:
+        json.loads(line)
+    except ValueError:
+        return line.startswith(b"{")
+    return False
 
 
 class Past:
-    """What an earlier report says, sixteen bytes of memory a file: the digest of its name and where its line stands."""
+    """What an earlier report says, sixteen bytes of memory a file: the digest of its name and where its line stands.
+
+    there: whether there is one.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
+        self.there = self._path.exists()
         found = np.fromiter(_places(self._path), dtype=np.dtype([("name", "u8"), ("place", "i8")]))
-        self.lines = len(found)
         self._found = found[np.argsort(found["name"], kind="stable")]
 
     def record(self, source: str, output: str) -> dict[str, Any] | None:

@@ -204,6 +204,48 @@ def test_a_report_that_can_not_be_written(album):
         assert result.exit_code == 1 and f"report {report} can't be written: {why}" in result.stderr
 
 
+def test_a_report_on_a_full_disk_is_whole_lines(album):
+    """The disk is full in the middle of a line; the line is gone, and every file gets one once there is room."""
+    limit = 2500
+
+    def full():
+        import resource
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    words = command("in", "out", "-j", "1", "--report", "r.jsonl", "--resume", "--json")
+    stopped = subprocess.run(words, capture_output=True, text=True, preexec_fn=full, timeout=60)
+    assert stopped.returncode == 1 and stopped.stderr.endswith(
+        "report r.jsonl can't be written: No space left on device\n"
+    )
+    early = len(lines(album / "r.jsonl"))
+    assert 0 < early < 6 and (album / "r.jsonl").read_bytes().endswith(b"}\n")
+    again = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert again.returncode == 0 and json.loads(again.stdout)["done"] == 6 - early
+    found = {Path(line["output"]).name: line["output_digest"] for line in lines(album / "r.jsonl")}
+    assert found == digests(album / "out") and len(lines(album / "r.jsonl")) == 6
+
+
+@pytest.mark.parametrize(("end", "kept"), [
+    (b'{"input": "in/', []), (b'{"input": "x"}', [b'{"input": "x"}']), (b"a note", [b"a note"]), (b"", []),
+])  # fmt: skip
+def test_a_report_that_was_cut_off_is_mended(album, end, kept):
+    """No reader of the lines has to know of it; what is no half line stays."""
+    (album / "r.jsonl").write_bytes(b'{"input": "0"}\n' + end)
+    assert convcli("in", "out", "--report", "r.jsonl", "--resume").exit_code == 0
+    found = (album / "r.jsonl").read_bytes().splitlines()
+    assert found[:-6] == [b'{"input": "0"}', *kept]
+    assert {json.loads(line)["status"] for line in found[-6:]} == {"done"}
+
+
+def test_an_empty_report_proves_nothing(album):
+    """The disk was full before the first line, say."""
+    assert convcli("in", "out").exit_code == 0
+    (album / "r.jsonl").touch()
+    assert json.loads(convcli("in", "out", "--report", "r.jsonl", "--resume", "--json").stdout)["done"] == 6
+
+
 @AS_ROOT
 def test_a_read_only_folder(album):
     (album / "out").mkdir(mode=0o500)
