@@ -266,7 +266,7 @@ def _way_out(url: str, error: Exception) -> str:
     kind = type(error).__name__
     if isinstance(error, PermissionError) or "Credential" in kind or "Authentication" in kind:
         return f"; check the credentials for {protocol(url)}:// and what they allow"
-    if "Connect" in kind or isinstance(error, ConnectionError) or kind == "gaierror":
+    if "Connect" in kind or "Timeout" in kind or isinstance(error, ConnectionError) or kind == "gaierror":
         return "; check the address and the network"
     return ""
 

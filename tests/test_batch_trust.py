@@ -153,6 +153,18 @@ def test_what_is_said(album):
     assert len(figures["slowest"]) == 3 and figures["interrupted"] is False
 
 
+def test_progress_is_told_while_no_file_finishes(album, monkeypatch):
+    monkeypatch.setattr("convcli.cli.telling._EVERY", 0.01)
+    real = batch_module.filter_file
+    monkeypatch.setattr(batch_module, "filter_file", lambda *words, **more: time.sleep(0.2) or real(*words, **more))
+    assert "0 of 6 files\n" in convcli("in", "out").stderr and "of 6 files" not in convcli("in", "b", "--quiet").stderr
+
+
+def test_without_standard_error(album):
+    closed = subprocess.run(command("in", "out", "--json"), stdout=-1, preexec_fn=lambda: os.close(2), timeout=60)
+    assert closed.returncode == 0 and json.loads(closed.stdout)["done"] == 6
+
+
 def test_an_odd_name_stays_one_line(album):
     (album / "in/5.png").rename(album / "in" / "two\nlines.png")
     (album / "in" / os.fsdecode(b"latin-\xe9.png")).write_bytes((album / "in/0.png").read_bytes())

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -307,6 +308,21 @@ class TestS3:
             assert result.exit_code == 1 and said in result.stderr and result.stderr.count("\n") == 1
         result = convcli("apply", "-k", "box", "s3://photos/a.png", tmp_path / "a.png")
         assert result.exit_code == 1 and "can't be read" in result.stderr and "; check the " in result.stderr
+
+
+@pytest.mark.parametrize("words", [("batch", "s3://b/in", "out"), ("apply", "s3://b/a.png", "a.png")])
+def test_a_store_that_says_nothing_is_waited_for_with_a_word(tmp_path, monkeypatch, changed, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("convcli.cli.telling._EVERY", 0.01)
+    for name, value in {"ACCESS_KEY_ID": "k", "SECRET_ACCESS_KEY": "s", "MAX_ATTEMPTS": "1"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+    monkeypatch.setattr(s3fs.S3FileSystem, "read_timeout", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        changed("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        result = convcli(words[0], "-k", "box", *words[1:])
+    assert result.exit_code == 1 and "check the address and the network" in result.stderr.splitlines()[-1]
+    assert "so far; Ctrl-C ends it" in result.stderr and words[1] in result.stderr.splitlines()[0]
 
 
 @pytest.mark.parametrize(("url", "said"), [

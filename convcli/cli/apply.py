@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import click
@@ -101,7 +102,8 @@ def apply(
             done = filter_large(source, output, recipe, manner, handling, advance)
     else:
         assert target is not None
-        done = filter_file(source, output, recipe, target, handling, force=force, threads=threads, ahead=ahead)
+        with _patience(source, output):
+            done = filter_file(source, output, recipe, target, handling, force=force, threads=threads, ahead=ahead)
     click.echo(_line(source, output, recipe, done), err=True)
     for note in done.notes:
         click.echo(f"Note: {note}.", err=True)
@@ -109,6 +111,18 @@ def apply(
         from convcli.cli.show import draw
 
         draw([source, output])
+
+
+def _patience(source: str, output: str) -> contextlib.AbstractContextManager[None]:
+    """A word at times where a store has to answer."""
+    from convcli.files import shown
+    from convcli.urls import is_url
+
+    if not (is_url(source) or is_url(output)):
+        return contextlib.nullcontext()
+    from convcli.cli.telling import waiting
+
+    return waiting(f"{shown(source)} to {shown(output)}")
 
 
 def _line(source: str, output: str, recipe: Any, done: Any) -> str:

@@ -23,7 +23,7 @@ from convcli.cli.options import (
     recipe_options,
     writing_from,
 )
-from convcli.cli.telling import Halt, Tally, progress
+from convcli.cli.telling import Halt, Tally, progress, waiting
 
 _AWAY = 4  # files at a time and core, where they come from or go to a URL: most of the time is waiting
 
@@ -118,6 +118,7 @@ def batch(
     _check(force, if_exists, quiet, verbose)
     from convcli.batch import Work
     from convcli.engine.threads import thread_count
+    from convcli.files import shown
     from convcli.images import Target
     from convcli.listing import Listing
     from convcli.urls import is_url
@@ -126,7 +127,8 @@ def batch(
     if format_:
         Target.of(output, format_, **writing)
     listing = Listing(source, output, recursive, patterns, format_)
-    planned = listing.check()
+    with contextlib.nullcontext() if quiet else waiting(f"Looking at {shown(source)} and {shown(output)}"):
+        planned = listing.check()
     if gallery:
         _check_gallery(gallery, listing, force or resume)
     if dry_run:

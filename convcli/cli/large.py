@@ -101,7 +101,7 @@ def shape_of(source: str, output: str, recipe: Any, manner: Manner, handling: An
 @contextlib.contextmanager
 def bar() -> Iterator[Callable[[int, int], None]]:
     """A progress bar of rows, with rate and time left, on a terminal; nothing elsewhere."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield lambda rows, total: None
         return
     from rich.console import Console

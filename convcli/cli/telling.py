@@ -26,7 +26,7 @@ class Tally:
     """The counts of a run, its speed and its slowest files."""
 
     def __init__(self, planned: int) -> None:
-        self.planned, self.counts, self.notes = planned, Counter[str](), Counter[str]()
+        self.planned, self.counts, self.notes = planned, Counter(done=0, failed=0, skipped=0), Counter[str]()
         self.begin, self.seconds, self.pixels = perf_counter(), 0.0, 0
         self._slowest: list[tuple[float, str]] = []
 
@@ -97,11 +97,12 @@ def progress(tally: Tally, quiet: bool, verbose: bool) -> Iterator[Callable[[Res
 
     if quiet:
         yield line
-    elif sys.stderr.isatty():
+    elif sys.stderr is not None and sys.stderr.isatty():
         with _bar(tally.planned) as advance:
             yield _both(line, advance)
     else:
-        yield _spoken(tally, line)
+        with _spoken(tally):
+            yield line
 
 
 def _both(line: Callable[[Result], None], advance: Callable[[], None]) -> Callable[[Result], None]:
@@ -121,20 +122,42 @@ def _line(result: Result) -> str:
     return f"Done: {shown(result.job.source)} -> {shown(result.job.output)}{took}"
 
 
-def _spoken(tally: Tally, line: Callable[[Result], None]) -> Callable[[Result], None]:
-    begin = last = monotonic()
+def _spoken(tally: Tally) -> contextlib.AbstractContextManager[None]:
+    """A line of progress at times, also where no file finishes."""
+    begin = monotonic()
 
-    def advance(result: Result) -> None:
-        nonlocal last
-        line(result)
-        now = monotonic()
-        if now - last >= _EVERY:
-            last, over = now, tally.counts.total()
-            rate = over / (now - begin)
-            left = (tally.planned - over) / rate
-            click.echo(f"{over} of {tally.planned} files, {rate:.1f} files/s, {left:.0f} s left", err=True)
+    def say() -> None:
+        over = tally.counts.total()
+        rate = over / (monotonic() - begin)
+        left = f", {rate:.1f} files/s, {(tally.planned - over) / rate:.0f} s left" if over else ""
+        click.echo(f"{over} of {tally.planned} files{left}", err=True)
 
-    return advance
+    return _at_times(say)
+
+
+def waiting(what: str) -> contextlib.AbstractContextManager[None]:
+    """A line at times while the block has nothing to show, above all while a store that is far away says nothing."""
+    begin = monotonic()
+    return _at_times(lambda: click.echo(f"{what}: {monotonic() - begin:.0f} s so far; Ctrl-C ends it", err=True))
+
+
+@contextlib.contextmanager
+def _at_times(say: Callable[[], None]) -> Iterator[None]:
+    """Call it every few seconds, on a thread of its own, until the block ends."""
+    over = threading.Event()
+
+    def speak() -> None:
+        while not over.wait(_EVERY):
+            with contextlib.suppress(OSError):  # nobody listens any more, which the command meets itself
+                say()
+
+    thread = threading.Thread(target=speak, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @contextlib.contextmanager
