@@ -65,6 +65,7 @@ def whole_store(path: str | Path, force: bool) -> Iterator[Path]:
         if target.exists():
             if not force:
                 raise ConvcliError(f"{shown(path)} has appeared meanwhile; --force overwrites it")
+            shutil.rmtree(old, ignore_errors=True)  # of a run that was killed just here
             target.rename(old)
         try:
             part.rename(target)
@@ -74,13 +75,28 @@ def whole_store(path: str | Path, force: bool) -> Iterator[Path]:
             raise
         shutil.rmtree(old, ignore_errors=True)
     except BaseException as error:
-        shutil.rmtree(part, ignore_errors=True)
+        _taken_away(part, old)
         if isinstance(error, OSError):
             raise unwritable(path, error) from None
         raise
     finally:
         if lock is not None:
             os.close(lock)
+
+
+def _taken_away(part: Path, aside: Path) -> None:
+    """Remove it, first by name: workers that still write there then begin a folder anew, see `drop_orphan`."""
+    gone = part
+    if not aside.exists():
+        with contextlib.suppress(OSError):
+            gone = part.rename(aside)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def drop_orphan(store: str | Path) -> None:
+    """Remove a folder that is no Zarr: a piece written by a worker after the command has taken the store away."""
+    if not any((Path(store) / mark).exists() for mark in MARKS):
+        shutil.rmtree(store, ignore_errors=True)
 
 
 def _emptied(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -319,3 +320,24 @@ def test_what_a_killed_worker_left_is_not_part_of_the_result(tmp_path):
     (tmp_path / "a.zarr" / "c" / "0" / "0.0123456789abcdef.partial").write_bytes(b"half")
     sink.take(iter([]))
     assert sorted(tmp_path.rglob("*")) == kept
+
+
+@pytest.mark.parametrize("ome", [True, False])
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_worker_that_comes_too_late_leaves_nothing(tmp_path, ome, version):
+    """The command has gone and taken the store away; what a worker still had in hand makes no new one."""
+    sink = zarr_out.ZarrOut(tmp_path / "a.zarr", "fast", None, ome, False, version, 1)
+    place = sink.begin(Shape((64, 64), np.dtype("uint8")), Facts())
+    place(0, 0, noise(32, 64))
+    assert any(tmp_path.iterdir())
+    shutil.rmtree(tmp_path / "a.zarr")
+    place(0, 32, noise(32, 64))
+    assert not any(tmp_path.iterdir())
+
+
+def test_an_old_store_that_a_killed_run_moved_aside_is_in_nobodys_way(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", noise(40, 40))
+    for _ in range(2):
+        (tmp_path / ".b.zarr.convcli-old" / "c").mkdir(parents=True)
+        done("-f", "-k", "box", tmp_path / "a.tif", tmp_path / "b.zarr")
+        assert names_in(tmp_path) == ["a.tif", "b.zarr"]

@@ -19,6 +19,7 @@ from convcli.large.ome import zarr_attributes
 from convcli.large.piece import Piece
 from convcli.large.pyramid import Pyramid, level_sizes
 from convcli.large.stack import Facts, Shape
+from convcli.stores import drop_orphan
 
 Array = NDArray[Any]
 CHUNK = 512
@@ -46,6 +47,7 @@ class Placing:
         index["y"] = slice(first, first + len(rows))
         part = rows if rows.ndim == 2 or self.axes[-1] == "c" else np.moveaxis(rows, 2, 0)
         _opened(self.token, self.store, self.path)[tuple(index.get(axis, slice(None)) for axis in self.axes)] = part
+        drop_orphan(self.store)
 
 
 @lru_cache(4)
