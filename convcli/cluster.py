@@ -28,7 +28,7 @@ try:
 except ImportError:
     raise ConvcliError("--cluster needs the extra `cluster`: pip install 'convcli[cluster]'") from None
 
-_CONNECT = 10  # seconds
+_CONNECT, _ASKED = 10, 2  # seconds: to connect, and for an answer that can be done without
 
 
 @contextlib.contextmanager
@@ -127,14 +127,19 @@ class Warming(WorkerPlugin):
 
 
 def _hands(client: Any) -> Callable[[], int]:
-    """Two tasks a thread, of the workers that are there; asked of the scheduler once a second."""
+    """Two tasks a thread, of the workers that are there; asked of the scheduler once a second, not waited for long.
+
+    Raises AccessError once the client has given the scheduler up: what was handed over meanwhile would wait for ever.
+    """
     known, asked = 2, 0.0
 
     def hands() -> int:
         nonlocal known, asked
+        if client.status in ("closing", "closed"):
+            raise AccessError("the cluster has gone; start it again, and give the same command")
         if time.monotonic() - asked > 1:
             with contextlib.suppress(Exception):  # a scheduler that has gone is noticed by its futures
-                known = max(2, 2 * sum(client.nthreads().values()))
+                known = max(2, 2 * sum(client.nthreads(callback_timeout=_ASKED).values()))
             asked = time.monotonic()
         return known
 

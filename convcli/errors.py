@@ -32,4 +32,4 @@ class AccessError(ImageError):
 def first_line(error: Exception) -> str:
     """What an error of a library says, in a line."""
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return lines[0] if lines else "no answer" if isinstance(error, TimeoutError) else type(error).__name__

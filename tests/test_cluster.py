@@ -249,3 +249,22 @@ def test_nobody_there(tmp_path):
         boss.wait()
         result = convcli("--cluster", address, tmp_path, tmp_path / "out")
         assert result.exit_code == 1 and f"cluster {address} can't be reached" in result.stderr
+
+
+def test_a_client_that_gave_up_is_not_waited_for():
+    """What is handed to Dask's client while it tries to connect again may never come back."""
+    from convcli.cluster import _hands
+    from convcli.errors import AccessError
+
+    class Client:
+        status = "running"
+
+        def nthreads(self, callback_timeout):
+            raise TimeoutError
+
+    client = Client()
+    hands = _hands(client)
+    assert hands() == 2
+    client.status = "closed"
+    with pytest.raises(AccessError, match="the cluster has gone"):
+        hands()

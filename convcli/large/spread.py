@@ -14,7 +14,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ from convcli.large.sources import Reading
 from convcli.large.stack import Stack
 from convcli.recipe import Recipe
 
+_GLANCE = 0.5  # seconds
 Place = tuple[Executor, Callable[[], int]]
 Counted = list[dict[int, tuple[int, int, int]]]
 
@@ -132,14 +133,16 @@ def _in_order(place: Place, tasks: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
                 busy.append(pool.submit(*task))
             if not busy:
                 return
-            yield _result(busy.popleft())
+            yield _result(busy.popleft(), hands)
     finally:
         for future in busy:
             future.cancel()
 
 
-def _result(future: Future[Any]) -> Any:
+def _result(future: Future[Any], hands: Callable[[], int]) -> Any:
     try:
+        while not wait([future], _GLANCE).done:
+            hands()  # which knows when the cluster has gone
         return future.result()
     except ConvcliError:
         raise
