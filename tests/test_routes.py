@@ -254,7 +254,8 @@ def test_boxes_whose_sums_just_fit_16_bits_and_just_do_not(monkeypatch, size):
     """255 * 257 is 65535."""
     white = np.full((300, 301), 255, np.uint8)
     white[::7, ::5] = 254
-    assert chosen(np.ones(size), size[0] * size[1]).route == "box"
+    route = "separable" if size == (16, 16) and VECTOR > 16 else "box"
+    assert chosen(np.ones(size), size[0] * size[1]).route == route
     for divisor in (size[0] * size[1], 256):
         check_all(monkeypatch, white, np.ones(size), divisor=divisor, padding_mode="reflect")
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from convcli.engine import native
 from convcli.engine.calls import division
 from convcli.engine.field import Arguments, Array, Field, aligned, lined, offsets, reached, strided
-from convcli.engine.plan import Job, Plan
+from convcli.engine.plan import Job, Plan, slides
 
 _STREAMED = 1 << 22  # bytes of a result from which on `pairs` writes it past the caches
 
@@ -91,19 +91,27 @@ def _separable_pairs(
     done = np.arange(0, hi - lo, size)
     spots = np.minimum(done, hi - lo - size)
     slots, width = int(dy.max()) + 1, len(spots) * size + aligned(lo + field.n - hi, size)
+    sliding = slides(job, vw)
 
     def args(y0: int, y1: int) -> tuple[Any, ...]:
-        return (
-            dst, src, field.rowmap, field.colmap, dx, hw, dy, vw, field.pitch, field.n, field.kept, lo, hi, field.left,
-            value, init, magnitude, half, shift, divisor, job.geometry.stride[0], field.step, field.channels, y0, y1,
-            lo + spots, done - spots,
-            lined(slots * width, plan.lane), width, np.full(slots, -1, np.intp), np.empty(hw.size, np.intp),
-            np.empty(hw.size, np.uintp), np.empty(vw.size, np.uintp), np.zeros(hw.size * size, np.uint8),
-            np.empty(size, np.uint8), np.empty(field.n if field.step > 1 else 0, np.uint8), _kept_lanes(field),
-            np.zeros(3, np.int64),
+        picture = dst, src, field.rowmap, field.colmap, dx, hw
+        how = (
+            field.pitch, field.n, field.kept, lo, hi, field.left, value, init, magnitude, half, shift, divisor,
         )  # fmt: skip
+        where = field.step, field.channels, y0, y1, lo + spots, done - spots
+        ring = lined((slots + sliding) * width, plan.lane), width
+        across = np.empty(hw.size, np.intp), np.empty(hw.size, np.uintp)
+        ends = (
+            np.zeros(hw.size * size, np.uint8), np.empty(size, np.uint8),
+            np.empty(field.n if field.step > 1 else 0, np.uint8), _kept_lanes(field), np.zeros(3, np.int64),
+        )  # fmt: skip
+        if sliding:
+            return (*picture, len(vw), *how, *where, *ring, lined(width, plan.lane), *across, *ends)
+        held, down = np.full(slots, -1, np.intp), np.empty(vw.size, np.uintp)
+        return (*picture, dy, vw, *how, job.geometry.stride[0], *where, *ring, held, *across, down, *ends)
 
-    return f"separable_pairs:{hw.size}:{vw.size}:{_ending(plan, field)}:{size}{strided(field)}", args
+    kind = f"sliding_pairs:{hw.size}" if sliding else f"separable_pairs:{hw.size}:{vw.size}"
+    return f"{kind}:{_ending(plan, field)}:{size}{strided(field)}", args
 
 
 def _kept_lanes(field: Field) -> NDArray[np.uint64]:

@@ -28,8 +28,8 @@ _SCALARS: dict[str, Any] = {
 }  # fmt: skip
 
 _HOMES = {
-    "taps": "integers", "separable": "integers", "pairs": "pairs", "separable_pairs": "pairs", "sweep": "floats",
-    "block": "blocks", "box": "boxes", "fft": "fourier", "planes": "planes",
+    "taps": "integers", "separable": "integers", "pairs": "pairs", "separable_pairs": "pairs", "sliding_pairs": "pairs",
+    "sweep": "floats", "block": "blocks", "box": "boxes", "fft": "fourier", "planes": "planes",
 }  # fmt: skip
 
 Call = Callable[..., None]

@@ -18,8 +18,8 @@ from convcli.tone import Tone, full_scale
 _LONGEST, _PAIRED = 9, 81
 
 # What the 16-bit routes cost a sample, in taps, measured on a Zen 4: a ring of rows to be filtered down, alone and in
-# pairs, beside the taps themselves; running sums, whatever the size of the box.
-_RING, _PAIRED_RING, _BOX = 2, 8, 33
+# pairs, beside the taps themselves; a column of ones, of any height; running sums, whatever the size of the box.
+_RING, _PAIRED_RING, _SLIDING, _BOX = 2, 8, 4, 33
 
 # Multiply-adds up to which float responses are summed in double: small pictures are where the greatest response, to
 # which the error is compared, may be next to nothing. And samples and weights up to which sums that are not exact, or
@@ -182,7 +182,8 @@ def _plan16(integers: Integers, lane: np.dtype[Any], job: Job) -> Plan | None:
         if max(taps) <= (_PAIRED if paired else _LONGEST):
             across, down = factors[0][None], factors[1][None]
             plan = Plan("separable", "rank 1, sums fit 16 bits", lane, integers, across, down, paired)
-            plans.append((sum(taps) + (_PAIRED_RING if paired else _RING), plan))
+            rows = min(taps[1], _SLIDING) if paired and slides(job, factors[1]) else taps[1]
+            plans.append((taps[0] + rows + (_PAIRED_RING if paired else _RING), plan))
     if _is_box(job, integers) and w.size >= 25:
         plans.append((_BOX, Plan("box", "a box: running sums", np.dtype(np.float32), integers)))
     return min(plans, key=lambda cost: cost[0])[1] if plans else None
@@ -196,6 +197,11 @@ def pairable(weights: NDArray[np.int64]) -> bool:
     both = np.append(w, [0] * (w.size % 2)).reshape(-1, 2)
     most, least = both.clip(0, None).sum(axis=1).max(initial=0), both.clip(None, 0).sum(axis=1).min(initial=0)
     return bool(most <= 128 and least >= -128 and w.max(initial=0) <= 127)
+
+
+def slides(job: Job, down: NDArray[Any]) -> bool:
+    """Whether the sums of one row of the map go over to the next: a column of ones, and no row left out."""
+    return job.geometry.stride[0] == job.geometry.dilation[0] == 1 and down.size > 2 and bool((down == 1).all())
 
 
 def _is_box(job: Job, integers: Integers) -> bool:

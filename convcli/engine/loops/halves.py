@@ -96,6 +96,22 @@ def down(finish: str, size: int) -> Any:
     return down
 
 
+def slide(finish: str, size: int) -> Any:
+    """A function for the loops: sums over rows of a ring slide down by a row; the rest as in `weigh`.
+
+    slide(out, x, lanes, sums, ring, place, enter, leave, init, magnitude, half, shift, inverse):
+        sums[place + i] += ring[enter + place + i] - ring[leave + place + i], and
+        out[x + i] = level(init + sums[place + i])
+    """
+
+    @_intrinsic
+    def slide(context, out, x, lanes, sums, ring, place, enter, leave, init, magnitude, half, shift, inverse):
+        arguments = (out, x, lanes, sums, ring, place, enter, leave, init, magnitude, half, shift, inverse)
+        return types.int64(*arguments), partial(_emit_slide, finish, size)
+
+    return slide
+
+
 class _Vectors:
     """Words for vectors of `size` bytes, or of half as many 16-bit numbers."""
 
@@ -187,6 +203,21 @@ def _emit_down(finish: str, size: int, context: Any, builder: Any, signature: An
             seen = builder.load(v.shorts_at(ring, builder.add(at, _WORD(half * size // 2))), align=2)
             sums[half] = builder.add(sums[half], builder.mul(seen, factor))
     return _finish(v, finish, signature.args[8].signed, sums, builder.gep(out, [x]), lanes, stream, *how)
+
+
+def _emit_slide(finish: str, size: int, context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    _, x, lanes, _, _, place, enter, leave, init, *how = args
+    out, sums, ring = (_data(context, builder, signature, args, i) for i in (0, 3, 4))
+    v, totals = _Vectors(builder, size), []
+    for half in (0, 1):
+        at = builder.add(place, _WORD(half * size // 2))
+        new, old = (builder.load(v.shorts_at(ring, builder.add(row, at)), align=2) for row in (enter, leave))
+        to = v.shorts_at(sums, at)
+        total = builder.add(builder.load(to, align=2), builder.sub(new, old))
+        builder.store(total, to, align=2)
+        totals.append(builder.add(total, v.spread(init)))
+    plainly = ir.Constant(ir.IntType(1), 0)
+    return _finish(v, finish, signature.args[8].signed, totals, builder.gep(out, [x]), lanes, plainly, *how)
 
 
 def _data(context: Any, builder: Any, signature: Any, args: Any, i: int) -> Any:

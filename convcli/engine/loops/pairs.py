@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convcli.engine.loops.halves import across, down, taken, weigh
+from convcli.engine.loops.halves import across, down, slide, taken, weigh
 from convcli.engine.loops.memory import fence
 from convcli.engine.loops.phases import keep
 from convcli.engine.loops.shared import Loop, entry, jit
@@ -117,15 +117,47 @@ def pairs(count: int, finish: str, size: int, step: int = 1, channels: int = 0) 
     return pairs
 
 
+def _enter(width: int, size: int) -> Loop:
+    """How a row of the picture, or of the constant, enters a ring, filtered across by `width` weights.
+
+    A row of the ring is a row of places, each of `size` samples: first those that begin at spots[k] of the map, then
+    those of the edges.
+    """
+    filter_across, take = across(size), taken(width)
+
+    @jit
+    def enter(
+        ring, begin, length, row, src, pitch, colmap, dx, hw, value, total, lo, hi, edges, left, spots, base, ho, stage
+    ):
+        if row < 0:
+            ring[begin : begin + length] = total
+            return
+        weights, inner = take(hw), spots.size * size
+        for j in range(hw.size):
+            ho[j] = np.uintp(dx[j])
+        offsets = take(ho)
+        for k in range(spots.size):
+            x = np.uintp(row * pitch + spots[k] - left)
+            filter_across(ring, np.uintp(begin + k * size), src, x, offsets, weights)
+        base[:] = row * pitch
+        for j in range(hw.size):
+            ho[j] = np.uintp(j * size)
+        staged = take(ho)
+        for e in range(0, edges, size):
+            _gather(stage, src, base, colmap, dx, value, e, min(edges - e, size), lo, hi, size)
+            filter_across(ring, np.uintp(begin + inner + e), stage, np.uintp(0), staged, weights)
+
+    return enter
+
+
 def separable_pairs(width: int, height: int, finish: str, size: int, step: int = 1, channels: int = 0) -> Loop:
     """The loop for such kernels of rank 1, a row of `width` weights by a column of `height`.
 
-    Each picture row is filtered across once, as it enters a ring of rows; the ring is filtered down. A row of the ring
-    is a row of places, each of `size` samples: first those that begin at spots[k] of the map, of which skips[k] belong
-    to the place before, then those of the edges.
+    Each picture row is filtered across once, as it enters a ring of rows; the ring is filtered down. Of the samples
+    that begin at spots[k] the first skips[k] belong to the place before, too.
     """
-    filter_across, level, pick, strided = across(size), down(finish, size), keep(step, channels), step != 1
-    take_across, take_down = taken(width), taken(height)
+    enter, level, take = _enter(width, size), down(finish, size), taken(height)
+    pick, strided = keep(step, channels), step != 1
 
     @entry
     def separable_pairs(
@@ -135,46 +167,31 @@ def separable_pairs(width: int, height: int, finish: str, size: int, step: int =
     ):  # fmt: skip
         """dst[y, p] = level(init + sum over i, j of vw[i] * hw[j] * src[y*stride + dy[i], p + dx[j] - left])"""
         inverse, found, edges = _inverse(divisor, shift), np.intp(0), lo + n - hi
-        total, inner = type(init)(0), spots.size * size
+        total, inner, weights = type(init)(0), spots.size * size, take(vw)
         for j in range(hw.size):
             total = type(init)(total + hw[j] * value)
-            ho[j] = np.uintp(j * size)
-        weights_across, weights_down, staged = take_across(hw), take_down(vw), take_across(ho)
-        for j in range(hw.size):
-            ho[j] = np.uintp(dx[j])
-        offsets_across = take_across(ho)
         for y in range(y0, y1):
             for i in range(vw.size):
                 r = y * stride + dy[i]
                 slot = r % held.size
-                begin = slot * width
-                vo[i] = np.uintp(begin)
-                if held[slot] == r:
-                    continue
-                held[slot] = r
-                s = rowmap[r]
-                if s < 0:
-                    ring[begin : begin + width] = total
-                    continue
-                for k in range(spots.size):
-                    x = np.uintp(s * pitch + spots[k] - left)
-                    filter_across(ring, np.uintp(begin + k * size), src, x, offsets_across, weights_across)
-                base[:] = s * pitch
-                for e in range(0, edges, size):
-                    m = min(edges - e, size)
-                    _gather(stage, src, base, colmap, dx, value, e, m, lo, hi, size)
-                    filter_across(ring, np.uintp(begin + inner + e), stage, np.uintp(0), staged, weights_across)
-            offsets_down, out = take_down(vo), row if strided else dst[y * n : y * n + n]
+                vo[i] = np.uintp(slot * width)
+                if held[slot] != r:
+                    held[slot] = r
+                    enter(
+                        ring, slot * width, width, rowmap[r], src, pitch, colmap, dx, hw, value, total, lo, hi, edges,
+                        left, spots, base, ho, stage,
+                    )  # fmt: skip
+            offsets, out = take(vo), row if strided else dst[y * n : y * n + n]
             for k in range(spots.size):
                 found += level(
                     out, np.uintp(spots[k]), _lanes(spots[k], skips[k], lanes), False, ring, np.uintp(k * size),
-                    offsets_down, weights_down, init, magnitude, half, shift, inverse,
+                    offsets, weights, init, magnitude, half, shift, inverse,
                 )  # fmt: skip
             for e in range(0, edges, size):
                 m = min(edges - e, size)
                 found += level(
                     line, np.uintp(0), _edge_lanes(e, m, lo, hi, size, lanes), False, ring, np.uintp(inner + e),
-                    offsets_down, weights_down, init, magnitude, half, shift, inverse,
+                    offsets, weights, init, magnitude, half, shift, inverse,
                 )  # fmt: skip
                 _scatter(out, line, e, m, lo, hi, size)
             if strided:
@@ -183,3 +200,53 @@ def separable_pairs(width: int, height: int, finish: str, size: int, step: int =
         counts[1] += found >> 32
 
     return separable_pairs
+
+
+def sliding_pairs(width: int, finish: str, size: int, step: int = 1, channels: int = 0) -> Loop:
+    """The same for a column of ones of any height, and no row left out: sums slide down, a row enters, a row leaves."""
+    enter, level, pick, strided = _enter(width, size), slide(finish, size), keep(step, channels), step != 1
+
+    @entry
+    def sliding_pairs(
+        dst, src, rowmap, colmap, dx, hw, height, pitch, n, kept, lo, hi, left, value, init, magnitude, half, shift,
+        divisor, step, channels, y0, y1, spots, skips, ring, width, sums, base, ho, stage, line, row, lanes, counts,
+    ):  # fmt: skip
+        """dst[y, p] = level(init + sum over i < height, j of hw[j] * src[y + i, p + dx[j] - left])"""
+        inverse, found, edges = _inverse(divisor, shift), np.intp(0), lo + n - hi
+        total, inner, slots = type(init)(0), spots.size * size, height + 1
+        for j in range(hw.size):
+            total = type(init)(total + hw[j] * value)
+        sums[:] = 0
+        nothing = (y0 + height) % slots * width  # what leaves first
+        ring[nothing : nothing + width] = 0
+        for r in range(y0, y1 + height - 1):
+            begin = r % slots * width
+            enter(
+                ring, begin, width, rowmap[r], src, pitch, colmap, dx, hw, value, total, lo, hi, edges, left, spots,
+                base, ho, stage,
+            )  # fmt: skip
+            y = r - height + 1
+            if y < y0:
+                for i in range(width):
+                    sums[i] += ring[begin + i]
+                continue
+            entering, leaving = np.uintp(begin), np.uintp((r + 1) % slots * width)
+            out = row if strided else dst[y * n : y * n + n]
+            for k in range(spots.size):
+                found += level(
+                    out, np.uintp(spots[k]), _lanes(spots[k], skips[k], lanes), sums, ring, np.uintp(k * size),
+                    entering, leaving, init, magnitude, half, shift, inverse,
+                )  # fmt: skip
+            for e in range(0, edges, size):
+                m = min(edges - e, size)
+                found += level(
+                    line, np.uintp(0), _edge_lanes(e, m, lo, hi, size, lanes), sums, ring, np.uintp(inner + e),
+                    entering, leaving, init, magnitude, half, shift, inverse,
+                )  # fmt: skip
+                _scatter(out, line, e, m, lo, hi, size)
+            if strided:
+                pick(dst[y * kept : y * kept + kept], row, n, step, channels)
+        counts[0] += found & 0xFFFFFFFF
+        counts[1] += found >> 32
+
+    return sliding_pairs
