@@ -270,6 +270,12 @@ def test_the_longest_group_of_taps_and_one_more(monkeypatch, count):
     assert (chosen(weights).route == "taps") == (count <= 9)
 
 
+def test_a_column_of_ones_with_a_gap_does_not_slide(monkeypatch):
+    weights = np.outer([1, 1, 0, 1, 1], [1, 2, 1])
+    names = check_all(monkeypatch, picture((12, 90)), weights, divisor=16)
+    assert any(name.startswith("separable") for name in names)
+
+
 PAIRS = pytest.mark.skipif(VECTOR == 16, reason="pairs of taps want the vectors of an x86")
 
 

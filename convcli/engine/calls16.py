@@ -91,7 +91,7 @@ def _separable_pairs(
     done = np.arange(0, hi - lo, size)
     spots = np.minimum(done, hi - lo - size)
     slots, width = int(dy.max()) + 1, len(spots) * size + aligned(lo + field.n - hi, size)
-    sliding = slides(job, vw)
+    sliding = plan.down is not None and slides(job, plan.down[0])
 
     def args(y0: int, y1: int) -> tuple[Any, ...]:
         picture = dst, src, field.rowmap, field.colmap, dx, hw
