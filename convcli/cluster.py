@@ -51,7 +51,7 @@ def cluster(address: str, recipe: Recipe, workers: int) -> Iterator[tuple[Execut
             raise AccessError(f"cluster {address} has no workers; start some with `dask worker {address}`") from None
         try:
             client.register_plugin(Warming(recipe))
-        except Exception as error:
+        except Exception as error:  # whatever a worker's import or set-up raises comes back here
             raise AccessError(
                 f"the workers of cluster {address} can't run convcli ({first_line(error)}); "
                 "install the same version there"
@@ -96,7 +96,7 @@ def _client(place: Any, address: str) -> Any:
             f"cluster {address} can't be reached ({first_line(error)}); start one with `dask scheduler`, or check "
             "host and port"
         ) from None
-    except Exception as error:
+    except Exception as error:  # the words of a stranger, read as Dask's, can lead to anything
         why = "another protocol" if isinstance(error, MemoryError) else first_line(error)  # its words taken for a size
         raise AccessError(
             f"what answers at {address} is no Dask scheduler of this kind ({why}); check host and port, which "

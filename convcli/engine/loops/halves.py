@@ -82,16 +82,14 @@ def across(size: int) -> Any:
 def down(finish: str, size: int) -> Any:
     """A function for the loops: rows of a ring filtered down, from the sums to the levels; the rest as in `weigh`.
 
-    down(out, x, lanes, stream, ring, place, offsets, weights, init, magnitude, half, shift, inverse):
+    down(out, x, lanes, ring, place, (offsets, weights), init, magnitude, half, shift, inverse):
         out[x + i] = level(init + sum over t of weights[t] * ring[offsets[t] + place + i])
     """
 
     @_intrinsic
-    def down(context, out, x, lanes, stream, ring, place, offsets, weights, init, magnitude, half, shift, inverse):
-        arguments = (
-            out, x, lanes, stream, ring, place, offsets, weights, init, magnitude, half, shift, inverse,
-        )  # fmt: skip
-        return types.int64(*arguments), partial(_emit_down, finish, size)
+    def down(context, out, x, lanes, ring, place, rows, init, magnitude, half, shift, inverse):
+        arguments = (out, x, lanes, ring, place, rows, init, magnitude, half, shift, inverse)
+        return types.int64(*arguments), partial(_emit_rows, _weighed, finish, size)
 
     return down
 
@@ -99,15 +97,15 @@ def down(finish: str, size: int) -> Any:
 def slide(finish: str, size: int) -> Any:
     """A function for the loops: sums over rows of a ring slide down by a row; the rest as in `weigh`.
 
-    slide(out, x, lanes, sums, ring, place, enter, leave, init, magnitude, half, shift, inverse):
+    slide(out, x, lanes, ring, place, (sums, enter, leave), init, magnitude, half, shift, inverse):
         sums[place + i] += ring[enter + place + i] - ring[leave + place + i], and
         out[x + i] = level(init + sums[place + i])
     """
 
     @_intrinsic
-    def slide(context, out, x, lanes, sums, ring, place, enter, leave, init, magnitude, half, shift, inverse):
-        arguments = (out, x, lanes, sums, ring, place, enter, leave, init, magnitude, half, shift, inverse)
-        return types.int64(*arguments), partial(_emit_slide, finish, size)
+    def slide(context, out, x, lanes, ring, place, rows, init, magnitude, half, shift, inverse):
+        arguments = (out, x, lanes, ring, place, rows, init, magnitude, half, shift, inverse)
+        return types.int64(*arguments), partial(_emit_rows, _slid, finish, size)
 
     return slide
 
@@ -192,32 +190,37 @@ def _emit_across(size: int, context: Any, builder: Any, signature: Any, args: An
     return context.get_dummy_value()
 
 
-def _emit_down(finish: str, size: int, context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    _, x, lanes, stream, _, place, offsets, weights, init, *how = args
-    out, ring = (_data(context, builder, signature, args, i) for i in (0, 4))
-    v = _Vectors(builder, size)
-    sums = [v.spread(init)] * 2
-    for offset, weight in _zipped(builder, offsets, weights):
-        at, factor = builder.add(offset, place), v.spread(weight)
-        for half in (0, 1):
-            seen = builder.load(v.shorts_at(ring, builder.add(at, _WORD(half * size // 2))), align=2)
+def _emit_rows(sums_of: Any, finish: str, size: int, context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    _, x, lanes, _, place, rows, init, *how = args
+    out, ring = (_data(context, builder, signature, args, i) for i in (0, 3))
+    v, rows = _Vectors(builder, size), cgutils.unpack_tuple(builder, rows)
+    places = [builder.add(place, _WORD(half * size // 2)) for half in (0, 1)]
+    totals = [builder.add(s, v.spread(init)) for s in sums_of(v, context, signature.args[5], rows, ring, places)]
+    plainly = ir.Constant(ir.IntType(1), 0)
+    return _finish(v, finish, signature.args[6].signed, totals, builder.gep(out, [x]), lanes, plainly, *how)
+
+
+def _weighed(v: _Vectors, context: Any, kind: Any, rows: list[Any], ring: Any, places: list[Any]) -> list[Any]:
+    builder, sums = v.builder, [v.constant(0), v.constant(0)]
+    for offset, weight in _zipped(builder, *rows):
+        factor = v.spread(weight)
+        for half, place in enumerate(places):
+            seen = builder.load(v.shorts_at(ring, builder.add(offset, place)), align=2)
             sums[half] = builder.add(sums[half], builder.mul(seen, factor))
-    return _finish(v, finish, signature.args[8].signed, sums, builder.gep(out, [x]), lanes, stream, *how)
+    return sums
 
 
-def _emit_slide(finish: str, size: int, context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    _, x, lanes, _, _, place, enter, leave, init, *how = args
-    out, sums, ring = (_data(context, builder, signature, args, i) for i in (0, 3, 4))
-    v, totals = _Vectors(builder, size), []
-    for half in (0, 1):
-        at = builder.add(place, _WORD(half * size // 2))
-        new, old = (builder.load(v.shorts_at(ring, builder.add(row, at)), align=2) for row in (enter, leave))
-        to = v.shorts_at(sums, at)
+def _slid(v: _Vectors, context: Any, kind: Any, rows: list[Any], ring: Any, places: list[Any]) -> list[Any]:
+    builder, totals = v.builder, []
+    sums, *edges = rows
+    sums = context.make_array(kind.types[0])(context, builder, sums).data
+    for place in places:
+        new, old = (builder.load(v.shorts_at(ring, builder.add(row, place)), align=2) for row in edges)
+        to = v.shorts_at(sums, place)
         total = builder.add(builder.load(to, align=2), builder.sub(new, old))
         builder.store(total, to, align=2)
-        totals.append(builder.add(total, v.spread(init)))
-    plainly = ir.Constant(ir.IntType(1), 0)
-    return _finish(v, finish, signature.args[8].signed, totals, builder.gep(out, [x]), lanes, plainly, *how)
+        totals.append(total)
+    return totals
 
 
 def _data(context: Any, builder: Any, signature: Any, args: Any, i: int) -> Any:

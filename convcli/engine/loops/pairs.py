@@ -150,13 +150,45 @@ def _enter(width: int, size: int) -> Loop:
     return enter
 
 
+def _leave(level: Loop, size: int) -> Loop:
+    """How a row of the map leaves a ring by `level`, which is `down` or `slide`; returns what saturated, as they do."""
+
+    @jit
+    def leave(out, ring, rows, spots, skips, lanes, line, lo, hi, edges, init, magnitude, half, shift, inverse):
+        found, inner = np.intp(0), spots.size * size
+        for k in range(spots.size):
+            which = _lanes(spots[k], skips[k], lanes)
+            found += level(
+                out, np.uintp(spots[k]), which, ring, np.uintp(k * size), rows, init, magnitude, half, shift, inverse
+            )
+        for e in range(0, edges, size):
+            m = min(edges - e, size)
+            which = _edge_lanes(e, m, lo, hi, size, lanes)
+            found += level(
+                line, np.uintp(0), which, ring, np.uintp(inner + e), rows, init, magnitude, half, shift, inverse
+            )
+            _scatter(out, line, e, m, lo, hi, size)
+        return found
+
+    return leave
+
+
+@jit
+def _across_constant(hw, value, start):
+    """What filtering across makes of a row of the constant."""
+    total = type(start)(0)
+    for j in range(hw.size):
+        total = type(start)(total + hw[j] * value)
+    return total
+
+
 def separable_pairs(width: int, height: int, finish: str, size: int, step: int = 1, channels: int = 0) -> Loop:
     """The loop for such kernels of rank 1, a row of `width` weights by a column of `height`.
 
     Each picture row is filtered across once, as it enters a ring of rows; the ring is filtered down. Of the samples
     that begin at spots[k] the first skips[k] belong to the place before, too.
     """
-    enter, level, take = _enter(width, size), down(finish, size), taken(height)
+    enter, leave, take = _enter(width, size), _leave(down(finish, size), size), taken(height)
     pick, strided = keep(step, channels), step != 1
 
     @entry
@@ -167,9 +199,7 @@ def separable_pairs(width: int, height: int, finish: str, size: int, step: int =
     ):  # fmt: skip
         """dst[y, p] = level(init + sum over i, j of vw[i] * hw[j] * src[y*stride + dy[i], p + dx[j] - left])"""
         inverse, found, edges = _inverse(divisor, shift), np.intp(0), lo + n - hi
-        total, inner, weights = type(init)(0), spots.size * size, take(vw)
-        for j in range(hw.size):
-            total = type(init)(total + hw[j] * value)
+        total, weights = _across_constant(hw, value, init), take(vw)
         for y in range(y0, y1):
             for i in range(vw.size):
                 r = y * stride + dy[i]
@@ -181,19 +211,11 @@ def separable_pairs(width: int, height: int, finish: str, size: int, step: int =
                         ring, slot * width, width, rowmap[r], src, pitch, colmap, dx, hw, value, total, lo, hi, edges,
                         left, spots, base, ho, stage,
                     )  # fmt: skip
-            offsets, out = take(vo), row if strided else dst[y * n : y * n + n]
-            for k in range(spots.size):
-                found += level(
-                    out, np.uintp(spots[k]), _lanes(spots[k], skips[k], lanes), False, ring, np.uintp(k * size),
-                    offsets, weights, init, magnitude, half, shift, inverse,
-                )  # fmt: skip
-            for e in range(0, edges, size):
-                m = min(edges - e, size)
-                found += level(
-                    line, np.uintp(0), _edge_lanes(e, m, lo, hi, size, lanes), False, ring, np.uintp(inner + e),
-                    offsets, weights, init, magnitude, half, shift, inverse,
-                )  # fmt: skip
-                _scatter(out, line, e, m, lo, hi, size)
+            out = row if strided else dst[y * n : y * n + n]
+            found += leave(
+                out, ring, (take(vo), weights), spots, skips, lanes, line, lo, hi, edges, init, magnitude, half, shift,
+                inverse,
+            )  # fmt: skip
             if strided:
                 pick(dst[y * kept : y * kept + kept], row, n, step, channels)
         counts[0] += found & 0xFFFFFFFF
@@ -204,7 +226,8 @@ def separable_pairs(width: int, height: int, finish: str, size: int, step: int =
 
 def sliding_pairs(width: int, finish: str, size: int, step: int = 1, channels: int = 0) -> Loop:
     """The same for a column of ones of any height, and no row left out: sums slide down, a row enters, a row leaves."""
-    enter, level, pick, strided = _enter(width, size), slide(finish, size), keep(step, channels), step != 1
+    enter, leave = _enter(width, size), _leave(slide(finish, size), size)
+    pick, strided = keep(step, channels), step != 1
 
     @entry
     def sliding_pairs(
@@ -213,9 +236,7 @@ def sliding_pairs(width: int, finish: str, size: int, step: int = 1, channels: i
     ):  # fmt: skip
         """dst[y, p] = level(init + sum over i < height, j of hw[j] * src[y + i, p + dx[j] - left])"""
         inverse, found, edges = _inverse(divisor, shift), np.intp(0), lo + n - hi
-        total, inner, slots = type(init)(0), spots.size * size, height + 1
-        for j in range(hw.size):
-            total = type(init)(total + hw[j] * value)
+        total, slots = _across_constant(hw, value, init), height + 1
         sums[:] = 0
         nothing = (y0 + height) % slots * width  # what leaves first
         ring[nothing : nothing + width] = 0
@@ -230,20 +251,11 @@ def sliding_pairs(width: int, finish: str, size: int, step: int = 1, channels: i
                 for i in range(width):
                     sums[i] += ring[begin + i]
                 continue
-            entering, leaving = np.uintp(begin), np.uintp((r + 1) % slots * width)
             out = row if strided else dst[y * n : y * n + n]
-            for k in range(spots.size):
-                found += level(
-                    out, np.uintp(spots[k]), _lanes(spots[k], skips[k], lanes), sums, ring, np.uintp(k * size),
-                    entering, leaving, init, magnitude, half, shift, inverse,
-                )  # fmt: skip
-            for e in range(0, edges, size):
-                m = min(edges - e, size)
-                found += level(
-                    line, np.uintp(0), _edge_lanes(e, m, lo, hi, size, lanes), sums, ring, np.uintp(inner + e),
-                    entering, leaving, init, magnitude, half, shift, inverse,
-                )  # fmt: skip
-                _scatter(out, line, e, m, lo, hi, size)
+            rows = sums, np.uintp(begin), np.uintp((r + 1) % slots * width)
+            found += leave(
+                out, ring, rows, spots, skips, lanes, line, lo, hi, edges, init, magnitude, half, shift, inverse
+            )
             if strided:
                 pick(dst[y * kept : y * kept + kept], row, n, step, channels)
         counts[0] += found & 0xFFFFFFFF
