@@ -5,31 +5,34 @@ The public names below are loaded when they are first used, so that importing th
 
 from __future__ import annotations
 
+from convcli.version import __version__
+
 TYPE_CHECKING = False  # as typing has it, whose import would be most of ours
 if TYPE_CHECKING:
     from typing import Any
 
-    from convcli.engine import conv2d
+    from convcli.engine.planes import conv2d
     from convcli.errors import ConvcliError
+    from convcli.filtering.api import filter_image
     from convcli.geometry import output_size
     from convcli.kernel import Kernel
+    from convcli.kernels.load import load_kernel
     from convcli.layers import Conv2d
-    from convcli.presets import load_kernel
-    from convcli.recipe import filter_image
 
-__version__ = "0.1.0"
 
 _HOME = {
     "Conv2d": "convcli.layers",
     "ConvcliError": "convcli.errors",
     "Kernel": "convcli.kernel",
-    "conv2d": "convcli.engine",
-    "filter_image": "convcli.recipe",
-    "load_kernel": "convcli.presets",
+    "conv2d": "convcli.engine.planes",
+    "filter_image": "convcli.filtering.recipe",
+    "load_kernel": "convcli.kernels.catalogue",
     "output_size": "convcli.geometry",
 }
 
-__all__ = ["Conv2d", "ConvcliError", "Kernel", "conv2d", "filter_image", "load_kernel", "output_size"]
+__all__ = [
+    "Conv2d", "ConvcliError", "Kernel", "__version__", "conv2d", "filter_image", "load_kernel", "output_size",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

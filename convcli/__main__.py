@@ -1,6 +1,6 @@
 """Where `convcli` and `python -m convcli` begin."""
 
-from convcli import interrupts
+from convcli.system import interrupts
 
 
 def main() -> None:

@@ -1,5 +1,7 @@
 """What can go wrong, in the user's words. Knows nothing of the command line but the two exit codes."""
 
+import errno
+
 
 class ConvcliError(ValueError):
     """Something that could not be done; the message says what, with which value, and what to do instead."""
@@ -30,6 +32,10 @@ class AccessError(ImageError):
 
 
 def first_line(error: Exception) -> str:
-    """What an error of a library says, in a line."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else "no answer" if isinstance(error, TimeoutError) else type(error).__name__
+    """What an error of a library or of the system says, in a line without its full stop."""
+    told = str(getattr(error, "strerror", None) or error).strip().splitlines()
+    if told:
+        return told[0].strip().rstrip(".")
+    if isinstance(error, OSError) and error.errno == getattr(errno, "EREMOTEIO", None):
+        return "the store failed"
+    return "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__

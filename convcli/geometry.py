@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from operator import index
 from typing import Any, overload
 
+from convcli.choices import PADDING_MODES, SYNONYMS, is_one
 from convcli.errors import GeometryError
-from convcli.words import PADDING_MODES, SYNONYMS, is_one
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convcli.choices import RANGES, is_one
 from convcli.errors import KernelError
-from convcli.words import RANGES, is_one
 
 LARGEST_SIDE = 2048  # of a kernel that is read from a file or made of others
 

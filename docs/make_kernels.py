@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
-from convcli.families import ALIASES, FAMILIES
 from convcli.kernel import Kernel
-from convcli.operations import MODIFIERS
-from convcli.presets import catalogue
+from convcli.kernels.algebra import MODIFIERS
+from convcli.kernels.catalogue import catalogue
+from convcli.kernels.families import ALIASES, FAMILIES
 
 ROOT = Path(__file__).parent.parent
 

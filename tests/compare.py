@@ -8,7 +8,7 @@ import numpy as np
 from convcli.engine import convolve
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
-from convcli.tone import tone_of
+from convcli.ranges import tone_of
 
 
 def integral(weights) -> bool:

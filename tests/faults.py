@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from convcli.engine import memory
+from convcli.engine import recycling
 
 MEMORY = 3 << 30  # bytes of address space that a trial may take
 SECONDS = 10
@@ -272,7 +272,7 @@ def run(flips, seed=0):
 def _resident():
     """Megabytes of memory this process holds now, without what waits to be used again, here and in the allocator."""
     gc.collect()
-    memory.release()
+    recycling.release()
     with contextlib.suppress(OSError, AttributeError):  # glibc's alone
         ctypes.CDLL(None).malloc_trim(0)
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() >> 20

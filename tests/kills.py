@@ -52,10 +52,10 @@ def run(times, seed=0):
 
 
 def _filter(source, output, weight):
-    from convcli.filtering import filter_file
+    from convcli.filtering.file import filter_file
+    from convcli.filtering.recipe import Recipe
     from convcli.images import Target
     from convcli.kernel import Kernel
-    from convcli.recipe import Recipe
 
     filter_file(source, output, Recipe((Kernel([[weight]]),)), Target.of(output, strip=True), force=True)
 

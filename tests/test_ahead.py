@@ -8,8 +8,7 @@ import pytest
 import survey
 from PIL import Image
 
-from convcli import ahead
-from convcli.images import Reading
+from convcli.images import Reading, early
 
 
 @pytest.fixture
@@ -23,7 +22,7 @@ def photo(tmp_path):
 
 
 def read(path, begun):
-    with Reading(str(path), ahead=ahead.begin(str(path)) if begun else None) as reading:
+    with Reading(str(path), ahead=early.begin(str(path)) if begun else None) as reading:
         (frame,) = reading.frames()
         return frame.pixels, reading.metadata, reading.origin, reading.size
 
@@ -53,9 +52,9 @@ def test_other_files_are_left_alone(photo, monkeypatch):
     os.mkfifo(folder / "pipe")
     (folder / "lie.jpg").write_bytes(b"\xff\xd8\xff" + bytes(99))
     for name in ("other.png", "pipe", "lie.jpg", "nothing.jpg", ".", "-", "https://example.org/a.jpg", "a\0b"):
-        assert ahead.begin(str(folder / name) if name[0] not in "-ha" else name) is None
-    monkeypatch.setattr(ahead, "_MOST", 90 * 70 - 1)
-    assert ahead.begin(str(photo)) is None
+        assert early.begin(str(folder / name) if name[0] not in "-ha" else name) is None
+    monkeypatch.setattr(early, "_MOST", 90 * 70 - 1)
+    assert early.begin(str(photo)) is None
 
 
 def test_a_recipe_that_is_wrong_does_not_leave_a_thread_behind(photo):

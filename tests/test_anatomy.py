@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from convcli import Kernel, load_kernel
-from convcli.anatomy import anatomy
+from convcli.kernels.facts import anatomy
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,11 @@ from convcli.cli import main
 from convcli.errors import ConvcliError
 from convcli.explain import animation
 from convcli.explain.animation import MOST_FRAMES, draw_frame, draw_frames, figure_of, write_animation
+from convcli.filtering.recipe import Recipe
+from convcli.filtering.run import run
 from convcli.geometry import Geometry, output_size
+from convcli.images.luma import luma
 from convcli.kernel import Kernel
-from convcli.recipe import Recipe, luma, run
 
 SCENE = Path(__file__).parent.parent / "samples" / "scene.png"
 MODES = ("zeros", "constant", "replicate", "reflect", "symmetric", "circular")

@@ -177,7 +177,7 @@ def test_bad_input(album, tmp_path, monkeypatch, words, code, parts):
 
 
 def test_a_folder_that_cannot_be_made_is_told_once(album, tmp_path, monkeypatch):
-    monkeypatch.setattr("convcli.listing.os.access", lambda path, mode: False)
+    monkeypatch.setattr("convcli.batch.listing.os.access", lambda path, mode: False)
     result = run("-k", "identity", album, tmp_path / "closed" / "out")
     assert result.exit_code == 1 and result.stderr.count("\n") == 1
     assert "can't be made" in result.stderr and f"{tmp_path} is read-only" in result.stderr

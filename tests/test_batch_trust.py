@@ -15,12 +15,13 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from convcli import batch as batch_module
-from convcli.batch import Result, run
+from convcli.batch import work as batch_module
+from convcli.batch.listing import Job, Listing
+from convcli.batch.report import Past
+from convcli.batch.run import run
+from convcli.batch.work import Result
 from convcli.cli import main
 from convcli.errors import AccessError
-from convcli.listing import Job, Listing
-from convcli.report import Past
 
 RNG = np.random.default_rng(7)
 AS_ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -154,7 +155,7 @@ def test_what_is_said(album):
 
 
 def test_progress_is_told_while_no_file_finishes(album, monkeypatch):
-    monkeypatch.setattr("convcli.cli.telling._EVERY", 0.01)
+    monkeypatch.setattr("convcli.cli.batch_progress._EVERY", 0.01)
     real = batch_module.filter_file
     monkeypatch.setattr(batch_module, "filter_file", lambda *words, **more: time.sleep(0.2) or real(*words, **more))
     assert "0 of 6 files\n" in convcli("in", "out").stderr and "of 6 files" not in convcli("in", "b", "--quiet").stderr

@@ -14,10 +14,11 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from convcli import folders, load_kernel
+from convcli import load_kernel
 from convcli.cli import main
-from convcli.presets import catalogue
-from convcli.yaml_files import parse_yaml
+from convcli.kernels import folders
+from convcli.kernels.catalogue import catalogue
+from convcli.kernels.readers.yaml_tree import parse_yaml
 
 
 def run(*args):
@@ -204,7 +205,7 @@ def test_a_kernel_is_drawn_beside_its_frequencies(spec, tmp_path):
 
 
 def test_what_lets_every_wave_pass_is_drawn_bright_and_what_lets_none_pass_dark():
-    from convcli.portrait import portrait
+    from convcli.sheets.kernel_portrait import portrait
 
     for spec, light in (("identity", True), ("0 0; 0 0", False)):
         picture = np.asarray(portrait(load_kernel(spec)).convert("L"))
@@ -221,7 +222,7 @@ def test_an_image_that_cannot_be_written_is_told(name, code, tmp_path):
 
 
 def test_the_frequency_response_is_that_of_a_long_fft():
-    from convcli.portrait import frequency_response
+    from convcli.sheets.kernel_portrait import frequency_response
 
     weights = np.random.default_rng(3).normal(size=(3, 4))
     ours = frequency_response(weights, 65)

@@ -39,13 +39,13 @@ def test_no_address(tmp_path, address):
 def test_the_extra_is_missing(tmp_path, monkeypatch):
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "a.png")
     monkeypatch.setitem(sys.modules, "distributed", None)
-    monkeypatch.delitem(sys.modules, "convcli.cluster", raising=False)
+    monkeypatch.delitem(sys.modules, "convcli.system.cluster", raising=False)
     result = convcli("--cluster", "local", tmp_path, tmp_path / "out")
     assert result.exit_code == 1 and "pip install 'convcli[cluster]'" in result.stderr
 
 
 def test_nobody_answers(tmp_path, monkeypatch):
-    monkeypatch.setattr("convcli.cluster._CONNECT", 0.3)
+    monkeypatch.setattr("convcli.system.cluster._CONNECT", 0.3)
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "a.png")
     result = convcli("--cluster", "tcp://127.0.0.1:9", tmp_path, tmp_path / "out")
     assert result.exit_code == 1 and "cluster tcp://127.0.0.1:9 can't be reached" in result.stderr
@@ -69,7 +69,7 @@ def test_no_workers_can_be_started(tmp_path, monkeypatch):
 ])  # fmt: skip
 def test_someone_else_answers(tmp_path, monkeypatch, says, why):
     """One who says nothing, and a web server, as a scheduler's dashboard is."""
-    monkeypatch.setattr("convcli.cluster._CONNECT", 0.3)
+    monkeypatch.setattr("convcli.system.cluster._CONNECT", 0.3)
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "a.png")
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=answering, args=(server, says), daemon=True).start()
@@ -253,8 +253,8 @@ def test_nobody_there(tmp_path):
 
 def test_a_client_that_gave_up_is_not_waited_for():
     """What is handed to Dask's client while it tries to connect again may never come back."""
-    from convcli.cluster import _hands
     from convcli.errors import AccessError
+    from convcli.system.cluster import _hands
 
     class Client:
         status = "running"

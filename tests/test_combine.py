@@ -15,11 +15,12 @@ from scipy import ndimage as ndi
 
 from convcli import load_kernel
 from convcli.cli import main
-from convcli.combine import hues
 from convcli.errors import RecipeError
+from convcli.filtering.combine import hues
+from convcli.filtering.recipe import Recipe
+from convcli.filtering.run import run
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
-from convcli.recipe import Recipe, run
 
 PICTURE = np.random.default_rng(5).integers(0, 256, (13, 17, 3), dtype=np.uint8)
 GRAY = PICTURE[..., 0].copy()
@@ -183,7 +184,7 @@ def test_the_result_does_not_depend_on_the_bands_it_is_made_in(specs, dtype, str
     recipe = Recipe(kernels(*specs), Geometry.of(stride, padding, mode, 30, 1), range=range_, combine=how)
     with np.errstate(invalid="ignore"):
         whole = run(image, recipe)
-        monkeypatch.setattr("convcli.recipe._SAMPLES", 1)
+        monkeypatch.setattr("convcli.filtering.run._SAMPLES", 1)
         cut = run(image, recipe)
     assert np.array_equal(whole.pixels, cut.pixels, equal_nan=dtype == np.float32)
     assert (whole.range, whole.samples, whole.below, whole.above) == (cut.range, cut.samples, cut.below, cut.above)

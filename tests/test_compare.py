@@ -9,9 +9,10 @@ from PIL import Image
 
 from convcli import filter_image, load_kernel
 from convcli.cli import main
-from convcli.compare import Candidate, padding_modes, padding_sheet, sheet, shown
+from convcli.filtering.recipe import Recipe
 from convcli.geometry import Geometry
-from convcli.recipe import Recipe
+from convcli.images.eight_bit import shown
+from convcli.sheets.comparison import Candidate, padding_modes, padding_sheet, sheet
 
 PICTURE = np.random.default_rng(8).integers(0, 256, (60, 80, 3), dtype=np.uint8)
 

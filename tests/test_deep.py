@@ -232,7 +232,7 @@ def bare(monkeypatch):
         return real(name, *args, **options)
 
     monkeypatch.setattr(builtins, "__import__", lacking)
-    monkeypatch.setattr("convcli.images.deep.installed", lambda: False)
+    monkeypatch.setattr("convcli.images.high_depth.installed", lambda: False)
 
 
 class TestWithoutTheExtra:
@@ -310,11 +310,11 @@ def test_16_bits_are_written_as_jpeg_2000(tmp_path):
 
 @pytest.mark.parametrize("suffix", ["avif", "jp2"])
 def test_without_the_extra_8_bits_are_accepted_or_nothing(tmp_path, suffix, monkeypatch):
-    from convcli.images import deep
+    from convcli.images import high_depth
 
     encoded(tmp_path / f"in.{suffix}", (RGB >> 6).astype(np.uint16), 10)
     save(tmp_path / "deep.png", RGB)
-    monkeypatch.setattr(deep, "find_spec", lambda name: None)
+    monkeypatch.setattr(high_depth, "find_spec", lambda name: None)
     for source, output in ((f"in.{suffix}", "out.png"), ("deep.png", "out.jp2")):
         result = survey.convcli("apply", "-k", "identity", tmp_path / source, tmp_path / output)
         assert result.exit_code == 1 and not (tmp_path / output).exists()

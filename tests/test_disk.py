@@ -16,7 +16,7 @@ import pytest
 import survey
 from PIL import Image
 
-from convcli import files
+from convcli.files import local
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the ways to make a disk fail are Linux's")
 RNG = np.random.default_rng(9)
@@ -58,7 +58,7 @@ def interrupted(path, event):
 
     def trace(frame, kind, _):
         nonlocal count
-        if frame.f_code.co_filename not in (files.__file__, contextlib.__file__):
+        if frame.f_code.co_filename not in (local.__file__, contextlib.__file__):
             return None
         count += 1
         if count == event:
@@ -67,7 +67,7 @@ def interrupted(path, event):
 
     sys.settrace(trace)
     try:
-        with files.whole(path, force=True) as stream:
+        with local.open_output(path, force=True) as stream:
             stream.write(b"new")
     finally:
         sys.settrace(None)
@@ -86,13 +86,13 @@ def test_an_interrupt_at_any_line_leaves_the_old_file_or_the_new_one(tmp_path):
             interrupted(path, event)
             pytest.fail(f"no interrupt at event {event}")
         gc.collect()
-        files._sweep()  # as at the end of the process
+        local._sweep()  # as at the end of the process
         assert names(tmp_path) == ["out"] and path.read_bytes() in (b"old", b"new"), event
 
 
 def test_an_interrupt_inside_of_exec_ends_with_130_too(tmp_path):
     (tmp_path / "stopped.py").write_text(
-        "import convcli.files\n"
+        "import convcli.files.local\n"
         "convcli.files.check_output = lambda *_: exec('raise KeyboardInterrupt')\n"
         "from convcli.cli import main\nmain()\n"
     )
@@ -206,7 +206,7 @@ class TestSize:
         assert survey.convcli(*words, "--max-pixels", "60000").exit_code == 0
 
     def test_memory_is_counted_before_it_is_taken(self, photo, tmp_path, monkeypatch):
-        monkeypatch.setattr("convcli.filtering.free_memory", lambda: 100_000)
+        monkeypatch.setattr("convcli.system.memory.free_memory", lambda: 100_000)
         result = survey.convcli("apply", "-k", "identity", photo, tmp_path / "out.png")
         assert result.exit_code == 1 and "memory" in result.stderr and "free" in result.stderr
         assert names(tmp_path) == ["photo.png"]
@@ -218,7 +218,7 @@ class TestSize:
     def test_frames_are_counted(self, tmp_path, monkeypatch):
         frames = [Image.new("RGB", (100, 100), (i, 0, 0)) for i in range(50)]
         frames[0].save(tmp_path / "in.webp", save_all=True, append_images=frames[1:], lossless=True)
-        monkeypatch.setattr("convcli.filtering.free_memory", lambda: 500_000)
+        monkeypatch.setattr("convcli.system.memory.free_memory", lambda: 500_000)
         words = ["apply", "-k", "identity", tmp_path / "in.webp", tmp_path / "out.webp"]
         assert "needs about" in survey.convcli(*words).stderr
         assert survey.convcli(*words, "--frame", "3").exit_code == 0

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from convcli import folders, load_kernel
+from convcli import load_kernel
 from convcli.cli import main
-from convcli.presets import catalogue
-from convcli.yaml_files import parse_yaml
+from convcli.kernels import folders
+from convcli.kernels.catalogue import catalogue
+from convcli.kernels.readers.yaml_tree import parse_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "kernels.md").read_text(encoding="utf-8")

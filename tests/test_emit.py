@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from convcli import filter_image, load_kernel
-from convcli.emit import TOOLS, emit
 from convcli.errors import RecipeError
 from convcli.kernel import Kernel
+from convcli.kernels.export import TOOLS, emit
 
 PICTURE = np.random.default_rng(11).integers(0, 256, (14, 19), dtype=np.uint8)
 SPECS = ["sobel-x", "contour", "gaussian-5", "[1 2; 3 -4 / 3]", "motion-horizontal", "gaussian:sigma=1.5,size=6"]

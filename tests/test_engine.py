@@ -20,7 +20,7 @@ from convcli.engine import convolve
 from convcli.engine.threads import spread
 from convcli.errors import ConvcliError, GeometryError
 from convcli.kernel import Kernel
-from convcli.tone import tone_of
+from convcli.ranges import tone_of
 
 MODES = ("zeros", "constant", "replicate", "reflect", "symmetric", "circular")
 DTYPES = (np.uint8, np.uint16, np.float32)

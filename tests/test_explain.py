@@ -16,12 +16,13 @@ from PIL import Image
 
 from convcli.cli import main
 from convcli.errors import ConvcliError
+from convcli.explain.arithmetic import plain, steps
 from convcli.explain.pixel import border, explain_pixel
 from convcli.explain.text import as_object, report
-from convcli.explain.way import plain, steps
+from convcli.filtering.recipe import Recipe
+from convcli.filtering.run import run
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
-from convcli.recipe import Recipe, run
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 MODES = ("zeros", "constant", "replicate", "reflect", "symmetric", "circular")

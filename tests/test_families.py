@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from convcli import load_kernel
 from convcli.errors import KernelError
-from convcli.families import ALIASES, FAMILIES
-from convcli.grids import imagemagick
-from convcli.presets import preset_names
+from convcli.kernels.catalogue import preset_names
+from convcli.kernels.families import ALIASES, FAMILIES
+from convcli.kernels.readers.grids import imagemagick
 
 BLURS = [name for name, family in FAMILIES.items() if "blur" in family.tags]  # shapes and motion too
 DERIVATIVES = [name for name, family in FAMILIES.items() if family.range == "abs"]

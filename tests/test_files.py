@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from convcli.errors import ConvcliError
-from convcli.files import check_output, shown, whole
+from convcli.files import check_output, open_output
+from convcli.files.names import printable_path
 
 
 def write(path, content=b"new", force=False):
-    with whole(path, force) as stream:
+    with open_output(path, force) as stream:
         stream.write(content)
 
 
@@ -28,7 +29,7 @@ def test_a_new_file(tmp_path):
 def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path):
     old = tmp_path / "a.png"
     old.write_bytes(b"old")
-    with pytest.raises(RuntimeError), whole(old, True) as stream:
+    with pytest.raises(RuntimeError), open_output(old, True) as stream:
         stream.write(b"half")
         stream.flush()
         assert old.read_bytes() == b"old"
@@ -39,14 +40,14 @@ def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path):
 
 
 def test_an_interrupt_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt), whole(tmp_path / "a.png", False) as stream:
+    with pytest.raises(KeyboardInterrupt), open_output(tmp_path / "a.png", False) as stream:
         stream.write(b"half")
         raise KeyboardInterrupt
     assert names(tmp_path) == []
 
 
 def test_a_file_that_appears_meanwhile_is_not_overwritten(tmp_path):
-    with pytest.raises(ConvcliError, match="--force"), whole(tmp_path / "a.png", False) as stream:
+    with pytest.raises(ConvcliError, match="--force"), open_output(tmp_path / "a.png", False) as stream:
         (tmp_path / "a.png").write_bytes(b"other")
         stream.write(b"new")
     assert (tmp_path / "a.png").read_bytes() == b"other" and names(tmp_path) == ["a.png"]
@@ -60,7 +61,7 @@ def test_what_a_killed_run_left_is_taken_over(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="locks are POSIX's")
 def test_two_writers_of_one_file(tmp_path):
-    with whole(tmp_path / "a.png", False) as first:
+    with open_output(tmp_path / "a.png", False) as first:
         first.write(b"first")
         with pytest.raises(ConvcliError, match="being written by another process"):
             write(tmp_path / "a.png")
@@ -116,6 +117,6 @@ def test_a_name_that_is_too_long(tmp_path):
 
 
 def test_names_are_shown_on_one_line():
-    assert shown("a\nb.png") == "a\\nb.png"
-    assert shown(os.fsdecode(b"caf\xe9.png")) == "caf\\xe9.png"
-    assert shown("café.png") == "café.png"
+    assert printable_path("a\nb.png") == "a\\nb.png"
+    assert printable_path(os.fsdecode(b"caf\xe9.png")) == "caf\\xe9.png"
+    assert printable_path("café.png") == "café.png"

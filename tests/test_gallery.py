@@ -133,7 +133,7 @@ def test_the_page_works_from_disk(album, tmp_path, chromium):
 
 def test_thousands_are_loaded_only_when_they_come_into_sight(tmp_path, chromium):
     """A page of 2000 cards asks for a few thumbnails."""
-    from convcli.explain.gallery import write_gallery
+    from convcli.batch.gallery import write_gallery
 
     folder = tmp_path / "in"
     folder.mkdir()

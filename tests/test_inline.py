@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convcli.errors import KernelError
-from convcli.inline import inline
-from convcli.presets import load_kernel
+from convcli.kernels.load import load_kernel
+from convcli.kernels.rows import inline
 
 
 @pytest.mark.parametrize(

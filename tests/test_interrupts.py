@@ -37,7 +37,7 @@ def test_in_a_finalizer_where_nothing_can_be_raised():
 def test_other_trouble_in_a_finalizer_is_told_as_python_tells_it():
     moment = (
         "class Dropped:\n    def __del__(self): 1 / 0\n"
-        "import convcli.presets\nconvcli.presets.preset_names = lambda: Dropped() and []"
+        "import convcli.kernels.catalogue\nconvcli.presets.preset_names = lambda: Dropped() and []"
     )
     assert "ZeroDivisionError" in pressed(moment, "kernels", "list").stderr
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convcli import kernel_files, load_kernel
+from convcli import load_kernel
 from convcli.errors import ConvcliError, KernelError
-from convcli.presets import catalogue, hides_built_in, user_kernels
+from convcli.kernels.catalogue import catalogue, hides_built_in, user_kernels
+from convcli.kernels.readers import by_suffix
 
 
 @pytest.fixture
@@ -248,7 +249,8 @@ def test_only_files_in_which_a_name_is_written_are_read_for_it(own, monkeypatch)
     (own / "shared/three.json").write_text('{"name": "third", "weights": [[3]]}')
     read = []
     monkeypatch.setattr(
-        "convcli.kernel_files.load_file", lambda path, load=kernel_files.load_file: read.append(path.name) or load(path)
+        "convcli.kernels.readers.by_suffix.load_file",
+        lambda path, load=by_suffix.load_file: read.append(path.name) or load(path),
     )
     assert [load_kernel(name).weights.tolist() for name in ("first", "second", "third")] == [[[1]], [[2]], [[3]]]
     assert sorted(set(read[:2])) == ["one.yaml", "two.yaml"]

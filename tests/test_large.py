@@ -12,12 +12,14 @@ from click.testing import CliRunner
 from convcli import large, load_kernel
 from convcli.cli import main
 from convcli.engine import convolve
-from convcli.engine.plan import Job, choose
+from convcli.engine.job import Job
+from convcli.engine.routes import choose
 from convcli.engine.window import Window, row_unit
+from convcli.filtering.recipe import Recipe
+from convcli.filtering.run import run
 from convcli.geometry import Geometry
-from convcli.large import chain, tiff_out, zarr_out
-from convcli.recipe import Recipe, run
-from convcli.tone import tone_of
+from convcli.large import steps, tiff_out, zarr_out
+from convcli.ranges import tone_of
 
 RNG = np.random.default_rng(11)
 FULL = {"uint8": 255, "uint16": 65535, "float32": 1}
@@ -42,7 +44,7 @@ def banded(monkeypatch):
     """Every TIFF is streamed, in bands as small as they get."""
     monkeypatch.setattr(tiff_out, "TILE", 32)
     monkeypatch.setattr(zarr_out, "CHUNK", 32)
-    monkeypatch.setattr(chain, "ROWS", 32)
+    monkeypatch.setattr(steps, "ROWS", 32)
     monkeypatch.setattr(large, "streams", lambda *words: True)
 
 

@@ -16,9 +16,9 @@ import tifffile
 from click.testing import CliRunner
 from test_cluster import scheduler, wait_for
 
-import convcli.cluster
+import convcli.system.cluster
 from convcli.cli import main
-from convcli.large import chain, spread, tiff_out, zarr_out
+from convcli.large import steps, tiff_out, workers, zarr_out
 
 RNG = np.random.default_rng(13)
 
@@ -36,7 +36,7 @@ class Mail(Executor):
     def submit(self, call, /, *words):
         self.tasks += 1
         if self.tasks % 5 == 0:
-            spread._opened = spread._Opened()
+            workers._opened = workers._Opened()
         future = Future()
         try:
             future.set_result(pickle.loads(pickle.dumps(call(*pickle.loads(pickle.dumps(words))))))
@@ -49,10 +49,10 @@ class Mail(Executor):
 def mail(monkeypatch):
     """Instead of a cluster; tiles and bands as small as they get."""
     mail = Mail()
-    monkeypatch.setattr(convcli.cluster, "cluster", lambda *words: contextlib.nullcontext((mail, lambda: 3)))
+    monkeypatch.setattr(convcli.system.cluster, "cluster", lambda *words: contextlib.nullcontext((mail, lambda: 3)))
     monkeypatch.setattr(tiff_out, "TILE", 32)
     monkeypatch.setattr(zarr_out, "CHUNK", 32)
-    monkeypatch.setattr(chain, "ROWS", 32)
+    monkeypatch.setattr(steps, "ROWS", 32)
     return mail
 
 

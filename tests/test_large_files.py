@@ -14,9 +14,10 @@ from click.testing import CliRunner
 
 from convcli import filter_image, load_kernel
 from convcli.cli import main
-from convcli.large import chain, tiff_out, zarr_out
-from convcli.large.stack import Facts, Shape
-from convcli.recipe import Recipe, run
+from convcli.filtering.recipe import Recipe
+from convcli.filtering.run import run
+from convcli.large import steps, tiff_out, zarr_out
+from convcli.large.pages import Facts, Shape
 
 RNG = np.random.default_rng(12)
 FULL = {"uint8": 255, "uint16": 65535, "float32": 1}
@@ -27,7 +28,7 @@ def small(monkeypatch):
     """Tiles and bands as small as they get."""
     monkeypatch.setattr(tiff_out, "TILE", 32)
     monkeypatch.setattr(zarr_out, "CHUNK", 32)
-    monkeypatch.setattr(chain, "ROWS", 32)
+    monkeypatch.setattr(steps, "ROWS", 32)
 
 
 def noise(*shape, dtype="uint8"):

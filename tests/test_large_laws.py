@@ -6,15 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convcli import load_kernel
+from convcli.choices import ALPHA, COMBINE, PADDING_MODES, RANGES
 from convcli.errors import ConvcliError
-from convcli.frames import Count, Handling, filter_frame, steps
+from convcli.filtering.frame import Count, Handling, filter_frame
+from convcli.filtering.frame import steps as single_steps
+from convcli.filtering.recipe import Recipe
 from convcli.geometry import Geometry
 from convcli.images import Frame
-from convcli.large import chain
-from convcli.large.chain import Chain
-from convcli.large.piece import learn
-from convcli.recipe import Recipe
-from convcli.words import ALPHA, COMBINE, PADDING_MODES, RANGES
+from convcli.large import steps
+from convcli.large.pieces import learn
+from convcli.large.steps import Chain
 
 FULL = {"uint8": 255, "uint16": 65535, "float32": 1}
 SPECS = ("sobel-x", "gaussian:sigma=1", "box:size=5", "disk:radius=12", "1 2", "3; -1; 2 / 3", "laplacian", "emboss")
@@ -70,7 +71,7 @@ def attempt(what):
 
 def at_once(frame, recipe, handling):
     count = Count()
-    for step in steps(recipe):
+    for step in single_steps(recipe):
         frame = filter_frame(frame, step, handling, count)
     return frame, (count.samples, count.below, count.above)
 
@@ -95,8 +96,8 @@ def test_pieces_are_the_whole(frame, recipe, alpha, linear, memory):
     if isinstance(recipe, ConvcliError):
         return
     with pytest.MonkeyPatch.context() as patch, np.errstate(all="ignore"):
-        patch.setattr(chain, "ROWS", 16)
-        patch.setattr(chain, "FEWEST", 2)
+        patch.setattr(steps, "ROWS", 16)
+        patch.setattr(steps, "FEWEST", 2)
         handling = Handling(alpha, linear)
         want = attempt(lambda: at_once(frame, recipe, handling))
         got = attempt(lambda: in_pieces(frame, recipe, handling, memory, 8))

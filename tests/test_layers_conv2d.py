@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import convcli
-from convcli.engine import planes_bands
+from convcli.engine.planes import run
 from convcli.errors import GeometryError, RecipeError
 
 torch.set_num_threads(1)  # its pool would wait for cores that the tests beside have
@@ -109,7 +109,7 @@ def test_processors_with_shorter_vectors(monkeypatch: pytest.MonkeyPatch, vector
     for dilation in (1, 2):  # two rows of a map at a time, and one
         wide = convcli.conv2d(x, w, groups=2, padding=1, stride=(1, 2), dilation=dilation)
         with monkeypatch.context() as patch:
-            patch.setattr(planes_bands, "_vectors", lambda itemsize: vectors)
+            patch.setattr(run, "_vectors", lambda itemsize: vectors)
             assert np.array_equal(convcli.conv2d(x, w, groups=2, padding=1, stride=(1, 2), dilation=dilation), wide)
 
 
@@ -122,10 +122,10 @@ def test_the_result_does_not_depend_on_threads_or_bands(
     w = random.normal(size=(8, 4 // groups, 3, 5)).astype(np.float32)
     monkeypatch.setenv("CONVCLI_THREADS", "1")
     one = convcli.conv2d(x, w, groups=groups, padding=2, stride=stride, padding_mode="reflect")
-    monkeypatch.setattr(planes_bands, "_SMALL", 0)
+    monkeypatch.setattr(run, "_SMALL", 0)
     for threads, cache in (("2", 384 * 1024), ("5", 384 * 1024), ("3", 1)):
         monkeypatch.setenv("CONVCLI_THREADS", threads)
-        monkeypatch.setattr(planes_bands, "_CACHE", cache)
+        monkeypatch.setattr(run, "_CACHE", cache)
         assert np.array_equal(
             convcli.conv2d(x, w, groups=groups, padding=2, stride=stride, padding_mode="reflect"), one
         )

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convcli.colormaps import COLORMAPS, colored, oklab, table
 from convcli.errors import RecipeError
-from convcli.sheet import Scale, colormap_for, contact_sheet, picture_of, scale_of
+from convcli.sheets.colormaps import COLORMAPS, colored, oklab, table
+from convcli.sheets.contact_sheet import Scale, colormap_for, contact_sheet, picture_of, scale_of
 
 
 def lightness(colors: Any) -> Any:

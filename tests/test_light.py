@@ -6,18 +6,20 @@ import scipy.ndimage
 import survey
 from PIL import Image
 
-from convcli import light
+from convcli.filtering import linear_light
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_every_value_comes_back(dtype):
     values = np.arange(np.iinfo(dtype).max + 1, dtype=dtype)
-    np.testing.assert_array_equal(light.from_linear(light.to_linear(values), dtype), values)
+    np.testing.assert_array_equal(linear_light.from_linear(linear_light.to_linear(values), dtype), values)
 
 
 def test_the_curve():
-    assert light.decode(0.5) == pytest.approx(0.214041, abs=1e-6)  # known to every renderer
-    assert light.decode([0, 1]).tolist() == [0, 1] and light.encode(light.decode(0.04)) == pytest.approx(0.04)
+    assert linear_light.decode(0.5) == pytest.approx(0.214041, abs=1e-6)  # known to every renderer
+    assert linear_light.decode([0, 1]).tolist() == [0, 1] and linear_light.encode(
+        linear_light.decode(0.04)
+    ) == pytest.approx(0.04)
 
 
 def blur(tmp_path, image, *words):
@@ -30,8 +32,8 @@ def blur(tmp_path, image, *words):
 def test_a_blur_in_linear_light(tmp_path):
     pixels = survey.smooth(3)
     out = blur(tmp_path, Image.fromarray(pixels), "--linear", "--padding-mode", "replicate")
-    mean = scipy.ndimage.uniform_filter(light.decode(pixels / 255), (3, 3, 1), mode="nearest")
-    np.testing.assert_allclose(out, light.encode(mean) * 255, atol=0.55)
+    mean = scipy.ndimage.uniform_filter(linear_light.decode(pixels / 255), (3, 3, 1), mode="nearest")
+    np.testing.assert_allclose(out, linear_light.encode(mean) * 255, atol=0.55)
 
 
 def test_black_and_white_mix_brighter(tmp_path):

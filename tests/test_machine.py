@@ -18,10 +18,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convcli.engine import convolve, elf, kept, machine, native
+from convcli.engine import convolve
+from convcli.engine.compiled import cache as code_cache
+from convcli.engine.compiled import compiler, elf, loader, processor
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
-from convcli.tone import tone_of
+from convcli.ranges import tone_of
 
 LINUX_X86_64 = sys.platform == "linux" and platform.machine() == "x86_64"
 PICTURE = np.random.default_rng(4).integers(0, 256, (12, 17), np.uint8)
@@ -88,19 +90,19 @@ def cache(compiled, tmp_path, monkeypatch):
 
     def compiles(name, codes):
         times.append(name)
-        machine._keep(name, codes, compiled.head.decode(), compiled.code)
+        compiler._keep(name, codes, compiled.head.decode(), compiled.code)
         return compiled.head.decode(), compiled.code
 
     monkeypatch.setenv("CONVCLI_CACHE_DIR", str(folder))
-    monkeypatch.setattr(machine, "_calls", {})
-    monkeypatch.setattr(machine, "_compile", compiles)
+    monkeypatch.setattr(compiler, "_calls", {})
+    monkeypatch.setattr(compiler, "_compile", compiles)
     yield SimpleNamespace(folder=folder, file=file, compiled=times)
-    kept._maker.cache_clear()
+    code_cache._maker.cache_clear()
 
 
 def used(cache):
     """Whether what is kept is used: filters the picture, which must come out right either way."""
-    machine._calls.clear()
+    compiler._calls.clear()
     before = len(cache.compiled)
     np.testing.assert_array_equal(filtered(), WANTED)
     return len(cache.compiled) == before
@@ -123,8 +125,9 @@ def test_what_is_kept_is_loaded_without_numba(compiled, tmp_path):
 # What a built-in kernel, once its loop is kept, can do without: each costs a start a millisecond or more.
 SPARED = (
     "numba", "rich", "scipy", "yaml", "hashlib", "tempfile", "json", "asyncio", "concurrent.futures",
-    "importlib.metadata", "convcli.evaluation", "convcli.specs", "convcli.yaml_files", "convcli.grids",
-    "convcli.families", "convcli.light", "convcli.large", "convcli.layers", "convcli.report", "convcli.engine.loops",
+    "importlib.metadata", "convcli.kernels.evaluate", "convcli.kernels.grammar",
+    "convcli.kernels.readers.yaml_tree", "convcli.kernels.readers.grids", "convcli.kernels.families",
+    "convcli.filtering.linear_light", "convcli.large", "convcli.layers", "convcli.batch.report", "convcli.engine.loops",
     "tifffile", "fsspec",
 ) + (("llvmlite",) if LINUX_X86_64 else ())  # fmt: skip
 
@@ -156,13 +159,13 @@ def test_a_folder_made_for_the_cache_is_the_users_alone(cache, tmp_path, monkeyp
 
 def test_where_the_cache_lies(monkeypatch, tmp_path):
     monkeypatch.setenv("CONVCLI_CACHE_DIR", str(tmp_path / "own"))
-    assert kept.folder() == tmp_path / "own"
+    assert code_cache.folder() == tmp_path / "own"
     monkeypatch.delenv("CONVCLI_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert kept.folder() == tmp_path / "xdg" / "convcli"
+    assert code_cache.folder() == tmp_path / "xdg" / "convcli"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert kept.folder() == tmp_path / ".cache" / "convcli"
+    assert code_cache.folder() == tmp_path / ".cache" / "convcli"
 
 
 # ---------------------------------------------------------------- what is damaged or foreign is compiled again
@@ -203,10 +206,10 @@ def test_a_damaged_file_is_compiled_again_and_repaired(cache, compiled, how):
 
 def test_an_object_with_an_unknown_undefined_symbol_is_refused(cache, compiled):
     """The digest is right, so that only the list of symbols tells: memset, which the loop calls, becomes system."""
-    assert native.sound(compiled.code)
+    assert loader.sound(compiled.code)
     known = next(s for s in (b"memset", b"NRT_MemInfo_call_dtor") if b"\0" + s + b"\0" in compiled.code)
     bent = compiled.code.replace(b"\0" + known + b"\0", b"\0" + b"system".ljust(len(known), b"_") + b"\0")
-    assert not native.sound(bent)
+    assert not loader.sound(bent)
     body = len(compiled.head).to_bytes(2, "little") + compiled.head + bent
     cache.file.write_bytes(signed(body))
     assert not used(cache)
@@ -238,7 +241,7 @@ def test_what_belongs_to_another_user_is_not_used(cache, part):
 
 
 def test_nobody_elses_cache_is_used(cache, monkeypatch):
-    monkeypatch.setattr(kept.os, "getuid", lambda: 12345)
+    monkeypatch.setattr(cache.os, "getuid", lambda: 12345)
     assert not used(cache) and not used(cache)
 
 
@@ -261,35 +264,35 @@ def test_a_folder_in_the_place_of_a_file(cache):
 
 
 def other_source(monkeypatch, tmp_path):
-    here = Path(kept.__file__)
+    here = Path(code_cache.__file__)
     shutil.copy(here.with_name("machine.py"), tmp_path)
     shutil.copytree(here.with_name("loops"), tmp_path / "loops")
     with (tmp_path / "loops" / "shared.py").open("a") as file:
         file.write("# changed\n")
-    monkeypatch.setattr(kept, "__file__", str(tmp_path / "kept.py"))
+    monkeypatch.setattr(cache, "__file__", str(tmp_path / "kept.py"))
 
 
 def other_version(package):
     def change(monkeypatch, tmp_path):
-        told = kept._version
-        monkeypatch.setattr(kept, "_version", lambda name: "9.9" if name == package else told(name))
+        told = code_cache._version
+        monkeypatch.setattr(cache, "_version", lambda name: "9.9" if name == package else told(name))
 
     return change
 
 
 def other_features(monkeypatch, tmp_path):
     (tmp_path / "modalias").write_text("cpu:type:x86,ven0002fam0019mod0011:feature:,0000,0001\n")
-    monkeypatch.setattr(native, "_MODALIAS", tmp_path / "modalias")
+    monkeypatch.setattr(processor, "_MODALIAS", tmp_path / "modalias")
 
 
 def other_processor(function, answer):
     """Where the kernel has no word for the processor."""
 
     def change(monkeypatch, tmp_path):
-        monkeypatch.setattr(native, "_MODALIAS", tmp_path / "missing")
-        known = native.processor()
-        monkeypatch.setattr(native.llvm(), function, lambda: answer)
-        assert native.processor() != known
+        monkeypatch.setattr(processor, "_MODALIAS", tmp_path / "missing")
+        known = processor.identity()
+        monkeypatch.setattr(processor.llvm(), function, lambda: answer)
+        assert processor.identity() != known
 
     return change
 
@@ -307,15 +310,15 @@ CHANGES = {
 
 @pytest.mark.parametrize("what", CHANGES)
 def test_what_another_maker_made_is_not_used(cache, monkeypatch, tmp_path, what):
-    kept._maker.cache_clear()
+    code_cache._maker.cache_clear()
     CHANGES[what](monkeypatch, tmp_path)
     assert not used(cache)
     assert len(files(cache.folder)) == 2 and used(cache)
 
 
 def test_other_types_of_arguments_are_another_loop(cache):
-    path = kept._path("taps:2", "u1[] i8")
-    assert path != kept._path("taps:2", "u2[] i8") and path != kept._path("taps:3", "u1[] i8")
+    path = code_cache._path("taps:2", "u1[] i8")
+    assert path != code_cache._path("taps:2", "u2[] i8") and path != code_cache._path("taps:3", "u1[] i8")
 
 
 # ---------------------------------------------------------------- how it gets into memory
@@ -374,7 +377,7 @@ REFUSED = {
     "cut": lambda c: c[: len(c) // 2],
     "empty": lambda c: b"",
 }
-OUTSIDE = {name: native._address(name) for name in (*native._UNREACHED, *native._LIBC)}
+OUTSIDE = {name: loader._address(name) for name in (*loader._UNREACHED, *loader._LIBC)}
 
 
 @only_here
@@ -391,7 +394,7 @@ def test_placed_code_can_be_run_and_not_be_written(compiled):
 @only_here
 @pytest.mark.parametrize("how", REFUSED)
 def test_what_the_loader_does_not_know_is_refused(compiled, how):
-    with pytest.raises(native._MALFORMED):
+    with pytest.raises(loader._MALFORMED):
         elf.place(REFUSED[how](compiled.code), compiled.head.decode(), OUTSIDE)
 
 
@@ -407,8 +410,8 @@ def test_an_unknown_symbol_is_refused(compiled):
 @pytest.mark.parametrize("why", ["refused", "no executable memory"])
 def test_llvmlite_loads_what_is_not_placed(cache, monkeypatch, why):
     loaded = []
-    by_llvm = native._load_by_llvm
-    monkeypatch.setattr(native, "_load_by_llvm", lambda *words: loaded.append(words) or by_llvm(*words))
+    by_llvm = loader._load_by_llvm
+    monkeypatch.setattr(loader, "_load_by_llvm", lambda *words: loaded.append(words) or by_llvm(*words))
     assert used(cache) and not loaded
     if why == "refused":
         monkeypatch.setattr(elf, "_FOR_US", b"another")
@@ -447,7 +450,7 @@ def test_a_user_without_a_home_is_served_from_memory(cache, monkeypatch):
     def no_home():
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(kept.Path, "home", no_home)
+    monkeypatch.setattr(cache.Path, "home", no_home)
     monkeypatch.setattr(sys, "stderr", Terminal())
     assert not used(cache)
     assert "set CONVCLI_CACHE_DIR" in sys.stderr.getvalue()
@@ -459,7 +462,7 @@ def test_a_full_disk_leaves_no_half_file(cache, monkeypatch):
     def full(self, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(kept.Path, "replace", full)
+    monkeypatch.setattr(cache.Path, "replace", full)
     assert not used(cache)
     assert list(cache.folder.iterdir()) == []
 
@@ -532,7 +535,7 @@ def test_the_length_of_vectors_is_what_llvm_says(monkeypatch, tmp_path, told):
     from llvmlite import binding
 
     if not told:
-        monkeypatch.setattr(native, "_MODALIAS", tmp_path / "none")
+        monkeypatch.setattr(processor, "_MODALIAS", tmp_path / "none")
     features = binding.get_host_cpu_features()
     want = 64 if features.get("avx512bw") else 32 if features.get("avx2") else 16
-    assert native.vector_bytes.__wrapped__() == want
+    assert processor.vector_bytes.__wrapped__() == want

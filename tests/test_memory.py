@@ -33,7 +33,7 @@ def test_freed_memory_is_taken_again_without_new_pages():
 
 
 def test_without_glibc_nothing_happens(monkeypatch):
-    from convcli import memory
+    from convcli.system import allocator
 
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
-    memory.keep_freed()
+    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: object())
+    allocator.keep_freed()

@@ -14,10 +14,11 @@ from PIL import Image
 from convcli import filter_image, load_kernel
 from convcli.cli import main
 from convcli.errors import ConvcliError
-from convcli.explain.page import MOST_PIXELS, as_bytes, page
+from convcli.explain.page import MOST_PIXELS, page
+from convcli.filtering.recipe import Recipe
 from convcli.geometry import Geometry
+from convcli.images.eight_bit import as_bytes
 from convcli.kernel import Kernel
-from convcli.recipe import Recipe
 
 SCENE = Path(__file__).parent.parent / "samples" / "scene.png"
 MODES = ("zeros", "constant", "replicate", "reflect", "symmetric", "circular")
@@ -399,7 +400,7 @@ def test_the_kernel_slides_by_itself_and_a_reset_goes_back(opened):
 def test_what_the_geometry_leaves_out_and_the_weights_save_is_told(opened):
     from selenium.webdriver.common.by import By
 
-    from convcli.explain.plan import Shape, plan_of
+    from convcli.explain.forecast import Shape, plan_of
 
     image = picture((31, 42, 3))
     for recipe in (

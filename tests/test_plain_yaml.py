@@ -8,10 +8,11 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from convcli import Kernel, folders
+from convcli import Kernel
 from convcli.errors import KernelError
-from convcli.plain_yaml import plain_yaml
-from convcli.yaml_files import parse_yaml, to_yaml
+from convcli.kernels import folders
+from convcli.kernels.readers.plain_yaml import plain_yaml
+from convcli.kernels.readers.yaml_tree import parse_yaml, to_yaml
 
 PRESETS = {path.stem: path.read_text(encoding="utf-8") for path in sorted(folders.built_in().glob("*.yaml"))}
 
@@ -84,7 +85,7 @@ def test_other_files_are_left_to_pyyaml():
 
 
 def test_a_kernel_of_too_many_weights_is_left_to_pyyaml(monkeypatch):
-    monkeypatch.setattr("convcli.plain_yaml.MOST_WEIGHTS", 5)
+    monkeypatch.setattr("convcli.kernels.readers.plain_yaml.MOST_WEIGHTS", 5)
     assert same("weights:\n  - [1, 2, 3, 4, 5]\n") and not same("weights:\n  - [1, 2, 3]\n  - [4, 5, 6]\n")
 
 

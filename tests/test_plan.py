@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from convcli.cli import main
 from convcli.errors import ConvcliError
-from convcli.explain.plan import Shape, lines, plan_of
+from convcli.explain.forecast import Shape, lines, plan_of
+from convcli.filtering.recipe import Recipe
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
-from convcli.recipe import Recipe
 
 SCENE = Path(__file__).parent.parent / "samples" / "scene.png"
 

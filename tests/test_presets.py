@@ -14,10 +14,10 @@ import scipy.signal
 from PIL import ImageFilter
 
 from convcli import load_kernel
+from convcli.choices import RANGES
 from convcli.errors import KernelError
-from convcli.kernel_files import load_file
-from convcli.presets import catalogue, preset_names
-from convcli.words import RANGES
+from convcli.kernels.catalogue import catalogue, preset_names
+from convcli.kernels.readers.by_suffix import load_file
 
 ROOT = Path(__file__).resolve().parent.parent
 

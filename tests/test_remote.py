@@ -23,10 +23,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from convcli import batch as batch_module
-from convcli import remote
+from convcli.batch import work as batch_module
 from convcli.cli import main
-from convcli.urls import folder_of, is_url, joined, public
+from convcli.files import remote
+from convcli.files.names import folder_of, is_url, joined, public
 
 RNG = np.random.default_rng(3)
 
@@ -313,7 +313,7 @@ class TestS3:
 @pytest.mark.parametrize("words", [("batch", "s3://b/in", "out"), ("apply", "s3://b/a.png", "a.png")])
 def test_a_store_that_says_nothing_is_waited_for_with_a_word(tmp_path, monkeypatch, changed, words):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("convcli.cli.telling._EVERY", 0.01)
+    monkeypatch.setattr("convcli.cli.batch_progress._EVERY", 0.01)
     for name, value in {"ACCESS_KEY_ID": "k", "SECRET_ACCESS_KEY": "s", "MAX_ATTEMPTS": "1"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
@@ -339,7 +339,7 @@ def test_what_is_missing_is_said(tmp_path, monkeypatch, url, said):
 
 def test_the_extra_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec", None)
-    monkeypatch.delitem(sys.modules, "convcli.remote")
+    monkeypatch.delitem(sys.modules, "convcli.files.remote")
     result = convcli("apply", "-k", "box", "s3://b/a.png", tmp_path / "a.png")
     assert result.exit_code == 1 and "pip install 'convcli[remote]'" in result.stderr
 
@@ -355,7 +355,7 @@ def test_paths_of_this_machine_need_no_fsspec(tmp_path):
     code = (
         "import sys; from convcli.cli import main\n"
         "main(['batch', '-k', 'box', '.', 'out', '-q'], standalone_mode=False)\n"
-        "print([m for m in ('fsspec', 's3fs', 'convcli.remote') if m in sys.modules])"
+        "print([m for m in ('fsspec', 's3fs', 'convcli.files.remote') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.stdout == "[]\n", done.stderr

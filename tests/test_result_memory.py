@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convcli import filter_image
-from convcli.engine import memory
+from convcli.engine import recycling
 
 KINDS = [np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32)]
 SHAPE = (1024, 1024)
@@ -19,21 +19,21 @@ def place(array):
 
 
 def test_memory_that_nobody_holds_is_used_again():
-    first = memory.fresh(SHAPE, KINDS[0])
+    first = recycling.fresh(SHAPE, KINDS[0])
     at = place(first)
     del first
-    assert place(memory.fresh(SHAPE, KINDS[0])) == at
-    assert place(memory.fresh((512, 512), KINDS[2])) == at
+    assert place(recycling.fresh(SHAPE, KINDS[0])) == at
+    assert place(recycling.fresh((512, 512), KINDS[2])) == at
 
 
 def test_a_view_or_a_buffer_holds_it():
     for hold in (lambda a: a[5:], lambda a: a.T, memoryview, lambda a: a.view(np.uint16)[::2], np.asarray, np.ravel):
-        result = memory.fresh(SHAPE, KINDS[0])
+        result = recycling.fresh(SHAPE, KINDS[0])
         result[:] = 7
         held = hold(result)
         del result
         gc.collect()
-        memory.fresh(SHAPE, KINDS[0])[:] = 9
+        recycling.fresh(SHAPE, KINDS[0])[:] = 9
         assert (np.asarray(held).view(np.uint8) == 7).all()
 
 
@@ -42,7 +42,7 @@ def test_a_view_or_a_buffer_holds_it():
 def test_whatever_is_held_is_its_holders_own(steps):
     held = []
     for number, (kind, view, drop) in enumerate(steps):
-        array = memory.fresh((SHAPE[0] // kind.itemsize, SHAPE[1]), kind)
+        array = recycling.fresh((SHAPE[0] // kind.itemsize, SHAPE[1]), kind)
         assert array.dtype == kind and array.flags.c_contiguous and array.flags.writeable
         array[:] = number
         held.append((number, array[::3, 1:] if view else array))
@@ -54,24 +54,24 @@ def test_whatever_is_held_is_its_holders_own(steps):
 
 def test_small_and_very_large_results_are_numpys_own():
     for shape in ((10, 10), (1 << 15, 1 << 14)):
-        assert memory.fresh(shape, KINDS[0]).flags.owndata
+        assert recycling.fresh(shape, KINDS[0]).flags.owndata
 
 
 def test_no_more_waits_than_is_allowed(monkeypatch):
-    monkeypatch.setattr(memory, "_MOST", 5 << 20)
-    arrays = [memory.fresh((n << 10, 1024), KINDS[0]) for n in (1, 2, 3, 4)]
+    monkeypatch.setattr(recycling, "_MOST", 5 << 20)
+    arrays = [recycling.fresh((n << 10, 1024), KINDS[0]) for n in (1, 2, 3, 4)]
     arrays.clear()
-    assert 0 < sum(m.size for m in memory._waiting) <= 5 << 20
+    assert 0 < sum(m.size for m in recycling._waiting) <= 5 << 20
 
 
 def test_release_lets_go_of_what_waits_and_of_nothing_else():
-    held, gone = memory.fresh(SHAPE, KINDS[0]), memory.fresh(SHAPE, KINDS[2])
+    held, gone = recycling.fresh(SHAPE, KINDS[0]), recycling.fresh(SHAPE, KINDS[2])
     held[:] = 7
     del gone
-    assert memory._waiting
-    memory.release()
-    assert not memory._waiting
-    memory.fresh(SHAPE, KINDS[0])[:] = 9
+    assert recycling._waiting
+    recycling.release()
+    assert not recycling._waiting
+    recycling.fresh(SHAPE, KINDS[0])[:] = 9
     assert (held == 7).all()
 
 

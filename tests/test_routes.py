@@ -10,12 +10,14 @@ import pytest
 from compare import assert_renders, geometry_of
 
 from convcli import engine
-from convcli.engine import bands, calls16, field, kept, machine, native, plan
+from convcli.engine import arguments16, bands, field, routes
+from convcli.engine.compiled import cache, compiler, processor
+from convcli.engine.job import Job, Plan
 from convcli.kernel import Kernel
-from convcli.tone import tone_of
+from convcli.ranges import tone_of
 
 MODES = ("zeros", "constant", "replicate", "reflect", "symmetric", "circular")
-VECTOR = native.vector_bytes()
+VECTOR = processor.vector_bytes()
 VECTORS = sorted({VECTOR, min(VECTOR, 32)})  # what there is may be had in halves, too
 RNG = np.random.default_rng(11)
 FLOAT = RNG.normal(size=(7, 5))
@@ -41,27 +43,27 @@ def picture(shape, dtype=np.uint8, seed=0):
     return (a * naive.FULL_SCALE[np.dtype(dtype).name]).astype(dtype)
 
 
-def routes(job):
+def possible_plans(job):
     """Every plan that may serve the job: what `choose` would say if the costs were otherwise."""
-    integers = plan._integers(job)
-    lane = plan._lane16(job, integers) if integers is not None else None
+    integers = routes._integers(job)
+    lane = routes._lane16(job, integers) if integers is not None else None
     if integers is not None and lane is not None and job.weights.ndim == 2:
         w = integers.weights
-        factors = plan._integer_factors(w)
-        if plan._is_box(job, integers):
-            yield plan.Plan("box", "", np.dtype(np.float32), integers)
-        for paired, most in ((False, plan._LONGEST), (True, plan._PAIRED)):
-            if 0 < np.count_nonzero(w) <= most and (not paired or plan.pairable(w)):
-                yield plan.Plan("taps", "", lane, integers, paired=paired)
+        factors = routes._integer_factors(w)
+        if routes._is_box(job, integers):
+            yield Plan("box", "", np.dtype(np.float32), integers)
+        for paired, most in ((False, routes._LONGEST), (True, routes._PAIRED)):
+            if 0 < np.count_nonzero(w) <= most and (not paired or routes.pairable(w)):
+                yield Plan("taps", "", lane, integers, paired=paired)
             if factors is None or max(map(np.count_nonzero, factors)) > most:
                 continue
-            if not paired or plan.pairable(factors[0]):
-                yield plan.Plan("separable", "", lane, integers, factors[0][None], factors[1][None], paired)
+            if not paired or routes.pairable(factors[0]):
+                yield Plan("separable", "", lane, integers, factors[0][None], factors[1][None], paired)
     yield from float_routes(job, integers)
 
 
 def float_routes(job, integers):
-    base = replace(plan._plan_float(job, integers), across=None, down=None)
+    base = replace(routes._plan_float(job, integers), across=None, down=None)
     if base.route == "box":
         yield base
     yield replace(base, route="sweep")
@@ -69,11 +71,11 @@ def float_routes(job, integers):
         return
     w = integers.weights if integers is not None else job.weights / job.divisor
     exact = integers is not None and job.dtype.kind != "f"
-    factors = plan._integer_terms(w) if integers is not None else plan._float_terms(w, 1e-7)
+    factors = routes._integer_terms(w) if integers is not None else routes._float_terms(w, 1e-7)
     if factors is not None:
         yield replace(base, route="sweep", across=factors[0], down=factors[1])
     if base.lane == np.float32 and job.finite:
-        if plan.block_steps(job.geometry)[1] <= plan._FARTHEST:
+        if routes.block_steps(job.geometry)[1] <= routes._FARTHEST:
             yield replace(base, route="block")
         if not exact and job.geometry.dilation[0] == 1:
             yield replace(base, route="fft")
@@ -83,19 +85,19 @@ def forced(
     monkeypatch, image, weights, divisor=1, bias=0, range="clip", depth=False, threads=None, vectors=None, **geometry
 ):
     """(route, result) for every route; the result is what `convolve` returns."""
-    monkeypatch.setattr(plan, "_SMALL", 0)
-    monkeypatch.setattr(plan, "_SHOWN_SAMPLES", 0)  # small pictures are summed in double, which not every route can
+    monkeypatch.setattr(routes, "_SMALL", 0)
+    monkeypatch.setattr(routes, "_SHOWN_SAMPLES", 0)  # small pictures are summed in double, which not every route can
     kernel, where = Kernel(weights, divisor=divisor, bias=bias), geometry_of(**geometry)
     tone = None if range == "raw" else tone_of(range, image.dtype)
     size = (*image.shape[:2], image.shape[2] if image.ndim == 3 else 1)
-    for way in list(routes(plan.Job.of(kernel, where, image.dtype, size, depth, tone))):
+    for way in list(possible_plans(Job.of(kernel, where, image.dtype, size, depth, tone))):
         for vector in (vectors if way.paired else None) or (VECTOR,):
-            monkeypatch.setattr(native, "vector_bytes", lambda vector=vector: vector)
+            monkeypatch.setattr(processor, "vector_bytes", lambda vector=vector: vector)
             monkeypatch.setattr(engine, "choose", lambda job, way=way: way)
             terms = "whole" if way.across is None else f"{len(way.across)} terms"
             name = f"{way.route}, {way.lane}, {terms}{f', pairs of {vector} bytes' if way.paired else ''}"
             yield name, engine.convolve(image, kernel, where, depth=depth, tone=tone, threads=threads)
-    monkeypatch.setattr(native, "vector_bytes", lambda: VECTOR)
+    monkeypatch.setattr(processor, "vector_bytes", lambda: VECTOR)
 
 
 def check_all(monkeypatch, image, weights, **how):
@@ -211,7 +213,7 @@ def test_every_route_saturates_and_counts_alike(monkeypatch, name):
 
 def chosen(weights, divisor=1, bias=0, dtype=np.uint8, range_="clip"):
     tone = None if range_ == "raw" else tone_of(range_, dtype)
-    return plan.choose(plan.Job.of(Kernel(weights, divisor, bias), geometry_of(), dtype, (3000, 4000, 3), False, tone))
+    return routes.choose(Job.of(Kernel(weights, divisor, bias), geometry_of(), dtype, (3000, 4000, 3), False, tone))
 
 
 def extremes(weights):
@@ -266,7 +268,7 @@ def test_the_longest_group_of_taps_and_one_more(monkeypatch, count):
     weights[RNG.permutation(25)[:count]] = RNG.permutation(np.arange(1, count + 1)) * np.resize([1, -1], count)
     weights = weights.reshape(5, 5)
     check_all(monkeypatch, picture((20, 31)), weights, divisor=3, range="offset")
-    monkeypatch.setattr(native, "vector_bytes", lambda: 16)
+    monkeypatch.setattr(processor, "vector_bytes", lambda: 16)
     assert (chosen(weights).route == "taps") == (count <= 9)
 
 
@@ -308,7 +310,7 @@ def test_the_longest_group_of_pairs_and_one_more(monkeypatch, count):
 def test_the_greatest_weights_that_go_in_pairs_and_one_more(monkeypatch, weights, fit):
     """PMADDUBSW saturates; what would is left to other loops."""
     image = np.concatenate([np.resize(a, (4, 100)) for a in extremes(weights)])
-    assert plan.pairable(np.asarray(weights)) == fit
+    assert routes.pairable(np.asarray(weights)) == fit
     for how in ({"range": "clip"}, {"range": "abs"}, {"range": "offset", "divisor": 255}):
         check_all(monkeypatch, image, weights, padding_mode="replicate", vectors=VECTORS, **{"divisor": 2, **how})
 
@@ -318,7 +320,7 @@ def test_the_greatest_weights_that_go_in_pairs_and_one_more(monkeypatch, weights
 def test_pairs_write_past_the_caches(monkeypatch, threads):
     """As they do for large results, whatever the rows begin at."""
     monkeypatch.setattr(bands, "_SMALL", 0)
-    monkeypatch.setattr(calls16, "_STREAMED", 0)
+    monkeypatch.setattr(arguments16, "_STREAMED", 0)
     for width in (67, 128, 130, 191, 192, 193, 257, 400):
         for name in ("sobel", "mean of corners"):
             weights, divisor = KERNELS[name]
@@ -352,8 +354,8 @@ def test_dense_kernels_of_every_number_of_rows(monkeypatch, rows):
 @pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"), reason="nothing is compiled")
 def test_every_loop_met_here_is_kept_for_the_next_process():
     """An object that the cache would refuse is compiled again in every process, at seconds each."""
-    refused = sorted({name for name, codes in machine._calls if kept.find(name, codes) is None})
-    assert machine._calls and refused == []
+    refused = sorted({name for name, codes in compiler._calls if cache.find(name, codes) is None})
+    assert compiler._calls and refused == []
 
 
 @pytest.mark.parametrize("columns", range(1, 6))
@@ -373,7 +375,7 @@ def test_every_route_at_every_stride(monkeypatch, columns):
 @pytest.mark.parametrize("size", [3, 7, 15])
 def test_what_is_not_finite_reaches_only_what_the_kernel_reaches(monkeypatch, bad, size):
     """`block` and `fft` would spread it; they are left for another route as soon as they meet it, on any thread."""
-    monkeypatch.setattr(plan, "_SMALL", 0)
+    monkeypatch.setattr(routes, "_SMALL", 0)
     monkeypatch.setattr(bands, "_SMALL", 0)
     weights = np.random.default_rng(size).normal(size=(size, size))
     for place, stride, threads in (((0, 0), 1, 1), ((30, 63), 1, 2), ((59, 99), 1, 3), ((17, 40), (2, 3), 2)):

@@ -15,7 +15,8 @@ from rich.console import Console
 
 from convcli.cli import main
 from convcli.errors import ConvcliError
-from convcli.explain.preview import picture_of, show, style_of
+from convcli.explain.terminal import show, style_of
+from convcli.images.eight_bit import picture_of
 
 SCENE = Path(__file__).parent.parent / "samples" / "scene.png"
 
@@ -105,7 +106,7 @@ def test_graphics_only_where_the_terminal_has_them():
 
 
 def test_a_dumb_terminal_is_asked_nothing_and_gets_characters(monkeypatch):
-    monkeypatch.setattr("convcli.explain.preview._library", lambda: pytest.fail("the terminal was asked"))
+    monkeypatch.setattr("convcli.explain.terminal._library", lambda: pytest.fail("the terminal was asked"))
     dumb = Console(file=io.StringIO(), force_terminal=True, _environ={"TERM": "dumb"})
     assert style_of(dumb, "auto") == "text"
 
@@ -135,9 +136,9 @@ def test_terminals_without_colour_get_no_escape_sequence(setting):
 def test_graphics_are_the_librarys(monkeypatch):
     """Sixel as a terminal would get it, through the extra's renderable."""
     sixel = pytest.importorskip("textual_image.renderable.sixel", reason="the extra `show` is not installed")
-    from convcli.explain import preview
+    from convcli.explain import terminal
 
-    monkeypatch.setattr(preview, "_library", lambda: sixel.Image)
+    monkeypatch.setattr(terminal, "_library", lambda: sixel.Image)
     a = np.full((20, 30, 3), 200, np.uint8)
     console = screen(width=40)
     show(console, [("before", a), ("after", a)], "auto")

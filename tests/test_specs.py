@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from convcli import Kernel, load_kernel
-from convcli.anatomy import anatomy
 from convcli.errors import ConvcliError, KernelError
-from convcli.presets import preset_names
-from convcli.spec_tree import Modified, Named, Negated, Number, Pair, Rows
-from convcli.specs import parse
-from convcli.turning import turned
-from convcli.yaml_files import parse_yaml, to_yaml
+from convcli.kernels.catalogue import preset_names
+from convcli.kernels.facts import anatomy
+from convcli.kernels.grammar import parse
+from convcli.kernels.readers.yaml_tree import parse_yaml, to_yaml
+from convcli.kernels.rotation import turned
+from convcli.kernels.tree import Modified, Named, Negated, Number, Pair, Rows
 
 
 def weights(spec):

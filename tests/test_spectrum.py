@@ -8,10 +8,11 @@ from scipy.signal import fftconvolve
 
 from convcli import engine
 from convcli.engine import spectrum
-from convcli.engine.plan import Job, choose
+from convcli.engine.job import Job
+from convcli.engine.routes import choose
 from convcli.engine.window import Window, row_unit
 from convcli.kernel import Kernel
-from convcli.tone import tone_of
+from convcli.ranges import tone_of
 
 RNG = np.random.default_rng(5)
 LARGE = RNG.integers(0, 256, (60, 47))

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from convcli.choices import RANGES
 from convcli.errors import ConvcliError, KernelError, RecipeError
 from convcli.kernel import Kernel
-from convcli.presets import load_kernel
-from convcli.words import RANGES
-from convcli.yaml_files import parse_yaml, to_yaml
+from convcli.kernels.load import load_kernel
+from convcli.kernels.readers.yaml_tree import parse_yaml, to_yaml
 
 FULL = """\
 name: my-kernel
@@ -151,7 +151,7 @@ def test_tags_that_construct_objects_are_refused(value, tmp_path, monkeypatch):
 
 def test_deep_nesting_and_repeated_anchors_are_refused_quickly(monkeypatch):
     assert "nested too deeply" in fault("weights: " + "[" * 5000 + "]" * 5000)
-    monkeypatch.setattr("convcli.yaml_files._MOST_WEIGHTS", 1000)
+    monkeypatch.setattr("convcli.kernels.readers.yaml_tree._MOST_WEIGHTS", 1000)
     row = ", ".join(["1"] * 100)
     repeated = ", ".join(["*r"] * 100)
     message = fault(f"weights: [&r [{row}], {repeated}]")

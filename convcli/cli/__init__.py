@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
-from convcli import __version__, interrupts
 from convcli.errors import ConvcliError
+from convcli.system import interrupts
+from convcli.version import __version__
 
 # Command -> its line in `convcli --help`. The command is the function of that name in convcli/cli/<name>.py.
 _COMMANDS = {
@@ -65,7 +66,7 @@ class _Commands(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            from convcli.words import meant
+            from convcli.choices import meant
 
             hint = meant(args[0], _COMMANDS, f"choose from {', '.join(_COMMANDS)}")
             ctx.fail(f"no such command {args[0]!r}; {hint}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from convcli.cli.large import bar, large_options, manner_of, shape_of, taken
+from convcli.cli.large_options import bar, large_options, manner_of, shape_of, taken
 from convcli.cli.options import (
     combine_opt,
     force_opt,
@@ -58,15 +58,15 @@ def apply(
     asked = taken(words)
     ahead = None
     if not dry_run:
-        from convcli.ahead import begin
+        from convcli.images.early import begin
 
         ahead = begin(source)
     recipe_words, picture_words = parted(words)
     recipe = recipe_from(**recipe_words)
-    from convcli.engine.threads import thread_count
-    from convcli.filtering import filter_file
+    from convcli.filtering.file import filter_file
     from convcli.images import Target
-    from convcli.memory import keep_freed
+    from convcli.system.allocator import keep_freed
+    from convcli.system.cores import thread_count
 
     keep_freed()
     manner = manner_of(source, output, format_, asked, picture_words, threads, force)
@@ -115,24 +115,23 @@ def apply(
 
 def _patience(source: str, output: str) -> contextlib.AbstractContextManager[None]:
     """A word at times where a store has to answer."""
-    from convcli.files import shown
-    from convcli.urls import is_url
+    from convcli.files.names import is_url, printable_path
 
     if not (is_url(source) or is_url(output)):
         return contextlib.nullcontext()
-    from convcli.cli.telling import waiting
+    from convcli.cli.batch_progress import waiting
 
-    return waiting(f"{shown(source)} to {shown(output)}")
+    return waiting(f"{printable_path(source)} to {printable_path(output)}")
 
 
 def _line(source: str, output: str, recipe: Any, done: Any) -> str:
     """One line: what was read, the kernel, the output's size, the time."""
-    from convcli.files import shown
+    from convcli.files.names import printable_path
 
     (height, width), (out_height, out_width) = done.size, done.output_size
     chain = ", ".join(f"{k.name or 'kernel'} {k.size[1]}x{k.size[0]}" for k in recipe.kernels)
     chain = f"{recipe.combine} of {chain}" if recipe.combine else chain
     return (
-        f"{shown(source)}: {done.format} {done.mode} {width}x{height}; {chain}, range {done.range}; "
-        f"{shown(output)}: {out_width}x{out_height}; {done.seconds:.2f} s"
+        f"{printable_path(source)}: {done.format} {done.mode} {width}x{height}; {chain}, range {done.range}; "
+        f"{printable_path(output)}: {out_width}x{out_height}; {done.seconds:.2f} s"
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from convcli.cli.batch_progress import Halt, Tally, progress, waiting
 from convcli.cli.options import (
     Address,
     combine_opt,
@@ -23,15 +25,15 @@ from convcli.cli.options import (
     recipe_options,
     writing_from,
 )
-from convcli.cli.telling import Halt, Tally, progress, waiting
 
 _AWAY = 4  # files at a time and core, where they come from or go to a URL: most of the time is waiting
 
 if TYPE_CHECKING:
-    from convcli.batch import Before, Result, Work
-    from convcli.listing import Listing
-    from convcli.recipe import Recipe
-    from convcli.report import Report, Stamp
+    from convcli.batch.listing import Listing
+    from convcli.batch.report import Report
+    from convcli.batch.resume import Before
+    from convcli.batch.work import Result, Work
+    from convcli.filtering.recipe import Recipe
 
 
 @click.command()
@@ -116,18 +118,21 @@ def batch(
     recipe_words, picture_words = parted(words)
     recipe = recipe_from(**recipe_words)
     _check(force, if_exists, quiet, verbose)
-    from convcli.batch import Work
-    from convcli.engine.threads import thread_count
-    from convcli.files import shown
+    from convcli.batch.listing import Listing
+    from convcli.batch.work import Work
+    from convcli.files.names import is_url, printable_path
     from convcli.images import Target
-    from convcli.listing import Listing
-    from convcli.urls import is_url
+    from convcli.system.cores import thread_count
 
     writing, handling = writing_from(**picture_words), handling_from(**picture_words)
     if format_:
         Target.of(output, format_, **writing)
     listing = Listing(source, output, recursive, patterns, format_)
-    with contextlib.nullcontext() if quiet else waiting(f"Looking at {shown(source)} and {shown(output)}"):
+    with (
+        contextlib.nullcontext()
+        if quiet
+        else waiting(f"Looking at {printable_path(source)} and {printable_path(output)}")
+    ):
         planned = listing.check()
     if gallery:
         _check_gallery(gallery, listing, force or resume)
@@ -201,14 +206,14 @@ def _check_gallery(page: str, listing: Listing, force: bool) -> None:
 
 
 def _write_gallery(page: str, results: list[Result], recipe: Any, force: bool, quiet: bool) -> None:
-    from convcli.explain.gallery import write_gallery
-    from convcli.files import shown
-    from convcli.filtering import described
+    from convcli.batch.gallery import write_gallery
+    from convcli.files.names import printable_path
+    from convcli.filtering.notes import described
 
     results.sort(key=lambda result: str(result.job.source))
     write_gallery(page, results, described(recipe), force=force)
     if not quiet:
-        click.echo(f"{shown(page)}: {len(results)} pictures; open it in a browser", err=True)
+        click.echo(f"{printable_path(page)}: {len(results)} pictures; open it in a browser", err=True)
 
 
 def _check(force: bool, if_exists: str | None, quiet: bool, verbose: bool) -> None:
@@ -220,27 +225,15 @@ def _check(force: bool, if_exists: str | None, quiet: bool, verbose: bool) -> No
 
 def _before(work: Work, listing: Listing, report: str | None, resume: bool, if_exists: str) -> Before:
     """What decides whether a file needs doing."""
-    from convcli.batch import Before
+    from convcli.batch.report import Past
+    from convcli.batch.resume import Before
     from convcli.errors import RecipeError
-    from convcli.report import Past
+    from convcli.files import stamps_by_folder
 
     if resume and report is None and listing.in_place:
         raise RecipeError("--resume in the same folder needs --report: inputs and outputs are the same files")
     past = Past(report) if resume and report else None
-    return Before(if_exists, resume, past, work.told()["recipe_digest"], listing.in_place, _looking(listing))
-
-
-def _looking(listing: Listing) -> Callable[[str], Stamp | None]:
-    """What tells the stamps of files: each by itself on a disk, a folder at a time elsewhere."""
-    from convcli.report import stamp
-    from convcli.urls import is_url
-
-    if not (is_url(listing.folder) or is_url(listing.output)):
-        return stamp
-    from convcli.remote import Glance
-
-    glance = Glance()
-    return lambda path: glance.stamp(path) if is_url(path) else stamp(path)
+    return Before(if_exists, resume, past, work.told()["recipe_digest"], listing.in_place, stamps_by_folder())
 
 
 def _run(
@@ -248,7 +241,7 @@ def _run(
     lines: Report | None, tell: Any, tally: Tally, halt: Halt, stop: bool,
 ) -> None:  # fmt: skip
     """Do it all. What a report says is done already gets no second line."""
-    from convcli.batch import run
+    from convcli.batch.run import run
 
     told = work.told()
     pool, hands = place
@@ -263,14 +256,15 @@ def _run(
 def _pool(address: str | None, recipe: Recipe, workers: int) -> Iterator[tuple[Executor, Callable[[], int]]]:
     """What the files are done on, and how many to have in hand."""
     if address:
-        from convcli.cluster import cluster
+        from convcli.filtering.run import warm
+        from convcli.system.cluster import cluster
 
-        with cluster(address, recipe, workers) as place:
+        with cluster(address, partial(warm, recipe), workers) as place:
             yield place
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    from convcli.memory import keep_freed
+    from convcli.system.allocator import keep_freed
 
     keep_freed()
     with ThreadPoolExecutor(workers) as pool:
@@ -284,13 +278,12 @@ def _pool(address: str | None, recipe: Recipe, workers: int) -> Iterator[tuple[E
 @contextlib.contextmanager
 def _reporting(path: str | None, resume: bool) -> Iterator[Report | None]:
     """The report that lines are written to, if one is wanted."""
+    from convcli.batch.report import Report
     from convcli.errors import RecipeError
-    from convcli.files import shown
-    from convcli.report import Report
-    from convcli.urls import is_url
+    from convcli.files.names import is_url, printable_path
 
     if is_url(path):
-        raise RecipeError(f"--report is a file of this machine, written line by line; {shown(path)} is none")
+        raise RecipeError(f"--report is a file of this machine, written line by line; {printable_path(path)} is none")
     if path is None:
         yield None
         return
@@ -300,8 +293,8 @@ def _reporting(path: str | None, resume: bool) -> Iterator[Report | None]:
 
 def _list(listing: Listing, planned: int) -> None:
     """What would be done, one line a file, on standard output."""
-    from convcli.files import shown
+    from convcli.files.names import printable_path
 
     for job in listing:
-        click.echo(job.problem or f"{shown(job.source)} -> {shown(job.output)}")
+        click.echo(job.problem or f"{printable_path(job.source)} -> {printable_path(job.output)}")
     click.echo(f"{planned} pictures; nothing was written.", err=True)

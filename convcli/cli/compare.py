@@ -24,7 +24,7 @@ from convcli.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from convcli.compare import Candidate
+    from convcli.sheets.comparison import Candidate
 
 
 class _ModeOrAll(Mode):
@@ -93,11 +93,11 @@ def compare(
     candidates = _candidates(kernels, strides or (1,), padding_mode, words)
     from pathlib import Path
 
-    from convcli.compare import padding_sheet, sheet
     from convcli.errors import RecipeError
-    from convcli.files import shown
+    from convcli.files.names import printable_path
     from convcli.images import Reading
-    from convcli.layers.output import Output
+    from convcli.sheets.comparison import padding_sheet, sheet
+    from convcli.sheets.output import Output
 
     target = Output.of(output, None, force)
     if target.kind != "sheet":
@@ -109,13 +109,13 @@ def compare(
     draw = padding_sheet if padding_mode == "all" else sheet
     image = draw(pixels, candidates, columns, tile)
     target.write_picture(image)
-    click.echo(f"{shown(output)}: {image.width}x{image.height}", err=True)
+    click.echo(f"{printable_path(output)}: {image.width}x{image.height}", err=True)
 
 
 def _candidates(
     kernels: tuple[str, ...], strides: tuple[Any, ...], padding_mode: str, words: dict[str, Any]
 ) -> list[Candidate]:
-    from convcli.compare import Candidate, padding_modes
+    from convcli.sheets.comparison import Candidate, padding_modes
 
     if padding_mode == "all":
         return padding_modes(recipe_from(kernels=kernels, stride=strides[0], padding_mode="constant", **words))
@@ -129,6 +129,6 @@ def _candidates(
 
 
 def _bytes(source: str) -> Any:
-    from convcli.files import standard_input
+    from convcli.files.pipes import standard_input
 
     return standard_input() if source == "-" else source

@@ -104,7 +104,7 @@ def _check_together(html: str | None, animate: str | None, as_json: bool, crop: 
 
 def _tell(source: str, recipe: Any, at: tuple[int, int] | None, as_json: bool, linear: bool) -> None:
     from convcli.explain import combined, text
-    from convcli.explain.lit import explain_linear
+    from convcli.explain.linear import explain_linear
     from convcli.explain.pixel import explain_pixel
 
     frame = _frame(source)
@@ -119,7 +119,7 @@ def _tell(source: str, recipe: Any, at: tuple[int, int] | None, as_json: bool, l
 
         click.echo(json.dumps(words.as_object(made), ensure_ascii=False))
         return
-    from convcli.cli.terminal import console
+    from convcli.cli.console import console
 
     screen = console()
     for line in words.report(made, screen.width):
@@ -133,35 +133,37 @@ def _animate(
     from pathlib import Path
 
     from convcli.explain.animation import check_animation, check_suffix, figure_of, write_animation
-    from convcli.files import check_output, shown, whole
+    from convcli.files import check_output, open_output
+    from convcli.files.names import printable_path
 
     check_suffix(output, frame)
     check_output(output, force)
     figure = figure_of(_frame(source).pixels, recipe, crop, at)
     check_animation(figure, frame)
-    with whole(output, force) as stream:
+    with open_output(output, force) as stream:
         write_animation(stream, figure, Path(output).suffix, speed, frame)
     what = f"frame {frame} of {figure.frames}" if frame else f"{figure.frames} frames"
-    click.echo(f"{shown(output)}: {what}, {figure.width}x{figure.height}; {figure.title}", err=True)
+    click.echo(f"{printable_path(output)}: {what}, {figure.width}x{figure.height}; {figure.title}", err=True)
 
 
 def _page(source: str, output: str, recipe: Any, crop: Any, at: tuple[int, int] | None, force: bool) -> None:
     from convcli.explain.page import check_page, page
-    from convcli.files import check_output, shown, whole
+    from convcli.files import check_output, open_output
+    from convcli.files.names import printable_path
 
     check_page(output)
     check_output(output, force)
     frame = _frame(source)
     name = "input.png" if source == "-" else source
     text = page(frame.pixels, recipe, name, crop, alpha=frame.alpha is not None, at=at).encode()
-    with whole(output, force) as stream:
+    with open_output(output, force) as stream:
         stream.write(text)
-    click.echo(f"{shown(output)}: {len(text) / 1e6:.1f} MB; open it in a browser", err=True)
+    click.echo(f"{printable_path(output)}: {len(text) / 1e6:.1f} MB; open it in a browser", err=True)
 
 
 def _frame(source: str) -> Any:
     """The picture; its first frame, where it has several."""
-    from convcli.files import standard_input
+    from convcli.files.pipes import standard_input
     from convcli.images import Reading
 
     with Reading(standard_input() if source == "-" else source) as reading:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcli.cli.drawn import defaults, draw, table
+from convcli.cli.console import console
+from convcli.cli.kernel_text import defaults, draw, table
 from convcli.cli.options import force_opt, kernel_names, paths, tell_hidden
-from convcli.cli.terminal import console
 
 if TYPE_CHECKING:
-    from convcli.anatomy import Anatomy
     from convcli.kernel import Kernel
+    from convcli.kernels.facts import Anatomy
 
 
 @click.group()
@@ -39,7 +39,7 @@ def list_(as_json: bool, wanted: tuple[str, ...]) -> None:
       convcli kernels list
       convcli kernels list blur sharpen
     """
-    from convcli.presets import catalogue, hides_built_in, user_kernels
+    from convcli.kernels.catalogue import catalogue, hides_built_in, user_kernels
 
     entries = _of_groups(catalogue(), wanted)
     for fault in user_kernels().faults.values():
@@ -66,7 +66,7 @@ def _of_groups(entries: list[Kernel], wanted: tuple[str, ...]) -> list[Kernel]:
     groups = list(dict.fromkeys(map(_group, entries)))
     for word in wanted:
         if word not in groups:
-            from convcli.words import near
+            from convcli.choices import near
 
             raise click.BadParameter(f"no group {word!r}{near(word, groups) or '; there are ' + ', '.join(groups)}")
     return [kernel for kernel in entries if _group(kernel) in (wanted or groups)]
@@ -110,20 +110,20 @@ def show(
       convcli kernels show sobel-x --emit opencv
       convcli kernels show "gabor:theta=45" --image gabor.png
     """
-    from convcli.anatomy import anatomy
     from convcli.errors import RecipeError
-    from convcli.presets import load_kernel
+    from convcli.kernels.facts import anatomy
+    from convcli.kernels.load import load_kernel
 
     if sum(map(bool, (as_json, as_yaml, tool, picture))) > 1:
         raise click.UsageError("--json, --yaml, --emit and --image are four ways to show a kernel; choose one")
     kernel = load_kernel(spec)
     tell_hidden(spec)
     if normalize:
-        from convcli.operations import MODIFIERS
+        from convcli.kernels.algebra import MODIFIERS
 
         kernel = MODIFIERS[normalize][0](kernel)
     if tool:
-        from convcli.emit import emit
+        from convcli.kernels.export import emit
 
         click.echo(emit(kernel, tool), nl=False)
     elif picture:
@@ -131,8 +131,8 @@ def show(
     elif as_json:
         _print_json(_full_entry(kernel, anatomy(kernel)))
     elif as_yaml:
-        from convcli.plain_yaml import MOST_WEIGHTS
-        from convcli.yaml_files import to_yaml
+        from convcli.kernels.readers.plain_yaml import MOST_WEIGHTS
+        from convcli.kernels.readers.yaml_tree import to_yaml
 
         if kernel.weights.size > MOST_WEIGHTS:
             raise RecipeError(f"{kernel.label} has {kernel.weights.size} weights; a YAML file holds {MOST_WEIGHTS}")
@@ -155,7 +155,7 @@ def check(files: tuple[str, ...]) -> None:
     from pathlib import Path
 
     from convcli.errors import ConvcliError
-    from convcli.lint import check as checked
+    from convcli.kernels.check import check as checked
 
     code = 0
     for file in files:
@@ -177,16 +177,16 @@ def _save_portrait(kernel: Kernel, file: str, force: bool) -> None:
     from pathlib import Path
 
     from convcli.errors import RecipeError
-    from convcli.files import shown
-    from convcli.layers.output import Output
-    from convcli.portrait import portrait
+    from convcli.files.names import printable_path
+    from convcli.sheets.kernel_portrait import portrait
+    from convcli.sheets.output import Output
 
     output = Output.of(file, None, force)
     if output.kind != "sheet":
         raise RecipeError(f"--image needs a picture, as in {Path(file).stem}.png")
     image = portrait(kernel)
     output.write_picture(image)
-    click.echo(f"{shown(file)}: {image.width}x{image.height}", err=True)
+    click.echo(f"{printable_path(file)}: {image.width}x{image.height}", err=True)
 
 
 def _print_json(value: Any) -> None:

@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from convcli.cli.options import Numbers, dilation_opt, force_opt, format_opt, kernel_names, padding_mode_opt, paths
-from convcli.cli.stacks import (
+from convcli.cli.layer_options import (
     GEOMETRY,
     default_channels,
     first_bank,
@@ -18,6 +17,7 @@ from convcli.cli.stacks import (
     preparation_from,
     steps_from,
 )
+from convcli.cli.options import Numbers, dilation_opt, force_opt, format_opt, kernel_names, padding_mode_opt, paths
 from convcli.errors import RecipeError
 
 
@@ -28,7 +28,7 @@ class Quantities(click.ParamType[Any]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
         """The numbers as a tuple; fails in Click's way."""
-        from convcli.rationals import number
+        from convcli.kernels.numerals import number
 
         try:
             return tuple(float(number(part.strip())) for part in str(value).split(","))
@@ -221,10 +221,11 @@ def _list_tensors(options: dict[str, Any]) -> None:
 
 
 def _run(source: str, input_: str | None, output: str | None, options: dict[str, Any]) -> None:
-    from convcli.layers.output import Look, Output, write_filters, write_maps
+    from convcli.layers.maps import Look, write_filters, write_maps
     from convcli.layers.prepare import picture_pixels
     from convcli.layers.stack import Stack
     from convcli.layers.summary import as_text, shape_line, summary
+    from convcli.sheets.output import Output
 
     prepare = preparation_from(options)
     target = Output.of(output, options["format_"], options["force"]) if output else None

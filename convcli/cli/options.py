@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcli.words import ALPHA, CHANNELS, COMBINE, COMPRESSION, PADDING_MODES, RANGES, SYNONYMS
+from convcli.choices import ALPHA, CHANNELS, COMBINE, COMPRESSION, PADDING_MODES, RANGES, SYNONYMS
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -98,8 +98,8 @@ def kernel_names(ctx: click.Context, param: click.Parameter, incomplete: str) ->
     """What a shell completes a SPEC with: the kernels of that beginning, else files."""
     from click.shell_completion import CompletionItem
 
-    from convcli.families import FAMILIES
-    from convcli.presets import preset_names, user_kernels
+    from convcli.kernels.catalogue import preset_names, user_kernels
+    from convcli.kernels.families import FAMILIES
 
     names = sorted({*preset_names(), *FAMILIES, *user_kernels().kernels})
     found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
@@ -213,9 +213,9 @@ def recipe_from(
     combine: str | None = None,
 ) -> Any:
     """The Recipe that the options ask for."""
+    from convcli.filtering.recipe import Recipe, override
     from convcli.geometry import Geometry
-    from convcli.presets import load_kernel
-    from convcli.recipe import Recipe, override
+    from convcli.kernels.load import load_kernel
 
     if padding_value is not None:
         padding_mode = _mode_beside_a_value(padding_mode)
@@ -237,7 +237,7 @@ def _mode_beside_a_value(mode: str) -> str:
 
 def tell_hidden(*specs: str) -> None:
     """Say where the user's own kernel stands in for a built-in one."""
-    from convcli.presets import hiding
+    from convcli.kernels.load import hiding
 
     for name, origin in dict.fromkeys((kernel.name, kernel.origin) for spec in specs for kernel in hiding(spec)):
         click.echo(f"Note: {name} is your own kernel in {origin}; it hides the built-in one.", err=True)
@@ -254,7 +254,7 @@ def handling_from(
     alpha: str | None, linear: bool, frame: int | None, reduce_depth: bool, max_pixels: int | None, **others: Any
 ) -> Any:
     """The Handling that the picture options ask for."""
-    from convcli.frames import Handling
+    from convcli.filtering.frame import Handling
     from convcli.images import MAX_PIXELS
 
     return Handling(alpha, linear, frame, max_pixels or MAX_PIXELS, reduce_depth)

@@ -11,7 +11,7 @@ import click
 from convcli.cli.options import combine_opt, paths, recipe_from, recipe_options
 
 if TYPE_CHECKING:
-    from convcli.explain.plan import Shape
+    from convcli.explain.forecast import Shape
 
 
 @click.command()
@@ -37,7 +37,7 @@ def plan(picture: str, as_json: bool, **recipe_words: Any) -> None:
 
 def tell(picture: str, recipe: Any, as_json: bool = False, shape: Shape | None = None, **reading: Any) -> None:
     """Print the plan of a recipe for a picture of a known shape, or else one that is read as `reading` says."""
-    from convcli.explain.plan import as_object, lines, plan_of
+    from convcli.explain.forecast import as_object, lines, plan_of
 
     shape = shape or _shape(picture, reading)
     made = plan_of(shape, recipe)
@@ -53,13 +53,13 @@ def tell(picture: str, recipe: Any, as_json: bool = False, shape: Shape | None =
 
 
 def _shape(picture: str, reading: dict[str, Any]) -> Shape:
-    from convcli.explain.plan import Shape
+    from convcli.explain.forecast import Shape
 
     size = re.fullmatch(r"([1-9]\d{0,8})[xX×]([1-9]\d{0,8})(?:[xX×]([1-9]))?", picture, re.ASCII)
     if size:
         return Shape((int(size[2]), int(size[1])), int(size[3] or 3), "uint8")
     from convcli.errors import RecipeError
-    from convcli.files import standard_input
+    from convcli.files.pipes import standard_input
     from convcli.images import Reading
 
     if re.fullmatch(r"-?\d+([xX×]-?\d+)+", picture) and not Path(picture).exists():

@@ -28,9 +28,11 @@ def show(pictures: tuple[str, ...], style: str) -> None:
 
 def draw(pictures: list[str], style: str = "auto") -> None:
     """Draw picture files side by side on standard output."""
-    from convcli.cli.terminal import console
-    from convcli.explain.preview import picture_of, show
-    from convcli.files import shown, standard_input
+    from convcli.cli.console import console
+    from convcli.explain.terminal import show
+    from convcli.files.names import printable_path
+    from convcli.files.pipes import standard_input
+    from convcli.images.eight_bit import picture_of
 
-    drawn = [(shown(name), picture_of(standard_input() if name == "-" else name)) for name in pictures]
+    drawn = [(printable_path(name), picture_of(standard_input() if name == "-" else name)) for name in pictures]
     show(console(), drawn, style)

@@ -90,6 +90,6 @@ def _kernel_size(spec: str) -> Size:
     match = re.fullmatch(r"\s*(\d{1,18})(?:[xX×](\d{1,18}))?\s*", spec, re.ASCII)
     if match:
         return whole("kernel", int(match[2] or match[1]), least=1), whole("kernel", int(match[1]), least=1)
-    from convcli.presets import load_kernel
+    from convcli.kernels.load import load_kernel
 
     return load_kernel(spec).size

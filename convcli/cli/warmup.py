@@ -23,29 +23,30 @@ def warmup(quiet: bool) -> None:
     Example:
       convcli warmup
     """
-    from convcli.engine import kept, machine
+    from convcli.engine.compiled import cache, compiler
 
-    begin, before = perf_counter(), machine.compiled()
+    begin, before = perf_counter(), compiler.compiled()
     for call in _calls():
-        known, count = len(machine.loops()), machine.compiled()
+        known, count = len(compiler.loops()), compiler.compiled()
         call()
-        if machine.compiled() > count and not quiet:
-            for name in machine.loops()[known:]:
+        if compiler.compiled() > count and not quiet:
+            for name in compiler.loops()[known:]:
                 click.echo(name, err=True)
     if not quiet:
-        new, seconds = machine.compiled() - before, perf_counter() - begin
+        new, seconds = compiler.compiled() - before, perf_counter() - begin
         click.echo(
-            f"{len(machine.loops())} loop(s) ready, {new} of them compiled now, in {seconds:.1f} s; "
-            f"kept in {kept.folder()}",
+            f"{len(compiler.loops())} loop(s) ready, {new} of them compiled now, in {seconds:.1f} s; "
+            f"kept in {cache.folder()}",
             err=True,
         )
 
 
 def _calls() -> Iterator[Callable[[], Any]]:
     """Calls that between them meet every loop: pictures through kernels, planes through conv2d."""
-    from convcli.engine import conv2d, convolve
+    from convcli.engine import convolve
+    from convcli.engine.planes import conv2d
     from convcli.geometry import Geometry
-    from convcli.tone import tone_of
+    from convcli.ranges import tone_of
 
     for kernel, picture, raw in _jobs():
         tone = None if raw else tone_of("clip", picture.dtype)
@@ -68,7 +69,8 @@ def _jobs() -> Iterator[tuple[Any, Any, bool]]:
     import numpy as np
 
     from convcli.kernel import Kernel
-    from convcli.presets import catalogue, load_kernel
+    from convcli.kernels.catalogue import catalogue
+    from convcli.kernels.load import load_kernel
 
     small, large = (32, 40, 3), (1000, 1100, 3)
     named = catalogue()

@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.engine import tiles
+from convcli.engine import spectrum_run
 from convcli.engine.bands import run
 from convcli.engine.field import Field
-from convcli.engine.memory import fresh
-from convcli.engine.plan import Job, choose
+from convcli.engine.job import Job
+from convcli.engine.recycling import fresh
+from convcli.engine.routes import choose
 from convcli.engine.window import Window, row_unit
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
-from convcli.tone import Tone
+from convcli.ranges import Tone
 
 log = getLogger("convcli")
 
@@ -70,7 +71,7 @@ def convolve(
     finite = window is None or window.finite
     if not (finite and (known or plan.route != "spectrum" or _finite(source))):
         plan = choose(replace(job, finite=False))
-    go = tiles.run if plan.route == "spectrum" else run
+    go = spectrum_run.run if plan.route == "spectrum" else run
     below, above, infinite = go(plan, job, field, source.reshape(-1), target.reshape(-1), threads)
     if infinite and not known:
         plan = choose(replace(job, finite=False))
@@ -84,36 +85,3 @@ def _finite(source: NDArray[Any]) -> bool:
     """Whether no NaN and no infinity is in it; piece by piece, so that the answers stay in the cache."""
     flat, piece = source.reshape(-1), 1 << 16
     return all(np.isfinite(flat[i : i + piece]).all() for i in range(0, flat.size, piece))
-
-
-def conv2d(
-    x: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-    padding_mode: str = "zeros",
-) -> NDArray[Any]:
-    """What torch.nn.functional.conv2d computes, on NumPy arrays.
-
-    x: (N, C, H, W) or (C, H, W), float32 or float64; not modified.
-    weight: (O, C/groups, KH, KW), taken as x's dtype; not flipped. bias: (O,) or None.
-    stride, dilation: a number, or (vertical, horizontal).
-    padding: a number, (vertical, horizontal), ((top, bottom), (left, right)), "valid", "same" (O = ceil(W/S), an odd
-        pixel after, as ONNX's SAME_UPPER; "same-lower" puts it before) or "full".
-    groups: input and output channels are split into so many parts that do not see each other; depthwise is groups=C.
-    padding_mode: zeros, replicate, reflect, symmetric, circular. A border wider than the planes repeats, where PyTorch
-        refuses.
-
-    Returns (N, O, H', W') or (O, H', W'), of x's dtype.
-    Raises ConvcliError for wrong arguments.
-
-    >>> import numpy as np
-    >>> conv2d(np.ones((3, 4, 4), np.float32), np.ones((2, 3, 3, 3)), padding=1)[:, 0, 0]
-    array([12., 12.], dtype=float32)
-    """
-    from convcli.engine.planes import conv2d as run
-
-    return run(x, weight, bias, stride, padding, dilation, groups, padding_mode)

@@ -9,12 +9,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from convcli.engine import machine
-from convcli.engine.calls import block, box, fft, sweep
-from convcli.engine.calls16 import separable, taps
+from convcli.engine.arguments import block, box, fft, sweep
+from convcli.engine.arguments16 import separable, taps
+from convcli.engine.compiled import compiler
 from convcli.engine.field import Array, Field
-from convcli.engine.plan import Job, Plan, fft_size
-from convcli.engine.threads import spread, thread_count
+from convcli.engine.job import Job, Plan
+from convcli.engine.routes import fft_size
+from convcli.engine.threads import spread
+from convcli.system.cores import thread_count
 
 _SMALL = 200_000  # samples below which a second thread costs more than it brings
 _QUICK = 1_000_000_000  # multiply-adds, at most a tenth of a second of them, that Ctrl-C may have to wait for
@@ -36,7 +38,7 @@ def run(plan: Plan, job: Job, field: Field, src: Array, dst: Array, threads: int
     edges = [rows * i // bands for i in range(bands + 1)]
     with np.errstate(over="ignore"):  # a weight beyond float32 is infinite there, as its responses are
         work = [args(*edge) for edge in pairwise(edges)]
-    call = machine.prepare(name, *work[0])
+    call = compiler.prepare(name, *work[0])
     if dst.size < _SMALL:
         call(*work[0])
     else:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.engine.plan import LARGE, Job
+from convcli.engine.job import Job
+from convcli.engine.routes import LARGE
 from convcli.geometry import Pads
 
 _DEALT = 4  # columns of a stride, and channels, for which there are loops of their own

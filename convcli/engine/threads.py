@@ -8,22 +8,6 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from convcli.errors import RecipeError
-
-
-def thread_count(threads: int | None = None) -> int:
-    """How many threads to use: as asked for, else CONVCLI_THREADS, else the processors this process may use."""
-    if threads is None:
-        given = os.environ.get("CONVCLI_THREADS", "").strip()
-        if not given:
-            return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        if not given.isdigit() or given == "0":
-            raise RecipeError(f"CONVCLI_THREADS must be a whole number of at least 1, not {given!r}")
-        threads = int(given)
-    if threads < 1:
-        raise RecipeError(f"threads must be at least 1, not {threads}")
-    return threads
-
 
 class _Task:
     """A call for a helper to make; `done` is free again when it has been made."""

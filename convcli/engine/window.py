@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from convcli.engine import spectrum
 from convcli.engine.field import Field, index_map
-from convcli.engine.plan import Job, Plan, fft_size
+from convcli.engine.job import Job, Plan
+from convcli.engine.routes import fft_size
 from convcli.geometry import Geometry, extent
-from convcli.tone import Limits
+from convcli.ranges import Limits
 
 
 @dataclass

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.errors import GeometryError, RecipeError
+from convcli.explain.arithmetic import pair
 from convcli.explain.figure import INK, KERNEL, PAPER, QUIET, Cell, Colour, Figure
 from convcli.explain.pixel import Crop, Stage, check_crop, checked_point, liveliest, stage_of
-from convcli.explain.way import pair
+from convcli.filtering.recipe import Recipe
 from convcli.geometry import extent
+from convcli.images.luma import luma
 from convcli.kernel import Kernel
-from convcli.recipe import Recipe, luma
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from convcli.errors import RecipeError
 from convcli.explain import text
+from convcli.explain.arithmetic import Step, plain, to_pixel, to_response
 from convcli.explain.pixel import Explanation, checked_point, stage_of, strongest
-from convcli.explain.way import Step, plain, to_pixel, to_response
-from convcli.recipe import Recipe, run
+from convcli.filtering.recipe import Recipe
+from convcli.filtering.run import run
 
 if TYPE_CHECKING:
     from rich.text import Text

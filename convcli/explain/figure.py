@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.errors import GeometryError
+from convcli.explain.arithmetic import plain, steps
 from convcli.explain.pixel import Explanation, Stage, Values, bordered
-from convcli.explain.way import plain, steps
 from convcli.geometry import formula
-from convcli.tone import full_scale
+from convcli.ranges import full_scale
 
 Colour = tuple[int, int, int]
 Box = tuple[float, float, float, float]

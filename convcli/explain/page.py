@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from convcli.errors import RecipeError
 from convcli.explain.pixel import Crop, check_crop, checked_point, liveliest, stage_of
+from convcli.filtering.recipe import Recipe
+from convcli.images.eight_bit import as_bytes
 from convcli.kernel import Kernel
-from convcli.recipe import Recipe
-from convcli.tone import full_scale
 
 MOST_PIXELS = 1 << 20
 _LARGEST_PRESET = 15
@@ -82,14 +82,6 @@ def page(
     return _filled(f"convcli: {kernel.name or 'a kernel'} on {Path(name).name}", data)
 
 
-def as_bytes(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """Pixels of any depth as 8 bits."""
-    if image.dtype == np.uint8:
-        return image
-    shares = image.astype(np.float64) * (255 / full_scale(image.dtype))
-    return np.rint(np.nan_to_num(shares)).clip(0, 255).astype(np.uint8)
-
-
 def _cropped(image: NDArray[Any], crop: Crop | None) -> NDArray[Any]:
     x, y, wide, high = crop or (0, 0, image.shape[1], image.shape[0])
     check_crop((x, y, wide, high), image.shape)
@@ -119,7 +111,7 @@ def _notes(image: NDArray[Any], crop: Crop | None) -> str:
 
 def _presets(channels: int) -> list[Kernel]:
     """The kernels of the menu: none too large to be edited, none of a depth that the picture hasn't."""
-    from convcli.presets import catalogue
+    from convcli.kernels.catalogue import catalogue
 
     return [k for k in catalogue() if max(k.size) <= _LARGEST_PRESET and k.depth in (1, channels)]
 

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.errors import GeometryError
+from convcli.filtering.recipe import Recipe
+from convcli.filtering.run import run
 from convcli.geometry import Geometry, extent
+from convcli.images.luma import luma
 from convcli.kernel import Kernel
-from convcli.recipe import Recipe, luma, run
-from convcli.tone import full_scale
+from convcli.ranges import full_scale
 
 Size = tuple[int, int]
 Values = NDArray[np.float64]

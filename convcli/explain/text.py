@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from convcli.explain.arithmetic import Step, pair, plain, share_of, steps
 from convcli.explain.pixel import Explanation, Window
-from convcli.explain.way import Step, pair, plain, share_of, steps
-from convcli.tone import full_scale
+from convcli.ranges import full_scale
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -1,7 +1,31 @@
-"""Pictures in and out: the only place that knows Pillow."""
+"""Pictures in and out: the only place that knows Pillow.
 
-from convcli.images.picture import Frame, Metadata, Origin
-from convcli.images.read import MAX_PIXELS, Reading
-from convcli.images.write import Target
+The names below are loaded when they are first used: a JPEG's decoding begins before NumPy is there.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # as in convcli/__init__.py
+if TYPE_CHECKING:
+    from typing import Any
+
+    from convcli.images.picture import Frame, Metadata, Origin
+    from convcli.images.read import MAX_PIXELS, Reading
+    from convcli.images.write import Target
+
+_HOME = {
+    "MAX_PIXELS": "read", "Reading": "read", "Target": "write",
+    "Frame": "picture", "Metadata": "picture", "Origin": "picture",
+}  # fmt: skip
 
 __all__ = ["MAX_PIXELS", "Frame", "Metadata", "Origin", "Reading", "Target"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'convcli.images' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"convcli.images.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from convcli.errors import RecipeError
-from convcli.files import shown
-from convcli.urls import folder_of, is_url
+from convcli.files.names import folder_of, is_url, printable_path
 
 # What a file of the format gives back as it was written. Quantized or thresholded formats stand below.
 HOLDS: dict[str, tuple[str, ...]] = {
@@ -48,14 +47,16 @@ def format_of(path: str | Path, word: str | None = None) -> str:
     file = folder_of(path)[1] if is_url(path) else path
     suffix = "." + word.lower().lstrip(".") if word else Path(file).suffix.lower()
     if not suffix:
-        name = "standard output" if str(path) == "-" else shown(path)
+        name = "standard output" if str(path) == "-" else printable_path(path)
         raise RecipeError(f"{name} has no suffix that names a format; add one, or say --format png")
     if suffix in _COMMON:
         return _COMMON[suffix]
     known = suffixes()
     if suffix in known:
         return known[suffix]
-    raise RecipeError(f"{shown(suffix)} names no format that can be written; choose from {' '.join(sorted(known))}")
+    raise RecipeError(
+        f"{printable_path(suffix)} names no format that can be written; choose from {' '.join(sorted(known))}"
+    )
 
 
 def suffixes() -> dict[str, str]:

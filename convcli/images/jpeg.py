@@ -15,8 +15,8 @@ from struct import pack, pack_into
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from convcli.errors import ImageError
+from convcli.images.parallel import mapped
 from convcli.images.picture import Frame
-from convcli.images.threads import mapped
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from convcli.errors import ImageError
-from convcli.files import shown
+from convcli.files.names import printable_path
 from convcli.images.picture import Frame
 
 _STRIP = 1 << 19  # bytes taken from Pillow at a time
@@ -53,7 +53,9 @@ def rule_of(image: Image.Image) -> Rule:
     """The rule for this picture: its mode's, unless a palette or a transparent colour says otherwise."""
     rule = RULES.get(image.mode)
     if rule is None:
-        raise ImageError(f"pictures of mode {shown(image.mode)} can't be filtered; convert it to RGB or gray first")
+        raise ImageError(
+            f"pictures of mode {printable_path(image.mode)} can't be filtered; convert it to RGB or gray first"
+        )
     clear = "transparency" in image.info
     if image.mode == "P" and image.palette is not None and _gray(image):
         return Rule("LA", 1, alpha=True) if clear else Rule("L", 1)

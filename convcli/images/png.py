@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from zlib_ng import zlib_ng
 
-from convcli.images.threads import mapped
+from convcli.images.parallel import mapped
 
 Bytes = NDArray[np.uint8]
 Chunk = tuple[bytes, bytes]

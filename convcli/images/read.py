@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from convcli.ahead import Ahead
 from convcli.errors import AccessError, ConvcliError, ImageError
-from convcli.files import shown
-from convcli.images import deep
+from convcli.files.names import printable_path
+from convcli.images import high_depth
+from convcli.images.early import Ahead
 from convcli.images.metadata import metadata_of
 from convcli.images.modes import frame_of, image_bytes
 from convcli.images.origin import origin_of
 from convcli.images.picture import Frame, Metadata, Origin
-from convcli.images.quiet import hush, hush_libtiff
+from convcli.images.silence import hush, hush_libtiff
 from convcli.images.source import opened
-from convcli.tone import full_scale
+from convcli.ranges import full_scale
 
 MAX_PIXELS = 178_956_970  # where Pillow by itself refuses a picture as a decompression bomb
 
@@ -62,10 +62,10 @@ class Reading:
         reduce_depth: bool = False,
         ahead: Ahead | None = None,
     ) -> None:
-        self.name = "standard input" if isinstance(source, bytes) else shown(source)
+        self.name = "standard input" if isinstance(source, bytes) else printable_path(source)
         self.reduced = False
         self.metadata = Metadata()
-        self._pages: deep.TiffPages | None = None
+        self._pages: high_depth.TiffPages | None = None
         self._image: ImageFile.ImageFile | None = None
         self._max_pixels, self._reduce, self._ahead = max_pixels, reduce_depth, ahead
         self._stream = opened(source, self.name)
@@ -92,7 +92,7 @@ class Reading:
             self._image, self._turn = image, _orientation(image)
             self._check(*image.size)
             frames = getattr(image, "n_frames", 1) if image.format in FRAMED else 1
-            self._bits = deep.bits_of(image, head)
+            self._bits = high_depth.bits_of(image, head)
             self._deep = self._bits > 8
             self.origin = origin_of(image, frames, head)
             self.bytes = image_bytes(image) * (2 if self._deep else 1)
@@ -115,16 +115,16 @@ class Reading:
         self.metadata = self._pages.metadata(self._stream)
 
     def _open_pages(self, why: str) -> None:
-        self._pages = deep.TiffPages(self._stream, self.name, why)
+        self._pages = high_depth.TiffPages(self._stream, self.name, why)
         for height, width in self._pages.sizes:
             self._check(width, height)
 
     def _open_deep(self, image: ImageFile.ImageFile) -> None:
-        if image.format == "TIFF" and not (self._reduce and not deep.installed()):
+        if image.format == "TIFF" and not (self._reduce and not high_depth.installed()):
             self._open_pages("has more than 8 bits a channel")
             self._turn = 1
             self.metadata = metadata_of(image, self._stream)
-        elif why := deep.obstacle(image):
+        elif why := high_depth.obstacle(image):
             if not self._reduce:
                 raise ImageError(
                     f"{self.name} has more than 8 bits a channel, {why}; --reduce-depth accepts 8 bits instead"
@@ -172,7 +172,7 @@ class Reading:
             if len(self._indices) > 1:  # Pillow tells a frame's duration when it has decoded it
                 image.seek(index)
                 image.load()
-            frame = deep.read(image, self._stream, index, self._bits)
+            frame = high_depth.read(image, self._stream, index, self._bits)
             self.metadata = metadata_of(image, self._stream)
             return replace(frame, duration=image.info.get("duration"))
         if len(self._indices) == 1 and index == 0:
@@ -189,8 +189,8 @@ class Reading:
         if index == self._indices[0]:
             self.metadata = metadata_of(image, self._stream)
         screen = self.size[::-1]
-        shown = image.crop((0, 0, *screen)) if image.format == "GIF" and image.size != screen else image
-        return replace(frame_of(shown), duration=image.info.get("duration"))
+        whole_screen = image.crop((0, 0, *screen)) if image.format == "GIF" and image.size != screen else image
+        return replace(frame_of(whole_screen), duration=image.info.get("duration"))
 
     def close(self) -> None:
         """Let the file go."""

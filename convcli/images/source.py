@@ -7,8 +7,9 @@ from io import BufferedReader, BytesIO, FileIO
 from pathlib import Path
 from typing import BinaryIO
 
+from convcli import files
 from convcli.errors import AccessError, ImageError
-from convcli.urls import is_url
+from convcli.files.names import is_url
 
 
 class _Bounded(BufferedReader):
@@ -23,9 +24,7 @@ class _Bounded(BufferedReader):
 def opened(source: str | Path | bytes, name: str) -> BinaryIO:
     """A stream that can be searched, at its beginning; or a sentence that says why not."""
     if is_url(source):
-        from convcli import remote
-
-        source = remote.read(source)
+        source = files.read(source)
     try:
         stream = BytesIO(source) if isinstance(source, bytes) else _file(source)
     except FileNotFoundError:

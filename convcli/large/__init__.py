@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from convcli.files.zarr_folder import is_zarr
 from convcli.images import MAX_PIXELS
+from convcli.large.reading import is_tiff
 from convcli.large.run import OME, Manner, filter_large, look
-from convcli.large.sources import is_tiff
 from convcli.large.tiff_in import weight
-from convcli.stores import is_zarr
 
 __all__ = ["Manner", "filter_large", "look", "streams"]
 

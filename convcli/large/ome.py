@@ -11,8 +11,8 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 from xml.etree import ElementTree
 
-from convcli.large.stack import Facts, Shape
-from convcli.tone import full_scale
+from convcli.large.pages import Facts, Shape
+from convcli.ranges import full_scale
 
 _SPACINGS = {"x": "PhysicalSizeX", "y": "PhysicalSizeY", "z": "PhysicalSizeZ", "t": "TimeIncrement"}
 _CHANNEL = (

@@ -16,7 +16,7 @@ from convcli.engine import convolve
 from convcli.engine.window import Window
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
-from convcli.tone import tone_of
+from convcli.ranges import tone_of
 
 Array = NDArray[Any]
 _MEAN = Kernel(np.ones((2, 2)), divisor=4)

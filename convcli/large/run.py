@@ -5,25 +5,29 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-from convcli import __version__
-from convcli.engine.threads import thread_count
 from convcli.errors import ConvcliError, ImageError, RecipeError
-from convcli.files import check_output, shown, whole
-from convcli.filtering import Outcome, described, free_memory, saturation
-from convcli.frames import Handling
+from convcli.files import check_output, open_output
+from convcli.files.names import printable_path
+from convcli.files.zarr_folder import check_store, is_zarr, whole_store
+from convcli.filtering.file import Outcome
+from convcli.filtering.frame import Handling
+from convcli.filtering.notes import described, saturation
+from convcli.filtering.recipe import Recipe
 from convcli.large import tiff_out, zarr_out
-from convcli.large.chain import Chain
-from convcli.large.piece import Finish, Piece, Sink, Tell, made_here
-from convcli.large.sources import Reading
-from convcli.large.spread import Job, Place, made_there
-from convcli.large.stack import Facts, Shape, Stack
+from convcli.large.pages import Facts, Shape, Stack
+from convcli.large.pieces import Finish, Piece, Sink, Tell, made_here
+from convcli.large.reading import Reading
+from convcli.large.steps import Chain
 from convcli.large.tiff_out import TiffOut
+from convcli.large.workers import Job, Place, made_there
 from convcli.large.zarr_out import ZarrOut
-from convcli.recipe import Recipe
-from convcli.stores import check_store, is_zarr, whole_store
+from convcli.system.cores import thread_count
+from convcli.system.memory import free_memory
+from convcli.version import __version__
 
 OME = (".ome.tif", ".ome.tiff", ".ome.zarr")
 
@@ -102,7 +106,9 @@ def _reading(source: str, output: str, recipe: Recipe, handling: Handling) -> Re
     """How the file is to be read for this recipe."""
     deep = recipe.channels in ("sum", "gray") or recipe.kernels[0].depth > 1 or recipe.combine == "angle"
     together = "all" if deep else "last" if is_zarr(output) else "rgb"
-    return Reading(str(Path(source).absolute()), shown(source), handling.frame, handling.alpha == "drop", together)
+    return Reading(
+        str(Path(source).absolute()), printable_path(source), handling.frame, handling.alpha == "drop", together
+    )
 
 
 class _Run:
@@ -156,7 +162,9 @@ def _check(source: str, output: str, manner: Manner, handling: Handling) -> None
     if is_zarr(output):
         check_store(output, manner.force)
     elif not output.lower().endswith((".tif", ".tiff")):
-        raise RecipeError(f"{shown(source)} is filtered to TIFF or Zarr; name an output that ends in .tif or .zarr")
+        raise RecipeError(
+            f"{printable_path(source)} is filtered to TIFF or Zarr; name an output that ends in .tif or .zarr"
+        )
     else:
         if manner.zarr_format:
             raise RecipeError("--zarr-format is for an output that ends in .zarr")
@@ -177,7 +185,7 @@ def _sink(output: str, manner: Manner, stacks: list[Stack], note: str | None, th
             yield ZarrOut(store, manner.compression, note, ome, manner.pyramid, version, threads)
         return
     folder = Path(output).resolve().parent
-    with whole(output, manner.force) as stream:
+    with open_output(output, manner.force) as stream:
         tiff = TiffOut(stream, manner.compression, note, ome, manner.pyramid, folder, threads)
         with tiff:
             yield tiff
@@ -189,9 +197,10 @@ def _place(manner: Manner, recipe: Recipe, workers: int) -> Iterator[Place | Non
     if manner.cluster is None:
         yield None
         return
-    from convcli.cluster import cluster
+    from convcli.filtering.run import warm
+    from convcli.system.cluster import cluster
 
-    with cluster(manner.cluster, recipe, workers) as place:
+    with cluster(manner.cluster, partial(warm, recipe), workers) as place:
         yield place
 
 

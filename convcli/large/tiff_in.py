@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.engine.threads import thread_count
 from convcli.errors import AccessError, ImageError, first_line
 from convcli.images import Frame
-from convcli.large import extra
+from convcli.large import libraries
 from convcli.large.ome import facts_of
-from convcli.large.stack import Facts, Stack
+from convcli.large.pages import Facts, Stack
+from convcli.system.cores import thread_count
 
 Array = NDArray[Any]
 _GRAY, _RGB, _CMYK, _YCBCR = 1, 2, 5, 6  # photometric interpretations
@@ -154,7 +154,7 @@ def open_tiff(source: str, name: str, frame: int | None, drop: bool) -> Iterator
 
     Smaller versions of a page, which pyramids have, are left out. drop: leave alpha out.
     """
-    tifffile = extra.tifffile()
+    tifffile = libraries.tifffile()
     logging.getLogger("tifffile").disabled = True  # what matters of its messages, we say ourselves
     with contextlib.ExitStack() as closing:
         try:
@@ -218,7 +218,7 @@ def _stack(
 def weight(source: str) -> tuple[int, int, bool] | None:
     """The pixels of the first page, the bytes of all pages, and whether it is OME-TIFF; None if it can't be told."""
     try:
-        tifffile = extra.tifffile()
+        tifffile = libraries.tifffile()
         logging.getLogger("tifffile").disabled = True
         with tifffile.TiffFile(source) as tiff:
             page, count = tiff.pages[0], len(tiff.pages)

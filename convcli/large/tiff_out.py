@@ -13,11 +13,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.large import extra
+from convcli.large import libraries
 from convcli.large.ome import suits_ome, tiff_metadata
-from convcli.large.piece import Piece
+from convcli.large.pages import Facts, Shape
+from convcli.large.pieces import Piece
 from convcli.large.pyramid import Pyramid, level_sizes
-from convcli.large.stack import Facts, Shape
 
 Array = NDArray[Any]
 TILE = 256
@@ -47,7 +47,7 @@ class Cutting:
         part = np.pad(part, spare) if any(after for _, after in spare) else np.ascontiguousarray(part)
         if self.level is None:
             return part
-        codecs = extra.imagecodecs()
+        codecs = libraries.imagecodecs()
         predict = codecs.floatpred_encode if part.dtype.kind == "f" else codecs.delta_encode
         return codecs.deflate_encode(predict(part, axis=1), self.level)
 
@@ -73,7 +73,7 @@ class TiffOut:
         self._sizes = level_sizes(shape.size, self.grain if self._pyramid else max(shape.size[:2]))
         if self._tiff is None:
             self._ome = self._ome and suits_ome(shape.lead)
-            self._tiff = extra.tifffile().TiffWriter(self._stream, bigtiff=True, ome=self._ome)
+            self._tiff = libraries.tifffile().TiffWriter(self._stream, bigtiff=True, ome=self._ome)
         return self._cutting
 
     @property

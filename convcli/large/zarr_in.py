@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from convcli.errors import AccessError, ConvcliError, ImageError, first_line
 from convcli.images import Frame
-from convcli.large import extra
+from convcli.large import libraries
 from convcli.large.ome import facts_of_zarr, is_rgb
-from convcli.large.stack import Facts, Stack
+from convcli.large.pages import Facts, Stack
 
 Array = NDArray[Any]
 _KINDS = (np.uint8, np.uint16, np.float16, np.float32, np.float64)
@@ -90,7 +90,7 @@ def open_zarr(source: str, name: str, frame: int | None, together: str, threads:
     together: which channels belong to one picture, where others are pictures of their own: "all", "last" where c is the
         last axis, "rgb" where there are 3 and c is the last axis or they are shown in red, green and blue.
     """
-    zarr = extra.zarr()
+    zarr = libraries.zarr()
     zarr.config.set({"threading.max_workers": threads})
     array, facts, axes = _found(zarr, source, name)
     if array.dtype.newbyteorder("=") not in _KINDS:

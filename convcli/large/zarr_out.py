@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.errors import ImageError
-from convcli.large import extra
+from convcli.files.zarr_folder import drop_orphan
+from convcli.large import libraries
 from convcli.large.ome import zarr_attributes
-from convcli.large.piece import Piece
+from convcli.large.pages import Facts, Shape
+from convcli.large.pieces import Piece
 from convcli.large.pyramid import Pyramid, level_sizes
-from convcli.large.stack import Facts, Shape
-from convcli.stores import drop_orphan
 
 Array = NDArray[Any]
 CHUNK = 512
@@ -52,7 +52,7 @@ class Placing:
 
 @lru_cache(4)
 def _opened(token: str, store: str, path: str) -> Any:
-    return extra.zarr().open_array(store, path=path or None, mode="r+")
+    return libraries.zarr().open_array(store, path=path or None, mode="r+")
 
 
 class ZarrOut:
@@ -76,7 +76,7 @@ class ZarrOut:
 
     def begin(self, shape: Shape, facts: Facts) -> Placing:
         """Make the arrays; what is to be done with the rows of a piece, wherever they are made."""
-        zarr = extra.zarr()
+        zarr = libraries.zarr()
         zarr.config.set({"threading.max_workers": self._threads})
         axes, lengths = self._axes(shape)
         self._sizes = level_sizes(shape.size[:2], self.grain if self._pyramid else max(shape.size[:2]))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.engine import conv2d
-from convcli.engine.planes import check_channels, pads_of
+from convcli.engine.planes import conv2d
+from convcli.engine.planes.checks import check_channels, pads_of
 from convcli.errors import RecipeError
 from convcli.geometry import Geometry, Pads, extent, formula, pair, whole
 from convcli.layers.base import Layer, Shape, Window

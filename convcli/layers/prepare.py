@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.errors import RecipeError
-from convcli.tone import full_scale
+from convcli.ranges import full_scale
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,13 @@ class Preparation:
 
 def picture_pixels(path: str, gray: bool = False) -> NDArray[Any]:
     """A picture's pixels, upright, without its transparency; (H, W) for gray, else (H, W, C). "-" is standard input."""
-    from convcli.files import standard_input
+    from convcli.files.pipes import standard_input
     from convcli.images import Reading
 
     with Reading(standard_input() if path == "-" else path) as reading:
         pixels = next(reading.frames()).pixels
     if gray:
-        from convcli.recipe import luma
+        from convcli.images.luma import luma
 
         return luma(pixels)
     return pixels

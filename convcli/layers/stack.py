@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from itertools import pairwise
 from math import prod
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from convcli.errors import ConvcliError
 from convcli.layers.base import Layer, Shape, planes_of
+from convcli.system.memory import free_memory
 
 
 class Stack(Layer):
@@ -70,18 +70,3 @@ class Stack(Layer):
 
 def _bytes(number: int) -> str:
     return f"{number / 1e9:,.1f} GB" if number >= 1e9 else f"{number / 1e6:,.1f} MB"
-
-
-def free_memory() -> int | None:
-    """Bytes that can still be had, as far as the system says."""
-    try:
-        with open("/proc/meminfo") as lines:  # noqa: PTH123 - no path of ours
-            for line in lines:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return None

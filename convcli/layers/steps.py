@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from convcli.choices import meant
 from convcli.errors import RecipeError
 from convcli.layers.activation import ACTIVATIONS, Activation
 from convcli.layers.base import Layer
 from convcli.layers.norm import BatchNorm2d
 from convcli.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
-from convcli.words import meant
 
 _POOL_KEYS = ("kernel_size", "stride", "padding", "ceil_mode")
 
@@ -107,7 +107,7 @@ def _argument(name: str, key: str, value: str) -> Any:
 
 
 def _number(name: str, key: str, value: str) -> float:
-    from convcli.rationals import number
+    from convcli.kernels.numerals import number
 
     try:
         return float(number(value))

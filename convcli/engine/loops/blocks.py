@@ -20,9 +20,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy import uintp
 
-from convcli.engine.loops.memory import soon
-from convcli.engine.loops.phases import split
+from convcli.engine.loops.prefetch import soon
 from convcli.engine.loops.shared import FINISH, Loop, entry, infinite
+from convcli.engine.loops.strides import split
 
 BLOCK = 4  # rows of the map that share each load
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from convcli.engine.loops.phases import keep
 from convcli.engine.loops.shared import FINISH, Loop, entry, jit, load
+from convcli.engine.loops.strides import keep
 
 
 def box(finish: str, step: int = 1, channels: int = 0) -> Loop:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from convcli.engine.loops.phases import keep
 from convcli.engine.loops.shared import FINISH, TAKE, Loop, entry, infinite, jit, load
+from convcli.engine.loops.strides import keep
 
 STRIP = 64  # columns that `_transform` takes through all its stages at a time
 

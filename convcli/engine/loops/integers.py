@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from convcli.engine.loops.phases import keep
 from convcli.engine.loops.shared import TAKE, Loop, dot, entry, jit, levels
+from convcli.engine.loops.strides import keep
 
 RUN = 16384  # samples in one run of a 16-bit loop: its 16-bit counters cannot overflow
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from convcli.engine.loops.halves import across, down, slide, taken, weigh
-from convcli.engine.loops.memory import fence
-from convcli.engine.loops.phases import keep
+from convcli.engine.loops.pair_vectors import across, down, slide, taken, weigh
+from convcli.engine.loops.prefetch import fence
 from convcli.engine.loops.shared import Loop, entry, jit
+from convcli.engine.loops.strides import keep
 
 ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 

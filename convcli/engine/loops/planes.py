@@ -26,8 +26,8 @@ from typing import Any
 from numba import njit
 from numpy import uintp
 
-from convcli.engine.loops.registers import pair, tile, turns
-from convcli.engine.loops.rows import fill, jit, turn_rows
+from convcli.engine.loops.plane_rows import fill, jit, turn_rows
+from convcli.engine.loops.plane_tiles import pair, tile, turns
 
 _njit: Any = njit
 entry = _njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)

@@ -1,0 +1,1 @@
+"""The pictures of a folder: listed, filtered side by side, reported, resumed."""

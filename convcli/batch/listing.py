@@ -1,0 +1,120 @@
+"""The pictures of a folder: found as they are asked for, in an order that stays, and where each result goes."""
+
+# ruff: noqa: PTH122 - plain strings, for there may be a million of them
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+
+from convcli import files
+from convcli.errors import ConvcliError
+from convcli.files.names import PART, folder_key, joined, printable_path
+from convcli.images.formats import readable
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture and where its result goes. `problem`: why it can't even be listed, where that is so."""
+
+    source: str
+    output: str
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The pictures below `folder`, and the output of each: its name mirrored below `output`. Both are paths or URLs.
+
+    patterns: of file names (or of paths below the folder); without any, every suffix that names a picture.
+    format: the outputs' suffix, instead of the inputs'.
+
+    Every iteration looks at the disk anew and holds the names of one folder at a time: first its files in the order of
+    their names, then its folders. Hidden files and the output folder, where it lies inside, are left out.
+    Raises ConvcliError where the folder is missing, or where two pictures would write one output.
+    """
+
+    folder: str
+    output: str
+    recursive: bool = False
+    patterns: Sequence[str] = field(default=())
+    format: str | None = None
+
+    def check(self) -> int:
+        """How many pictures there are; none is an error, as is whatever an iteration would raise."""
+        files.check_input_folder(self.folder)
+        files.check_output_folder(self.output)
+        count = sum(1 for _ in self)
+        if not count:
+            matching = f" that matches {' or '.join(self.patterns)}" if self.patterns else ""
+            deeper = "" if self.recursive else "; --recursive looks into its folders"
+            raise ConvcliError(f"{printable_path(self.folder)} holds no picture{matching}{deeper}")
+        return count
+
+    def __iter__(self) -> Iterator[Job]:
+        yield from self._inside([""], None if self.in_place else folder_key(self.output))
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the outputs go where the inputs are."""
+        return folder_key(self.output) == folder_key(self.folder)
+
+    def _inside(self, group: list[str], into: str | None) -> Iterator[Job]:
+        """The jobs of folders whose outputs are one folder on a disk that does not know upper from lower case."""
+        names: list[str] = []
+        folders: list[str] = []
+        for below in group:
+            place = joined(self.folder, below)
+            try:
+                for name, folder in files.entries(place):
+                    path = joined(below, name)
+                    if name in ("", ".", "..") or "\0" in name or os.sep in name:  # as an archive may have it
+                        problem = f"{printable_path(place)} holds something named {printable_path(name)!r}"
+                        yield Job(place, "", f"{problem}: no name of a file")
+                    elif folder:
+                        folders.append(path)
+                    elif self._wanted(path, name):
+                        names.append(path)
+            except OSError as error:
+                yield Job(place, "", f"{printable_path(place)} can't be listed: {error.strerror or error}")
+            except ConvcliError as error:
+                yield Job(place, "", str(error))
+        yield from self._jobs(sorted(names))
+        if self.recursive:
+            for alike in _alike(folders):
+                deeper = [path for path in alike if into is None or folder_key(joined(self.folder, path)) != into]
+                if deeper:
+                    yield from self._inside(deeper, into)
+
+    def _wanted(self, path: str, name: str) -> bool:
+        if name.endswith(PART):
+            return False
+        if self.patterns:
+            return any(fnmatch(name, p) or fnmatch(path, p) for p in self.patterns)
+        return not name.startswith(".") and os.path.splitext(name)[1].lower() in readable()
+
+    def _jobs(self, paths: list[str]) -> Iterator[Job]:
+        """The jobs of one folder. Names that differ only in case are one file on many disks: they clash everywhere."""
+        suffix = "." + self.format.lower().lstrip(".") if self.format else None
+        owners: dict[str, str] = {}
+        for path in paths:
+            mirrored = joined(self.output, os.path.splitext(path)[0] + suffix if suffix else path)
+            job = Job(joined(self.folder, path), mirrored)
+            other = owners.setdefault(mirrored.casefold(), job.source)
+            if other != job.source:
+                raise ConvcliError(
+                    f"{printable_path(other)} and {printable_path(job.source)} would both write "
+                    f"{printable_path(mirrored)}; "
+                    "rename one, or choose among them with --pattern"
+                )
+            yield job
+
+
+def _alike(paths: list[str]) -> list[list[str]]:
+    """Paths in their order, those that differ only in case together."""
+    groups: dict[str, list[str]] = {}
+    for path in sorted(paths):
+        groups.setdefault(path.casefold(), []).append(path)
+    return list(groups.values())

@@ -1,0 +1,113 @@
+"""What `convcli apply` has for pictures larger than memory: options, the choice of the way, and a bar."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convcli.cli.options import Address, Bytes
+
+if TYPE_CHECKING:
+    from convcli.explain.forecast import Shape
+    from convcli.large import Manner
+
+_OPTIONS = (
+    click.option(
+        "--memory", type=Bytes(), metavar="SIZE",
+        help="A TIFF that needs more (500M, 2G) is filtered in pieces, to a tiled BigTIFF. "
+        "[default: a quarter of the free]",
+    ),
+    click.option(
+        "--pyramid", is_flag=True,
+        help="Write smaller levels too, into a TIFF or Zarr, until one fits a tile: for viewers of large pictures.",
+    ),
+    click.option(
+        "--zarr-format", type=click.Choice(("2", "3")), help="Of an OUTPUT.zarr. [default: INPUT's, else 3]",
+    ),
+    click.option(
+        "--cluster", type=Address(), metavar="ADDRESS",
+        help="Let the workers of a Dask scheduler (tcp://HOST:8786) filter the pieces of a large TIFF or Zarr; "
+        "local starts one on this machine.",
+    ),
+)  # fmt: skip
+_NAMES = ("memory", "pyramid", "zarr_format", "cluster")
+
+
+def large_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options for pictures larger than memory; `manner_of` takes their values."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def taken(words: dict[str, Any]) -> dict[str, Any]:
+    """The values of these options, taken out of those of all."""
+    return {name: words.pop(name) for name in _NAMES}
+
+
+def manner_of(
+    source: str, output: str, format_: str | None, asked: dict[str, Any], picture: dict[str, Any],
+    threads: int | None, force: bool,
+) -> Manner | None:  # fmt: skip
+    """How to filter the picture in pieces; None where it is to be held in memory.
+
+    Only TIFF and Zarr can be filtered so, and others need not wait for the import.
+    """
+    from convcli.files.names import is_url
+    from convcli.files.zarr_folder import is_zarr
+
+    zarr = is_zarr(source) or is_zarr(output)
+    special = next((name for name in ("pyramid", "cluster", "zarr_format") if asked[name]), None)
+    if is_url(source) or is_url(output):
+        if zarr or special:
+            raise click.UsageError("large pictures are read and written on disk, not at a URL")
+        return None
+    if zarr or special or output.lower().endswith((".tif", ".tiff")):
+        from convcli.large import Manner, streams
+
+        manner = Manner(
+            picture["compression"], picture["strip"], asked["pyramid"],
+            int(asked["zarr_format"]) if asked["zarr_format"] else None, asked["memory"], threads, force,
+            asked["cluster"],
+        )  # fmt: skip
+        if format_ in (None, "tif", "tiff", ".tif", ".tiff") and streams(source, output, manner, picture["max_pixels"]):
+            if zarr and (picture["quality"] is not None or picture["lossless"]):
+                raise click.UsageError("Zarr has no --quality and is always lossless; see --compression")
+            return manner
+    if zarr or special:
+        if source != "-":
+            from convcli.files.names import printable_path
+            from convcli.images.source import opened
+
+            opened(source, printable_path(source)).close()  # a file that is not there is no TIFF either
+        option = f"--{special.replace('_', '-')}" if special else "Zarr"
+        raise click.UsageError(f"{option} is for a TIFF or Zarr filtered to a TIFF or Zarr, by the names of the files")
+    return None
+
+
+def shape_of(source: str, output: str, recipe: Any, manner: Manner, handling: Any) -> Shape:
+    """What the picture is like, once it is clear that it can be filtered in pieces."""
+    from convcli.explain.forecast import Shape
+    from convcli.large import look
+
+    height, width, channels, dtype = look(source, output, recipe, manner, handling)
+    return Shape((height, width), channels, dtype)
+
+
+@contextlib.contextmanager
+def bar() -> Iterator[Callable[[int, int], None]]:
+    """A progress bar of rows, with rate and time left, on a terminal; nothing elsewhere."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda rows, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("Filtering"), BarColumn(), TaskProgressColumn(show_speed=True), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda rows, total: progress.update(task, completed=rows, total=total)

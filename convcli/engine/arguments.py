@@ -1,0 +1,213 @@
+"""What the other loops are called with: their names, and for any rows their tables and working memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.engine.compiled import processor
+from convcli.engine.field import Arguments, Array, Field, aligned, lined, offsets, strided
+from convcli.engine.job import Job, Plan
+from convcli.engine.routes import block_shape, block_steps, fft_size
+
+_TILE = 12288  # samples of a row that `sweep` and `block` work on at a time: long runs suit the memory best
+_RING = 320 * 1024  # bytes of a ring of rows beyond which tiles get narrower, so that it stays in L2
+_SPECTRA = 768 * 1024  # bytes that a tile of `fft` may take: it is gone through many times, so it has to stay in L2
+
+
+def box(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
+    """For `box`: running sums over a box."""
+    assert plan.integers is not None
+    down, across = plan.integers.weights.shape
+    total = np.uint16 if 255 * down * across <= 65535 else np.uint32
+    width, line = aligned(field.n), field.n + (across - 1) * field.channels
+
+    def args(y0: int, y1: int) -> tuple[Any, ...]:
+        return (
+            dst, src, field.rowmap, field.colmap, field.left, field.pitch, total(job.value), down, across, _init(plan),
+            field.n, field.kept, *_finish(plan, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
+            np.empty((down + 1) * width, total), width, np.empty(line, total),
+            np.empty(2 * line, total), np.empty(field.n, total), np.empty(field.n, plan.lane), np.zeros(3, np.int64),
+        )  # fmt: skip
+
+    return f"box:{_finisher(dst)}{strided(field)}", args
+
+
+def sweep(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
+    """For `sweep`: taps by the group, or the terms of a sum of separable kernels."""
+    lane = plan.lane
+    if plan.across is not None and plan.down is not None:
+        terms = len(plan.across)
+        columns = np.arange(plan.across.shape[1])
+        _, dx = offsets(columns, columns, job, field)
+        ho, hw = _across(plan.across, dx, lane)
+        index = np.tile(np.arange(plan.down.shape[1]), terms)
+        weights, term = plan.down.ravel(), np.repeat(np.arange(terms), plan.down.shape[1])
+        place, reach = np.zeros_like(index), int(dx.max())
+    else:
+        grid = _grid(plan, job)
+        depth, index, column = np.nonzero(grid)
+        weights = grid[depth, index, column]
+        if not len(weights):
+            depth = index = column = np.zeros(1, np.intp)
+            weights = np.zeros(1)
+        _, place = offsets(column, column, job, field)
+        place = place + depth
+        terms, term, reach = 0, np.zeros_like(index), int(place.max())
+        ho, hw = np.zeros(0, np.uintp), np.zeros(0, lane)
+    used, vi = np.unique(index, return_inverse=True)
+    rows, _ = offsets(used, used, job, field)
+    span = int(rows.max()) + 1
+    period = span if span <= 4 * len(rows) + 64 else 0
+    slots = period or len(rows)
+    tile, halo = _tile(slots * max(terms, 1) * lane.itemsize, field.step * field.channels, field.n), reach
+    part = aligned(tile) if terms else aligned(tile + halo)
+    vi, vw = _grouped(vi, weights)
+    vx = _grouped(place + term * part, weights)[0]
+    src_value = lane.type(job.value)
+
+    def args(y0: int, y1: int) -> tuple[Any, ...]:
+        return (
+            dst, src, field.rowmap, field.colmap, field.left, field.pitch, src_value, terms, ho, hw, rows,
+            vi.astype(np.intp), vx.astype(np.intp), vw.astype(lane), _init(plan), field.n, field.kept, tile, halo,
+            *_finish(plan, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
+            np.empty(slots * part * max(terms, 1), lane), part * max(terms, 1), period,
+            np.full(slots, -1, np.intp), np.empty(tile + halo if terms else 0, lane), np.empty(tile, lane),
+            np.empty(len(vw), np.uintp), np.zeros(3, np.int64),
+        )  # fmt: skip
+
+    return f"sweep:{_finisher(dst)}", args
+
+
+def block(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
+    """For `block`: four rows at a time."""
+    lanes = processor.vector_bytes() // 4
+    wide = 4 if lanes == 16 else 2
+    span = wide * lanes
+    apart, (gap, hop) = job.geometry.dilation[0], block_steps(job.geometry)
+    if plan.across is not None and plan.down is not None:
+        terms, grid, across = len(plan.across), plan.down.T, plan.across
+    else:
+        terms, grid, across = 0, _grid(plan, job)[0], np.zeros((0, _grid(plan, job).shape[2]))
+    kh, columns = grid.shape
+    rows, down = block_shape(kh)
+    w = np.zeros((down, columns), np.float32)
+    w[:kh] = grid
+    passes = w.reshape(down // rows, rows, columns).transpose(0, 2, 1)
+    slots = (down + 3 * hop) * apart
+    tile = _tile(slots * 4 * (terms or field.step), field.channels, field.kept)
+    pixels = np.arange(across.shape[1]) * job.geometry.dilation[1]
+    offsets = pixels // field.step * field.channels
+    reach = int(offsets[-1])
+    lot, length = aligned(tile + reach, span), aligned(tile, span)
+    beside = offsets + pixels % field.step * lot
+    places = np.arange(terms) * length if terms else beside
+    width = length * terms or lot * field.step
+    begin = np.concatenate([np.full(span, _init(plan)), np.zeros(span, np.float32)])
+
+    def args(y0: int, y1: int) -> tuple[Any, ...]:
+        return (
+            dst, src, field.rowmap, field.colmap, field.left, field.pitch, np.float32(job.value), terms,
+            across.astype(np.float32).ravel(), beside.astype(np.uintp), passes.ravel(), places.astype(np.uintp), begin,
+            field.kept, tile, reach, *_finish(plan, job), job.geometry.stride[0], apart, gap, field.step,
+            field.channels, y0, y1, lined(slots * width + span, np.float32), width, np.full(slots, -1, np.intp),
+            np.empty(lot * field.step + span if terms else 0, np.float32), lot, np.empty(4 * (tile + span), np.float32),
+            np.empty(rows + 3 * hop, np.uintp), np.zeros(3, np.int64),
+        )  # fmt: skip
+
+    return f"block:{_finisher(dst)}:{rows}:{hop}:{lanes}:{wide}{strided(field)}", args
+
+
+def _across(factors: Array, dx: NDArray[np.intp], lane: Any) -> tuple[Array, Array]:
+    """Offsets and weights of the rows (R, KW) that filter across, each filled up to whole groups."""
+    ho = np.tile(_grouped(dx, factors[0])[0], len(factors))
+    return ho, np.concatenate([_grouped(dx, part)[1] for part in factors]).astype(lane)
+
+
+def fft(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
+    """For `fft`: a column transform."""
+    grid = _grid(plan, job)[0]
+    kh, kw = grid.shape
+    size = fft_size(kh)
+    angles = 2 * np.pi * np.arange(size) / size
+    spectrum = np.fft.fft(grid, size, axis=0).conj()[_reversed_bits(size)] / size
+    spare = -kw % 4
+    spectrum = np.pad(spectrum, ((0, 0), (0, spare)))
+    _, across = offsets(np.arange(kw), np.arange(kw), job, field)
+    columns = np.concatenate([across, np.repeat(across[:1], spare)])
+    unit = field.step * field.channels
+    tile = min(max(_SPECTRA // (8 * size) // unit, 1) * unit, -(-field.n // unit) * unit)
+    halo = int(across[-1])
+    width = aligned(tile + halo) + 16
+
+    def args(y0: int, y1: int) -> tuple[Any, ...]:
+        real = np.float32
+        return (
+            dst, src, field.rowmap, field.colmap, field.left, field.pitch, real(job.value),
+            spectrum.real.astype(real).ravel(), spectrum.imag.astype(real).ravel(), columns, size, kh,
+            np.cos(angles).astype(real), np.sin(angles).astype(real), field.n, field.kept, tile, halo,
+            _init(plan), *_finish(plan, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
+            np.empty(size * width, real), np.empty(size * width, real), width, np.empty(tile, real),
+            np.empty(tile, real), np.empty(4, np.uintp), np.zeros(3, np.int64),
+        )  # fmt: skip
+
+    return f"fft:{_finisher(dst)}", args
+
+
+def _reversed_bits(size: int) -> NDArray[np.intp]:
+    """The frequencies in the order in which the transform leaves them: by their reversed bits."""
+    order = np.zeros(1, np.intp)
+    while order.size < size:
+        order = np.concatenate([2 * order, 2 * order + 1])
+    return order
+
+
+def _tile(bytes_a_sample: int, unit: int, length: int) -> int:
+    """Samples of a row of that length to work on at a time: a whole number of units."""
+    room = max(512, min(_TILE, _RING // max(bytes_a_sample, 1)))
+    return min(max(room // unit, 1) * unit, -(-length // unit) * unit)
+
+
+def _grouped(offsets: Array, weights: Array) -> tuple[Array, Array]:
+    """Taps filled up to whole groups of eight by weights of zero."""
+    spare = -len(weights) % 8
+    more = np.repeat(offsets[:1], spare)
+    return np.concatenate([offsets, more]).astype(np.uintp), np.concatenate([weights, np.zeros(spare, weights.dtype)])
+
+
+def _grid(plan: Plan, job: Job) -> Array:
+    """The weights (C, KH, KW) that the sums use."""
+    grid: Array = plan.integers.weights if plan.integers is not None else job.terms(plan.lane)
+    return grid if grid.ndim == 3 else grid[None]
+
+
+def _finisher(dst: Array) -> str:
+    return "floats" if dst.dtype.kind == "f" else "levels"
+
+
+def division(d: int, lane: Any) -> tuple[Any, Any]:
+    """scale and divisor: a reciprocal, or the divisor itself where a reciprocal could spoil a tie (even, not 2^n)."""
+    real = np.float64 if lane == np.float64 else np.float32
+    if (d % 2 and real is np.float32) or d & (d - 1) == 0:
+        return real(1 / d), real(0)
+    return real(1), real(d)
+
+
+def _init(plan: Plan) -> Any:
+    """What the sums start from: the integer constant, so that the division is of the whole."""
+    return plan.lane.type(plan.integers.constant if plan.integers is not None else 0)
+
+
+def _finish(plan: Plan, job: Job) -> tuple[Any, ...]:
+    """scale, divisor, shift, magnitude, top for the float loops."""
+    real = plan.lane.type
+    scale, divisor, shift = real(1), real(0), job.shift
+    if plan.integers is not None:
+        scale, divisor = division(plan.integers.divisor, plan.lane)
+        shift = job.shift if job.dtype.kind == "f" else 0.0
+    elif plan.lane == np.float64 and job.divisor != 1:
+        scale, divisor = real(1), real(job.divisor)
+    top = 65535 if job.dtype == np.uint16 else 255
+    return scale, divisor, real(shift), real(-1 if job.absolute else 1), real(top)

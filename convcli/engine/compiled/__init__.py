@@ -1,0 +1,1 @@
+"""Machine code of the loops: compiled once, kept, loaded without Numba."""

@@ -1,0 +1,120 @@
+"""Where machine code is kept between processes, and when it is to be trusted.
+
+The object files lie in a folder of the user's own; whoever can write there can run code as the user, so a folder or a
+file that others can write to is not used. A file carries its own digest, and its name the digest of everything that
+made it: our source, the versions, the processor. What does not match is compiled again, never run.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import time
+from functools import cache
+from pathlib import Path
+
+from convcli.engine.compiled import loader, processor
+
+try:
+    from _blake2 import blake2b  # the same that hashlib has, which loads OpenSSL
+except ImportError:
+    from hashlib import blake2b
+
+
+def folder() -> Path:
+    """Where the machine code is kept: CONVCLI_CACHE_DIR, else convcli in the user's cache folder (XDG)."""
+    given = os.environ.get("CONVCLI_CACHE_DIR")
+    if given:
+        return Path(given)
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:  # a user without a home; nothing can be kept below a device
+        base = os.devnull
+    return Path(base) / "convcli"
+
+
+def find(name: str, codes: str) -> tuple[str, bytes] | None:
+    """The symbol and the object file of a loop: None where nothing is kept, or where it is not to be trusted.
+
+    name, codes: the loop and the types of its arguments, in the words of `compiler`.
+    """
+    path = _path(name, codes)
+    try:
+        if not (_ours(path.parent) and _ours(path)):
+            return None
+        content = path.read_bytes()
+    except OSError:
+        return None
+    digest, length = content[:32], int.from_bytes(content[32:34], "little")
+    if _digest(content[32:]) != digest:
+        return None
+    symbol, binary = content[34 : 34 + length].decode(), content[34 + length :]
+    return (symbol, binary) if loader.sound(binary) else None
+
+
+def store(name: str, codes: str, symbol: str, binary: bytes) -> bool:
+    """Keep the machine code, if there is a place.
+
+    It is written to a temporary name, then renamed, so that a reader finds all of it or nothing.
+    """
+    import tempfile
+
+    path = _path(name, codes)
+    body = len(symbol).to_bytes(2, "little") + symbol.encode() + binary
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not _ours(path.parent):
+            raise PermissionError
+        for leftover in path.parent.glob(".making-*"):  # of a process that was killed; one at work takes seconds
+            if leftover.stat().st_mtime < time.time() - 3600:
+                leftover.unlink(missing_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".making-")
+    except OSError:
+        return False
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(_digest(body) + body)
+        Path(temporary).replace(path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+    return True
+
+
+def _path(name: str, codes: str) -> Path:
+    digest = _digest(b"\0".join((name.encode(), codes.encode(), _maker()))).hex()[:32]
+    return folder() / f"{name.replace(':', '-')}-{digest}.o"
+
+
+def _digest(content: bytes) -> bytes:
+    return blake2b(content, digest_size=32).digest()
+
+
+@cache
+def _maker() -> bytes:
+    """What decides the machine code besides the loop's name and types: source, versions, processor."""
+    here = Path(__file__)
+    source = [*sorted(here.parents[1].joinpath("loops").glob("*.py")), here.with_name("compiler.py")]
+    words = (sys.version, _version("numba"), _version("llvmlite"), processor.identity())
+    return b"\0".join((*(path.read_bytes() for path in source), *(word.encode() for word in words)))
+
+
+def _version(package: str) -> str:
+    """The package's version, from its own file: neither is the package imported, nor the slow way to its metadata."""
+    from importlib.util import find_spec
+
+    spec = find_spec(package)
+    try:
+        return Path(spec.origin if spec and spec.origin else "").with_name("_version.py").read_text()
+    except (OSError, ValueError):
+        from importlib.metadata import version
+
+        return version(package)
+
+
+def _ours(path: Path) -> bool:
+    """Whether the file or folder is the user's and nobody else can write to it."""
+    info = path.stat(follow_symlinks=False)
+    if not hasattr(os, "getuid"):  # Windows keeps a user's folders from others by other means
+        return True
+    return info.st_uid == os.getuid() and not info.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

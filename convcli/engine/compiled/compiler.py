@@ -1,0 +1,141 @@
+"""Machine code of the loops: compiled once with Numba, kept in a cache, loaded without importing Numba.
+
+Importing Numba and setting up its compiler takes a second and more, loading an object file some milliseconds. A loop
+is named by a string, `taps:6` or `sweep:levels`, and compiled for the types of the arguments it is first called with.
+`cache` says where the object files lie, `loader` how they get into memory.
+
+The calling convention is Numba's own (`int f(void **ret, void **exc, args...)`, 0 or -2 is well; an array is passed as
+meminfo, parent, size, itemsize, data, shape, stride). It is private to Numba, as is the way to the object file: the
+version is part of the digest, and the tests call every loop through here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from convcli.engine.compiled import cache, loader
+
+_SCALARS: dict[str, Any] = {
+    "u1": ctypes.c_uint8, "u2": ctypes.c_uint16, "u4": ctypes.c_uint32, "u8": ctypes.c_size_t,
+    "i2": ctypes.c_int16, "i4": ctypes.c_int32, "i8": ctypes.c_ssize_t, "f4": ctypes.c_float, "f8": ctypes.c_double,
+}  # fmt: skip
+
+_HOMES = {
+    "taps": "integers", "separable": "integers", "pairs": "pairs", "separable_pairs": "pairs", "sliding_pairs": "pairs",
+    "sweep": "sweep", "block": "blocks", "box": "boxes", "fft": "fourier", "planes": "planes",
+}  # fmt: skip
+
+Call = Callable[..., None]
+_calls: dict[tuple[str, str], Call] = {}
+_compiled: list[str] = []
+_lock = threading.Lock()
+
+
+def run(name: str, *args: Any) -> None:
+    """Call the loop of that name, compiling it if this machine has not met it with such arguments."""
+    prepare(name, *args)(*args)
+
+
+def prepare(name: str, *args: Any) -> Call:
+    """The loop of that name for such arguments, ready to be called from any thread."""
+    key = name, " ".join(map(_code, args))
+    call = _calls.get(key)
+    if call is None:
+        with _lock:
+            call = _calls.get(key) or _calls.setdefault(key, _obtain(*key))
+    return call
+
+
+def loops() -> list[str]:
+    """The loops that this process has ready, with the types of their arguments, in the order of their first use."""
+    return [f"{name} ({' '.join(dict.fromkeys(codes.split()))})" for name, codes in _calls]
+
+
+def compiled() -> int:
+    """How many loops this process has compiled, for want of kept machine code."""
+    return len(_compiled)
+
+
+def _code(value: Any) -> str:
+    """The type of an argument: a dtype's code, with [] behind it for a flat array."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype.str[1:]}[]"
+    return value.dtype.str[1:] if isinstance(value, np.generic) else "i8"
+
+
+def _obtain(name: str, codes: str) -> Call:
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+        return _find_loop(name)
+    symbol, binary = cache.find(name, codes) or _compile(name, codes)
+    return _bind(loader.load(symbol, binary), codes.split())
+
+
+def _find_loop(name: str) -> Call:
+    from importlib import import_module
+
+    factory, *options = name.split(":")
+    loops = import_module(f"convcli.engine.loops.{_HOMES[factory]}")
+    loop: Call = getattr(loops, factory)(*(int(o) if o.isdigit() else o for o in options))
+    return loop
+
+
+# ---------------------------------------------------------------- compiling
+
+
+def _compile(name: str, codes: str) -> tuple[str, bytes]:
+    """The loop's symbol and its object file, from Numba; kept if there is a place."""
+    _say(f"compiling {name.split(':')[0]} for this machine (once) ...")
+    from numba import types
+
+    _compiled.append(name)
+    kinds = {code: getattr(types, np.dtype(code).name) for code in _SCALARS}
+    signature = [types.Array(kinds[c[:-2]], 1, "C") if c.endswith("[]") else kinds[c] for c in codes.split()]
+    loop: Any = _find_loop(name)
+    loop.compile(tuple(signature))
+    library = loop.overloads[loop.signatures[0]].library
+    symbol: str = loop.overloads[loop.signatures[0]].fndesc.llvm_func_name
+    binary = bytes(library._get_compiled_object())
+    _keep(name, codes, symbol, binary)
+    return symbol, binary
+
+
+def _keep(name: str, codes: str, symbol: str, binary: bytes) -> None:
+    if not cache.store(name, codes, symbol, binary):
+        _say(f"{cache.folder()} cannot be used to keep machine code; set CONVCLI_CACHE_DIR to a folder of your own")
+
+
+def _say(message: str) -> None:
+    if sys.stderr is not None and sys.stderr.isatty():
+        print(f"convcli: {message}", file=sys.stderr, flush=True)
+
+
+# ---------------------------------------------------------------- calling
+
+
+def _bind(address: int, codes: list[str]) -> Call:
+    """A Python function that calls the code at the address; it holds no GIL while it runs."""
+    pointer, size = ctypes.c_void_p, ctypes.c_ssize_t
+    spread = [[pointer, pointer, size, size, pointer, size, size] if c.endswith("[]") else [_SCALARS[c]] for c in codes]
+    kinds: list[Any] = [kind for argument in spread for kind in argument]
+    function = ctypes.CFUNCTYPE(ctypes.c_int, pointer, pointer, *kinds)(address)
+
+    def call(*args: Any) -> None:
+        flat: list[Any] = []
+        for value in args:
+            if isinstance(value, np.ndarray):
+                flat += (None, None, value.size, value.itemsize, value.ctypes.data, value.size, value.itemsize)
+            else:
+                flat.append(value if isinstance(value, int) else value.item())
+        result, problem = ctypes.c_void_p(), ctypes.c_void_p()
+        status = function(ctypes.addressof(result), ctypes.addressof(problem), *flat)
+        if status not in (0, -2):
+            raise RuntimeError(f"a compiled loop failed with status {status}")
+
+    return call

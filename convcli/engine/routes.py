@@ -1,0 +1,261 @@
+"""Which route suits a kernel, a dtype and a geometry: decided from these alone, before any pixel is read."""
+
+from __future__ import annotations
+
+from math import gcd, prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.engine import spectrum
+from convcli.engine.compiled import processor
+from convcli.engine.job import Integers, Job, Plan
+from convcli.geometry import Geometry, extent
+from convcli.ranges import full_scale
+
+# The longest group of taps whose loop is built to measure, alone and in pairs; longer ones go by the group.
+_LONGEST, _PAIRED = 9, 81
+
+# What the 16-bit routes cost a sample, in taps, measured on a Zen 4: a ring of rows to be filtered down, alone and in
+# pairs, beside the taps themselves; a column of ones, of any height; running sums, whatever the size of the box.
+_RING, _PAIRED_RING, _SLIDING, _BOX = 2, 8, 4, 33
+
+# Multiply-adds up to which float responses are summed in double: small pictures are where the greatest response, to
+# which the error is compared, may be next to nothing. And samples and weights up to which sums that are not exact, or
+# whose responses are asked for, are: what `convcli explain` shows on a page, where the arithmetic is in double too.
+_SMALL = 4_000_000
+_SHOWN_SAMPLES, _SHOWN_WEIGHTS = 3 << 20, 225
+
+# Taps from which on the transform of whole tiles may pay, and weights up to which the singular values are looked for.
+_MANY, _SOLVED = 1000, 1 << 16
+
+# Nanoseconds a sample, measured on one core of a Zen 4 (12 MP RGB). `block` enters every sample and computes what is
+# kept; a tap of it shares its loads among four rows (the fewer, the farther apart they read), one across a row, or of
+# `sweep`, does not. The FFT costs its columns, whatever the rows; a longer transform leaves the fast cache.
+_ENTER, _DEAL, _BLOCK, _BLOCK_TAP, _BLOCK_ACROSS = 0.1, 0.17, 0.15, 0.018, 0.025
+_SWEEP, _SWEEP_TAP = 0.45, 0.046
+LARGE = 500_000  # samples of a map from which on a loop of its own for a stride is worth compiling
+_FARTHEST = 4  # kernel rows between rows of the map, above which `block` would share few loads
+_FFT_COLUMN, _FFT_FIXED = 0.039, {64: 1.6, 256: 3.5, 1024: 6.0}
+
+
+def choose(job: Job) -> Plan:
+    """The cheapest route that keeps the contract: exact for integer weights on integer pictures, else in float32."""
+    integers = _integers(job)
+    lane = _lane16(job, integers) if integers is not None else None
+    plan = _plan16(integers, lane, job) if integers is not None and lane is not None else None
+    return plan or _plan_float(job, integers)
+
+
+def _integers(job: Job) -> Integers | None:
+    """Integer weights, divisor and constant that mean the same, if there are such.
+
+    On a float picture they are not exact, but what cancels cancels; the shift is then added after the division.
+    """
+    whole_picture = job.dtype.kind != "f"
+    if whole_picture and not float(job.value).is_integer():
+        return None
+    for scale in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024):
+        weights, divisor = job.weights * scale, job.divisor * scale
+        constant = job.shift * divisor if whole_picture else 0.0
+        if not (divisor.is_integer() and constant.is_integer() and np.abs(weights).max() < 2**31):
+            continue
+        whole = weights.astype(np.int64)
+        if (whole == weights).all():
+            common = gcd(int(np.gcd.reduce(whole, axis=None)), int(divisor), int(constant))
+            common = -common if divisor < 0 else common
+            return Integers(whole // common, int(divisor) // common, int(constant) // common)
+    return None
+
+
+def _span(job: Job, integers: Integers) -> tuple[int, int]:
+    """The least and the greatest sum that can occur, before the division."""
+    w, top = integers.weights, int(full_scale(job.dtype))
+    low, high = min(0, int(job.value)), max(top, int(job.value))
+    positive, negative = int(w[w > 0].sum()), int(w[w < 0].sum())
+    return positive * low + negative * high + integers.constant, positive * high + negative * low + integers.constant
+
+
+def _lane16(job: Job, integers: Integers) -> np.dtype[Any] | None:
+    """uint16 or int16, where every sum fits with room for rounding; None where it does not."""
+    if job.dtype != np.uint8 or job.raw or not 0 <= job.value <= 255 or integers.divisor >= 16384:
+        return None
+    (low, high), room = _span(job, integers), integers.divisor // 2 + 1
+    if low >= 0 and high + room <= 65535:
+        return np.dtype(np.uint16)
+    if low - room > -32768 and high + room <= 32767:
+        return np.dtype(np.int16)
+    return None
+
+
+def _plan16(integers: Integers, lane: np.dtype[Any], job: Job) -> Plan | None:
+    w = integers.weights
+    if w.ndim == 3:
+        return None
+    plans = []
+    count, paired = int(np.count_nonzero(w)), pairable(w)
+    if 0 < count <= (_PAIRED if paired else _LONGEST):
+        plans.append((count, Plan("taps", f"{count} integer taps, sums fit 16 bits", lane, integers, paired=paired)))
+    factors = _integer_factors(w)
+    if factors is not None and job.geometry.dilation[0] * (w.shape[0] - 1) < 256:
+        taps, paired = [int(np.count_nonzero(factor)) for factor in factors], pairable(factors[0])
+        if max(taps) <= (_PAIRED if paired else _LONGEST):
+            across, down = factors[0][None], factors[1][None]
+            plan = Plan("separable", "rank 1, sums fit 16 bits", lane, integers, across, down, paired)
+            rows = min(taps[1], _SLIDING) if paired and slides(job, factors[1]) else taps[1]
+            plans.append((taps[0] + rows + (_PAIRED_RING if paired else _RING), plan))
+    if _is_box(job, integers) and w.size >= 25:
+        plans.append((_BOX, Plan("box", "a box: running sums", np.dtype(np.float32), integers)))
+    return min(plans, key=lambda cost: cost[0])[1] if plans else None
+
+
+def pairable(weights: NDArray[np.int64]) -> bool:
+    """Whether the taps may go two by two: their weights fit 8 bits, and what two of them make of samples 16."""
+    if processor.vector_bytes() == 16:
+        return False
+    w = weights[weights != 0]
+    both = np.append(w, [0] * (w.size % 2)).reshape(-1, 2)
+    most, least = both.clip(0, None).sum(axis=1).max(initial=0), both.clip(None, 0).sum(axis=1).min(initial=0)
+    return bool(most <= 128 and least >= -128 and w.max(initial=0) <= 127)
+
+
+def slides(job: Job, down: NDArray[Any]) -> bool:
+    """Whether the sums of one row of the map go over to the next: a column of ones, and no row left out."""
+    return job.geometry.stride[0] == job.geometry.dilation[0] == 1 and down.size > 2 and bool((down == 1).all())
+
+
+def _is_box(job: Job, integers: Integers) -> bool:
+    w = integers.weights
+    plain = job.geometry.dilation == (1, 1) and 0 <= job.value <= full_scale(job.dtype)
+    return plain and w.ndim == 2 and bool((w == 1).all())
+
+
+def _integer_factors(w: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """A row and a column of integers whose outer product is the grid, if there are: a row over its gcd."""
+    rows = np.flatnonzero(w.any(axis=1))
+    if w.ndim != 2 or rows.size == 0:
+        return None
+    across = w[rows[0]] // np.gcd.reduce(w[rows[0]])
+    pivot = np.flatnonzero(across)[0]
+    down = w[:, pivot] // across[pivot]
+    return (across, down) if (np.outer(down, across) == w).all() else None
+
+
+def _plan_float(job: Job, integers: Integers | None) -> Plan:
+    exact = integers is not None and job.dtype.kind != "f"
+    small = (job.work <= _SMALL and (job.raw or job.dtype.kind == "f")) or _shown(job, exact)
+    lane = np.dtype(np.float64 if small else np.float32)
+    if integers is not None and exact:
+        low, high = _span(job, integers)
+        w = integers.weights
+        room = max(abs(low), abs(high), int(full_scale(job.dtype)) * int(np.abs(w).sum()))
+        if room >= 2**24 or integers.divisor > (16384 if job.dtype == np.uint8 else 64):
+            lane = np.dtype(np.float64)
+        if job.dtype == np.uint8 and _is_box(job, integers) and w.size >= 25 and room < 2**24 and not small:
+            return Plan("box", "a box: running sums", lane, integers)
+    weights: NDArray[Any] = integers.weights if integers is not None else job.terms(lane)
+    flat = weights if weights.ndim == 2 else np.moveaxis(weights, 0, 2).reshape(weights.shape[1], -1)
+    count = int(np.count_nonzero(flat))
+    kh, kw = flat.shape
+    step, apart, kept = job.geometry.stride[0], job.geometry.dilation[0], prod(job.geometry.stride)
+    enter = _ENTER if job.geometry.stride[1] == 1 else _DEAL
+    costs = {"sweep": (_SWEEP + _SWEEP_TAP * -(-count // 8) * 8) / step}
+    if lane == np.float32 and weights.ndim == 2 and flat.size > 1 and job.finite:
+        hop = block_steps(job.geometry)[1]
+        down = _BLOCK_TAP * hop * block_shape(kh)[1]
+        if hop <= _FARTHEST and (kept == 1 or job.work >= LARGE * weights.size):
+            costs["block"] = enter + (_BLOCK + down * kw) / kept
+        if not exact and apart == 1:
+            costs["fft"] = _fft_cost(kh, kw)
+    if count > _MANY and _fits_spectrum(job, weights, exact):
+        maps = 1 if weights.ndim == 2 else len(weights)
+        grid = (extent(weights.shape[-2], apart), extent(weights.shape[-1], job.geometry.dilation[1]))
+        costs["spectrum"] = maps * spectrum.cost(grid, job.work / weights.size)
+    factors = None
+    if weights.ndim == 2 and min(kh, kw) > 1:
+        unbroken = (
+            integers is None and lane == np.float64 and bool((weights % 1 == 0).all()) and np.abs(weights).max() < 2**31
+        )
+        factors = _integer_terms(weights.astype(np.int64)) if integers is not None or unbroken else None
+        if factors is None and not (exact or unbroken):
+            tolerance = 1e-13 if small else 1e-7
+            factors = _float_terms(weights, tolerance) if weights.size <= _SOLVED else _outer(weights, tolerance)
+        if factors is not None:
+            rank = len(factors[0])
+            costs["sweep terms"] = _SWEEP + _SWEEP_TAP * rank * (kw + kh / step)
+            if "block" in costs:
+                across = rank * _BLOCK_ACROSS * kw / job.geometry.stride[1]
+                costs["block terms"] = enter + across + (_BLOCK + rank * down) / kept
+    best = min(costs, key=lambda name: costs[name])
+    if best.endswith("terms") and factors is not None:
+        why = "separable" if len(factors[0]) == 1 else f"a sum of {len(factors[0])} separable kernels"
+        return Plan(best.split()[0], why, lane, integers, *factors)
+    why = {"block": "dense", "sweep": f"{count} taps"}.get(best, "large, without structure")
+    return Plan(best, why, np.dtype(np.float64) if best == "spectrum" else lane, integers)
+
+
+def _shown(job: Job, exact: bool) -> bool:
+    """Whether a page could show this: then float64 decides the last digit, of pixels and of responses."""
+    few = job.weights.size <= _SHOWN_WEIGHTS * (3 if job.weights.ndim == 3 else 1)
+    whole = job.dtype.kind != "f" and (job.raw or not exact)
+    return whole and few and job.work <= _SHOWN_SAMPLES * job.weights.size
+
+
+def _fits_spectrum(job: Job, weights: NDArray[Any], exact: bool) -> bool:
+    """Whether `spectrum` may serve: it spreads NaN, and is exact for whole numbers only up to a size."""
+    sides = zip(weights.shape[-2:], job.geometry.dilation, strict=True)
+    if not job.finite or max(extent(k, d) for k, d in sides) > spectrum.LARGEST // 2:
+        return False
+    return not (exact and job.dtype == np.uint8) or spectrum.exact(weights, job.top)
+
+
+def block_steps(geometry: Geometry) -> tuple[int, int]:
+    """For `block`: how far apart rows of the map lie that share loads, and how many kernel rows apart they read."""
+    stride, apart = geometry.stride[0], geometry.dilation[0]
+    return apart // gcd(stride, apart), stride // gcd(stride, apart)
+
+
+def block_shape(kh: int) -> tuple[int, int]:
+    """Rows of the kernel in a pass of `block`, whose weights are to stay in registers, and all filled up to passes."""
+    passes = -(-kh // 7)
+    rows = -(-kh // passes)
+    return rows, rows * passes
+
+
+def fft_size(rows: int) -> int:
+    """The length of the column transform for a kernel of so many rows: a power of four, at least twice as long."""
+    return next((size for size in (64, 256) if rows <= 0.42 * size), 1024)
+
+
+def _fft_cost(kh: int, kw: int) -> float:
+    size = fft_size(kh)
+    if kh > size // 2:
+        return float("inf")
+    return (_FFT_FIXED[size] + _FFT_COLUMN * kw) * size / (size - kh + 1)
+
+
+def _integer_terms(w: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    factors = _integer_factors(w)
+    return None if factors is None else (factors[0][None], factors[1][None])
+
+
+def _outer(w: NDArray[Any], tolerance: float) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """The one term of a grid that is a column times a row, by its greatest weight; None for any other grid."""
+    i, j = np.unravel_index(int(np.abs(w).argmax()), w.shape)
+    if w[i, j] == 0 or np.abs(np.outer(w[:, j] / w[i, j], w[i]) - w).max() > tolerance * abs(w[i, j]):
+        return None
+    return w[i][None], (w[:, j] / w[i, j])[None]
+
+
+def _float_terms(w: NDArray[Any], tolerance: float) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Terms (R, KW) and (R, KH) whose outer products sum to the grid, by the singular value decomposition.
+
+    Singular values below `tolerance` of the greatest are left out: a hundredth of what the contract allows.
+    """
+    u, s, v = np.linalg.svd(w)
+    if s[0] == 0:
+        return None
+    rank = int((s > tolerance * s[0]).sum())
+    root = np.sqrt(s[:rank])
+    return v[:rank] * root[:, None], u[:, :rank].T * root[:, None]

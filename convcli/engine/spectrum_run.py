@@ -1,0 +1,78 @@
+"""Runs the route `spectrum`: tiles of the map on threads, each by itself; then the division and the range."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.engine import spectrum
+from convcli.engine.field import Field
+from convcli.engine.job import Job, Plan
+from convcli.engine.threads import spread
+from convcli.system.cores import thread_count
+
+Array = NDArray[Any]
+
+
+def run(plan: Plan, job: Job, field: Field, src: Array, dst: Array, threads: int | None) -> tuple[int, int, int]:
+    """Fill dst, flat, from src, flat, which is finite; the counts are those of `bands.run`."""
+    weights: Array = plan.integers.weights if plan.integers is not None else job.weights / job.divisor
+    grid = spread_out(weights, job.geometry.dilation)
+    stride, maps = job.geometry.stride, field.channels
+    places = _tiles(field, grid, stride)
+    out, pixels = dst.reshape(field.rows, field.kept // maps, maps), src.reshape(-1, field.pitch)
+    colmap = field.colmap.reshape(-1, field.samples)
+    whole = plan.integers is not None and job.dtype.kind != "f" and spectrum.exact(grid, job.top)
+    counts = [(0, 0)]
+
+    def work(mine: list[tuple[int, int]]) -> None:
+        for top, left in mine:
+            made = spectrum.sums(grid, pixels, field.rowmap, colmap, job.value, top, left, whole)
+            y, x = -top % stride[0], -left % stride[1]
+            made = made[y :: stride[0], x :: stride[1]]
+            y, x = (top + y) // stride[0], (left + x) // stride[1]
+            made = made[: field.rows - y, : out.shape[1] - x]
+            into = out[y : y + made.shape[0], x : x + made.shape[1]]
+            counts.append(_finish(made, into, plan, job))
+
+    helpers = min(thread_count(threads), len(places))
+    spread(work, [(places[i::helpers],) for i in range(helpers)])
+    return sum(below for below, _ in counts), sum(above for _, above in counts), 0
+
+
+def spread_out(weights: Array, dilation: tuple[int, int]) -> Array:
+    """The weights (C, KH, KW) with the zeros of the dilation between them."""
+    planes = weights.reshape(-1, *weights.shape[-2:])
+    height, width = (d * (n - 1) + 1 for d, n in zip(dilation, planes.shape[1:], strict=True))
+    grid = np.zeros((len(planes), height, width))
+    grid[:, :: dilation[0], :: dilation[1]] = planes
+    return grid
+
+
+def _tiles(field: Field, grid: Array, stride: tuple[int, int]) -> list[tuple[int, int]]:
+    """Where tiles begin, in positions before the stride."""
+    down, across = spectrum.step((grid.shape[1], grid.shape[2]))
+    rows, columns = (field.rows - 1) * stride[0] + 1, len(field.colmap) // field.samples - grid.shape[2] + 1
+    return [(top, left) for top in range(0, rows, down) for left in range(0, columns, across)]
+
+
+def _finish(made: NDArray[np.float64], into: Array, plan: Plan, job: Job) -> tuple[int, int]:
+    """Sums to responses to what the picture holds; how many saturated."""
+    shift = job.shift
+    if plan.integers is not None:
+        if job.dtype.kind != "f":
+            made, shift = made + plan.integers.constant, 0.0
+        made = made / plan.integers.divisor
+    made = made + shift
+    if job.absolute:
+        made = np.abs(made)
+    if into.dtype.kind == "f":
+        into[...] = made
+        return 0, 0
+    top = 65535 if into.dtype == np.uint16 else 255
+    np.rint(made, out=made)
+    counts = int((made < 0).sum()), int((made > top).sum())
+    into[...] = made.clip(0, top)
+    return counts

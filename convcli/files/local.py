@@ -1,0 +1,243 @@
+"""Files of this machine: where an output may go, and how it gets there whole or not at all."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from convcli.errors import AccessError, ConvcliError, ImageError
+from convcli.files.names import PART, Stamp, printable_path
+
+
+def read(path: str | Path) -> bytes:
+    """The file's content. Raises ImageError where there is none, AccessError where it can't be had."""
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise ImageError(f"{printable_path(path)} does not exist") from None
+    except OSError as error:
+        raise AccessError(f"{printable_path(path)} can't be read: {error.strerror or error}") from None
+
+
+def stamp(path: str | Path) -> Stamp | None:
+    """The file's size and time of change; None where there is none."""
+    try:
+        info = os.stat(path)  # noqa: PTH116 - a million of them
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return info.st_size, info.st_mtime_ns
+
+
+def exists(path: str) -> bool:
+    """Whether something of that name is there, a link to nothing included."""
+    return os.path.lexists(path)
+
+
+def digest(path: str | Path) -> str:
+    """SHA-256 of the file's content, in hexadecimal."""
+    from hashlib import file_digest
+
+    with Path(path).open("rb") as stream:
+        return file_digest(stream, "sha256").hexdigest()
+
+
+def entries(folder: str) -> Iterator[tuple[str, bool]]:
+    """Name of every file and folder in it, and whether it is a folder; no link to a folder, nothing that is neither."""
+    with os.scandir(folder) as found:
+        for entry in found:
+            if entry.is_dir(follow_symlinks=False):
+                yield entry.name, True
+            elif not entry.is_dir() and (entry.is_file() or entry.is_symlink()):
+                yield entry.name, False
+
+
+def check_input_folder(folder: str) -> None:
+    """Raise ConvcliError where there is no such folder."""
+    if not Path(folder).is_dir():
+        what = "is not a folder; convcli apply filters one picture" if Path(folder).exists() else "does not exist"
+        raise ConvcliError(f"{printable_path(folder)} {what}")
+
+
+def check_output_folder(folder: str) -> None:
+    """Raise ConvcliError where the folder is none, or can't be made."""
+    path = Path(folder)
+    there = next(place for place in (path, *path.absolute().parents) if os.path.lexists(place))
+    if not there.is_dir():
+        raise ConvcliError(f"{printable_path(there)} is not a folder; name another output")
+    if there is not path and not os.access(there, os.W_OK | os.X_OK):
+        raise AccessError(
+            f"{printable_path(folder)} can't be made, for {printable_path(there)} is read-only; name another output"
+        )
+
+
+def make_folder(path: str) -> None:
+    """Make the folder that the file lies in."""
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)  # noqa: PTH103, PTH120 - a million of them
+
+
+def check_output(path: str | Path, force: bool) -> None:
+    """Raise ConvcliError where an output of that name can't be written."""
+    try:
+        _check_output(Path(path), force)
+    except OSError as error:
+        raise unwritable(path, error) from None
+
+
+def _check_output(path: Path, force: bool) -> None:
+    folder = path.parent
+    if path.is_symlink() and not path.exists():
+        raise ConvcliError(f"{printable_path(path)} is a link to nothing; remove it or name another output")
+    if path.is_dir():
+        raise ConvcliError(f"{printable_path(path)} is a folder; name a file in it")
+    if not folder.is_dir():
+        what = "is not a folder; name another" if folder.exists() else "does not exist; create it first"
+        raise ConvcliError(f"output folder {printable_path(folder)} {what}")
+    if path.exists():
+        if not force and _regular(path):
+            raise ConvcliError(f"{printable_path(path)} exists; --force overwrites it")
+        folder = path.resolve().parent
+    if _regular(path) and not os.access(folder, os.W_OK | os.X_OK):
+        raise AccessError(f"output folder {printable_path(folder)} is read-only; choose another one")
+
+
+@contextlib.contextmanager
+def open_output(
+    path: str | Path, force: bool, when_complete: Callable[[BinaryIO], None] | None = None
+) -> Iterator[BinaryIO]:
+    """A stream whose content becomes the file `path` when the block ends well, and leaves nothing when it fails.
+
+    The bytes go to a temporary name in the same folder, which then takes the place of the old file in one step. A link
+    is followed, and stays. A device or a pipe is written to directly.
+    when_complete: is given the complete stream, which can be read, before it gets its name; not that of a device.
+    """
+    part = None
+    try:
+        target = Path(os.path.realpath(path))
+        if not _regular(target):
+            with target.open("wb") as device:
+                yield device
+            return
+        with _uninterrupted():
+            part, stream = _part_of(target)
+            _unfinished.add(part)
+        with stream:
+            yield stream
+            stream.flush()
+            if when_complete:
+                when_complete(stream)
+            if not force and target.exists():
+                raise ConvcliError(f"{printable_path(path)} has appeared meanwhile; --force overwrites it")
+            if os.name == "posix":  # while the lock is held, so that nobody takes the name over
+                part.replace(target)
+        if os.name != "posix":
+            part.replace(target)
+        _unfinished.discard(part)
+    except BaseException as error:
+        if part:
+            _discard(part)
+        if isinstance(error, OSError):
+            raise unwritable(path, error) from None
+        raise
+
+
+# Temporary files of this process. What an interrupt between two lines of ours left here is removed at the end.
+_unfinished: set[Path] = set()
+
+
+@atexit.register
+def _sweep() -> None:
+    for part in list(_unfinished):
+        _discard(part)
+
+
+def _discard(part: Path) -> None:
+    with contextlib.suppress(OSError):
+        part.unlink()
+    _unfinished.discard(part)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold a Ctrl-C back until the block has ended. Only the main thread is ever interrupted."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
+def unwritable(path: str | Path, error: OSError) -> ConvcliError:
+    """The system's error about an output, in the user's words."""
+    return AccessError(f"{printable_path(path)} can't be written: {error.strerror or error}")
+
+
+def _regular(path: Path) -> bool:
+    """A regular file, or nothing yet; not a device, a pipe or a folder."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return True
+
+
+def _part_of(target: Path) -> tuple[Path, BinaryIO]:
+    """The temporary file for `target`, locked and empty.
+
+    Its name follows from the target's, so what a killed run left behind is taken over by the next run. The lock tells
+    a leftover from a file that another process is writing now.
+    """
+    name = target.name
+    if len(os.fsencode(name)) > 200:
+        from hashlib import sha256
+
+        name = sha256(os.fsencode(name)).hexdigest()[:32]
+    part = target.parent / f".{name}{PART}"
+    stream = open(part, "r+b", opener=_opened)  # noqa: SIM115 - closed by `whole`; Path.open takes no opener
+    if _locked(stream) and _names(part, stream):
+        stream.truncate(0)
+        return part, stream
+    stream.close()
+    raise AccessError(
+        f"{printable_path(target)} is being written by another process; wait for it, or name another output"
+    )
+
+
+def _opened(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CREAT | _NOFOLLOW, 0o666)
+
+
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
+def _locked(stream: BinaryIO) -> bool:
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
+def _names(part: Path, stream: BinaryIO) -> bool:
+    """Whether the name still stands for the open file: its last owner may have renamed it before we had the lock."""
+    try:
+        return os.path.samestat(part.stat(), os.fstat(stream.fileno()))
+    except FileNotFoundError:
+        return False

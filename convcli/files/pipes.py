@@ -1,0 +1,22 @@
+"""Standard input and output, as bytes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from convcli.errors import RecipeError
+
+
+def standard_input() -> bytes:
+    """All of standard input."""
+    if sys.stdin.isatty():
+        raise RecipeError("standard input is a terminal; pipe a picture into it, or name a file")
+    return sys.stdin.buffer.read()
+
+
+def standard_output() -> Any:
+    """Standard output for bytes; a terminal is refused."""
+    if sys.stdout.isatty():
+        raise RecipeError("a picture is not written to a terminal; redirect standard output, or name a file")
+    return sys.stdout.buffer

@@ -1,0 +1,110 @@
+"""What becomes of transparency when a kernel slides over a picture.
+
+keep    alpha stays: of each output, what was under the kernel's centre.
+weight  colour counts as much as it is opaque, so that invisible colour bleeds nowhere; alpha is blurred with it.
+filter  alpha is filtered like a colour channel.
+drop    the picture is taken to be opaque.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli import engine
+from convcli.engine.field import index_map
+from convcli.engine.window import Window
+from convcli.geometry import Geometry, extent
+from convcli.kernel import Kernel
+from convcli.ranges import full_scale
+
+_FAINT = 1e-4  # of full opacity; below it a weighted mean is noise
+
+
+def usual(kernel: Kernel) -> str:
+    """weight for a kernel with a positive sum (blur, sharpen), keep for one that responds to differences."""
+    return "weight" if float(kernel.scaled.sum()) > 1e-9 else "keep"
+
+
+def sampled(
+    plane: NDArray[Any], geometry: Geometry, kernel: tuple[int, int], window: Window | None = None
+) -> NDArray[Any]:
+    """The value under the kernel's centre at each of its positions: (H, W) or (H, W, C) to (H', W') or (H', W', C).
+
+    The border is the padding mode's; what is padded with a constant is 0 there.
+    """
+    size = (window.height if window else plane.shape[0], plane.shape[1])
+    pads, count = geometry.pads(size, kernel), geometry.output(size, kernel)
+    rows, columns = (
+        _centres(size[i], kernel[i], pads[i], geometry.stride[i], geometry.dilation[i], geometry.padding_mode)[
+            : count[i]
+        ]
+        for i in (0, 1)
+    )
+    if window:
+        rows = window.places(rows[window.first : window.last])
+    if all(np.array_equal(axis, np.arange(n)) for axis, n in zip((rows, columns), plane.shape, strict=False)):
+        return plane
+    taken = plane[rows][:, columns]
+    taken[rows < 0] = 0
+    taken[:, columns < 0] = 0
+    return taken
+
+
+def _centres(size: int, kernel: int, pads: tuple[int, int], stride: int, dilation: int, mode: str) -> NDArray[np.intp]:
+    """Where the kernel's centre stands along one axis, as indices into the picture; -1 on a constant border."""
+    padded = index_map(size, *pads, mode)
+    return padded[(extent(kernel, dilation) - 1) // 2 :: stride]
+
+
+def weighted(
+    color: NDArray[np.float32],
+    alpha: NDArray[np.float32],
+    kernel: Kernel,
+    geometry: Geometry,
+    depth: bool,
+    threads: int | None = None,
+    window: Window | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Responses of the colours weighted by alpha, and the new alpha; all with white, and opaque, at 1.0.
+
+    With S the sum of the scaled weights w:  color = S * sum(w c a) / sum(w a) + bias,  alpha = sum(w a) / S.
+    An opaque picture gives what it gives without alpha. A border of zeros is transparent, one of a constant is opaque.
+    Where next to nothing is opaque, the colour stays as it was.
+    """
+    plain = replace(kernel, bias=0.0)
+    flat = plain if kernel.depth == 1 else replace(plain, weights=plain.weights.sum(axis=0))
+    total = float(plain.scaled.sum())
+    channels = color.shape[2] if color.ndim == 3 and depth and kernel.depth == 1 else 1
+    veil = alpha if color.ndim == 2 else alpha[:, :, None]
+    opaque = replace(geometry, padding_value=255.0) if geometry.padding_mode == "constant" else geometry
+    veiled, bare = (window.on("veiled"), window.on("alpha")) if window else (None, None)
+    responses = engine.convolve(color * veil, plain, geometry, depth=depth, threads=threads, window=veiled).pixels
+    weights = engine.convolve(alpha, flat, opaque, threads=threads, window=bare).pixels / np.float32(total)
+    faint = weights < _FAINT
+    divisor = np.where(faint, np.float32(1), weights)
+    center = sampled(color, geometry, kernel.size, window) * np.float32(total)
+    if depth and center.ndim == 3:
+        center = center.mean(axis=2, dtype=np.float32) * np.float32(channels)
+    if responses.ndim == 3:
+        divisor, faint = divisor[:, :, None], faint[:, :, None]
+    colors = np.where(faint, center, responses / divisor) + np.float32(kernel.bias / 255)
+    return colors.astype(np.float32), weights.clip(0, 1)
+
+
+def as_float(samples: NDArray[Any]) -> NDArray[np.float32]:
+    """Samples with full scale at 1.0."""
+    if samples.dtype.kind == "f":
+        return samples
+    return samples * np.float32(1 / full_scale(samples.dtype))
+
+
+def as_samples(unit: NDArray[np.float32], dtype: Any) -> NDArray[Any]:
+    """Back to samples of dtype, saturated."""
+    if np.dtype(dtype).kind == "f":
+        return unit
+    samples: NDArray[Any] = np.rint(unit * np.float32(full_scale(dtype))).clip(0, full_scale(dtype)).astype(dtype)
+    return samples

@@ -1,0 +1,152 @@
+"""Several kernels on the same picture, and one result: magnitude, max, sum, mean, or the angle as a hue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli import engine
+from convcli.choices import COMBINE
+from convcli.engine.window import Window
+from convcli.errors import RecipeError
+from convcli.geometry import Geometry
+from convcli.kernel import Kernel
+from convcli.ranges import Limits, full_scale, normalize, tone_of
+
+Array = NDArray[np.float64]
+
+
+def checked(how: str, kernels: tuple[Kernel, ...], channels: str | None, range_: str | None) -> None:
+    """Raises RecipeError where these kernels cannot be combined so."""
+    if how not in COMBINE:
+        raise RecipeError(f"combine must be one of {', '.join(COMBINE)}, not {how!r}")
+    if len(kernels) < 2:
+        raise RecipeError(f"combine={how} needs at least two kernels, as in -k sobel-x -k sobel-y")
+    if how == "angle" and len(kernels) != 2:
+        raise RecipeError(f"combine=angle needs two kernels, one across and one down, not {len(kernels)}")
+    if len({kernel.depth for kernel in kernels}) > 1:
+        raise RecipeError("kernels of depth 1 and of depth 3 cannot be combined")
+    if how == "angle" and channels == "each":
+        raise RecipeError("combine=angle makes one map of hues: it takes channels=gray or channels=sum, not each")
+    if how == "angle" and range_ not in (None, "clip", "raw"):
+        raise RecipeError(
+            f"combine=angle makes hues as bright as the gradient is long; it takes range=clip, not {range_}"
+        )
+
+
+def default_range(how: str, kernels: tuple[Kernel, ...]) -> str:
+    """The range that all kernels have as their own, for a sum or mean; else clip, for the rest is hardly negative."""
+    ranges = {kernel.range or "clip" for kernel in kernels}
+    return ranges.pop() if how in ("sum", "mean") and len(ranges) == 1 else "clip"
+
+
+@dataclass(frozen=True)
+class Responses:
+    """The kernels' responses to the same pixels over a divisor that they share, one after the other."""
+
+    each: Iterator[NDArray[np.float32]]
+    count: int
+    divisor: float
+
+
+def responses(
+    image: NDArray[Any], kernels: tuple[Kernel, ...], geometry: Geometry, depth: bool, threads: int | None,
+    window: Window | None = None,
+) -> Responses:  # fmt: skip
+    """What the kernels answer; whole weights answer in whole numbers where they share their divisor."""
+    plain, divisor = _over_one_divisor(kernels)
+    each = (
+        engine.convolve(image, kernel, geometry, depth=depth, threads=threads, window=window).pixels for kernel in plain
+    )
+    return Responses(each, len(kernels), divisor)
+
+
+def combined(responses: Responses, how: str) -> Array:
+    """The responses r_i in one: float64, (H', W') or (H', W', C).
+
+    magnitude: sqrt(sum of r_i^2), from the exact sums where weights and pixels are whole. max: the greatest r_i.
+    sum, mean: theirs.
+    """
+    total: Array | None = None
+    for r in responses.each:
+        first = total is None
+        total = np.empty(r.shape) if total is None else total
+        for rows in _bands(r):
+            _gather(total[rows], r[rows].astype(np.float64), how, first)
+    assert total is not None
+    divisor = responses.divisor * (responses.count if how == "mean" else 1)
+    for rows in _bands(total):
+        if how == "magnitude":
+            np.sqrt(total[rows], out=total[rows])
+        if divisor != 1:
+            total[rows] /= divisor
+    return total
+
+
+def directions(responses: Responses) -> tuple[Array, Array]:
+    """Degrees from 0 to 360 of (r_1 to the right, r_2 down), clockwise on the screen, and the magnitude; float64."""
+    across, down = (r.astype(np.float64) for r in responses.each)
+    angles = np.rad2deg(np.arctan2(down, across)) % 360
+    return angles, np.sqrt(across**2 + down**2) / responses.divisor
+
+
+def _gather(total: Array, r: Array, how: str, first: bool) -> None:
+    """One more response into the total, in place."""
+    if how == "magnitude":
+        r *= r
+    if first:
+        total[...] = r
+    elif how == "max":
+        np.maximum(total, r, out=total)
+    else:
+        total += r
+
+
+def _bands(array: NDArray[Any]) -> Iterator[slice]:
+    """Rows by some hundred kilobytes, so that what is worked on stays near the processor, and memory small."""
+    rows = max(1, 65536 // max(1, array[0].size))
+    return (slice(start, start + rows) for start in range(0, array.shape[0], rows))
+
+
+def hues(angles: Array, strength: Array, dtype: Any) -> NDArray[Any]:
+    """Directions in degrees (H, W) as colours (H, W, 3): 0 (to the right) red, 120 green, 240 blue.
+
+    strength: magnitudes on the dtype's own scale; zero is black, full scale and more the pure colour.
+    """
+    top = full_scale(dtype)
+    value = np.clip(strength, 0, top)
+    places = np.stack([5.0 + angles / 60, 3.0 + angles / 60, 1.0 + angles / 60], axis=-1) % 6
+    share = np.clip(np.minimum(places, 4 - places), 0, 1)
+    colors = value[..., None] * (1 - share)
+    if np.dtype(dtype).kind != "f":
+        np.rint(colors, out=colors)
+    return np.asarray(colors, dtype)
+
+
+def to_pixels(responses: Array, range_: str, dtype: Any, limits: Limits | None = None) -> tuple[NDArray[Any], int, int]:
+    """Responses on the dtype's own scale as its pixels, and how many saturated below and above."""
+    if range_ == "normalize":
+        return normalize(responses.astype(np.float32), dtype, limits), 0, 0
+    tone, top = tone_of(range_, dtype), full_scale(dtype)
+    pixels = np.empty(responses.shape, dtype)
+    below = above = 0
+    for rows in _bands(responses):
+        values = (np.abs(responses[rows]) if tone.absolute else responses[rows]) + tone.offset
+        if pixels.dtype.kind != "f":
+            np.rint(values, out=values)
+            below, above = below + int((values < 0).sum()), above + int((values > top).sum())
+            values.clip(0, top, out=values)
+        pixels[rows] = values
+    return pixels, below, above
+
+
+def _over_one_divisor(kernels: tuple[Kernel, ...]) -> tuple[tuple[Kernel, ...], float]:
+    """The kernels without their positive divisor where they share one and have no bias: whole weights stay whole."""
+    divisor = kernels[0].divisor
+    if divisor > 0 and all(kernel.divisor == divisor and not kernel.bias for kernel in kernels):
+        return tuple(replace(kernel, divisor=1.0) for kernel in kernels), divisor
+    return kernels, 1.0

@@ -1,0 +1,177 @@
+"""One frame through a recipe: what becomes of its transparency, and linear light."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.choices import ALPHA
+from convcli.engine.window import Window
+from convcli.errors import RecipeError
+from convcli.filtering.alpha import as_float, as_samples, sampled, usual, weighted
+from convcli.filtering.combine import default_range
+from convcli.filtering.recipe import Recipe
+from convcli.filtering.run import Filtered, run
+from convcli.geometry import Geometry
+from convcli.images import MAX_PIXELS, Frame
+from convcli.images.luma import luma
+from convcli.ranges import full_scale, settle
+
+
+@dataclass(frozen=True)
+class Handling:
+    """How pictures are taken in hand, beside the recipe.
+
+    alpha: "keep", "weight", "filter", "drop", or None: what suits each kernel. linear: filter in linear light.
+    frame: the only one to read. max_pixels: more are refused. reduce_depth: 8 bits a channel will do.
+    """
+
+    alpha: str | None = None
+    linear: bool = False
+    frame: int | None = None
+    max_pixels: int = MAX_PIXELS
+    reduce_depth: bool = False
+
+    def __post_init__(self) -> None:
+        if self.alpha not in (None, *ALPHA):
+            raise RecipeError(f"alpha must be one of {', '.join(ALPHA)}, not {self.alpha!r}")
+
+    @property
+    def described(self) -> str:
+        """What of it shows in the pixels, as the end of a sentence."""
+        return (f", alpha {self.alpha}" if self.alpha else "") + (", linear light" if self.linear else "")
+
+
+@dataclass
+class Count:
+    """Samples that saturated, over all frames and kernels."""
+
+    samples: int = 0
+    below: int = 0
+    above: int = 0
+    range: str = "clip"
+
+    def add(self, done: Filtered) -> None:
+        """Add what one step gave."""
+        self.samples += done.samples
+        self.below += done.below
+        self.above += done.above
+        self.range = done.range
+
+
+def steps(recipe: Recipe) -> list[Recipe]:
+    """The chain as recipes of one kernel each; "raw" is the last one's range only. Combined kernels are one step."""
+    if recipe.combine:
+        return [recipe]
+    chain = [replace(recipe, kernels=(kernel,)) for kernel in recipe.kernels]
+    if recipe.range == "raw":
+        chain[:-1] = [replace(step, range=None) for step in chain[:-1]]
+    return chain
+
+
+def filter_frame(
+    frame: Frame, recipe: Recipe, handling: Handling, count: Count, threads: int | None = None,
+    window: Window | None = None,
+) -> Frame:  # fmt: skip
+    """One kernel on one frame, or several that are combined.
+
+    window: only these rows of the result; the frame holds the rows that are needed for them.
+    """
+    kernel, geometry = recipe.kernels[0], recipe.geometry
+    way = handling.alpha or ("keep" if recipe.combine else usual(kernel))
+    if recipe.combine and way not in ("keep", "drop"):
+        raise RecipeError(f"combined responses leave alpha as it is or drop it: alpha=keep or drop, not {way!r}")
+    if recipe.combine == "angle" and handling.linear:
+        raise RecipeError("combine=angle makes hues, which have no linear light; leave out --linear")
+    if recipe.channels == "gray" and frame.colors == 4:
+        raise RecipeError("channels=gray is for RGB pictures, not for CMYK")
+    if frame.alpha is None or way == "drop":
+        alpha = None
+    elif way == "keep" or recipe.range == "raw":
+        alpha = sampled(frame.alpha, geometry, kernel.size, window)
+    elif way == "filter":
+        bare = window.on("alpha") if window else None
+        alpha = run(frame.alpha, _on_alpha(recipe), threads=threads, window=bare).pixels
+    else:
+        return _weighted(frame, recipe, handling, count, threads, window)
+    if handling.linear and frame.pixels.dtype.kind != "f":
+        return replace(frame, pixels=_linear(frame, recipe, count, threads, window), alpha=alpha)
+    done = run(frame.pixels, recipe, threads=threads, window=window)
+    count.add(done)
+    return replace(frame, pixels=done.pixels, alpha=alpha)
+
+
+def _on_alpha(recipe: Recipe) -> Recipe:
+    """The recipe for alpha as a channel of its own; a kernel of depth 3 by its mean grid."""
+    kernel = recipe.kernels[0]
+    if kernel.depth > 1:
+        kernel = replace(kernel, weights=kernel.weights.mean(axis=0))
+    return replace(recipe, kernels=(kernel,), channels="each")
+
+
+def _linear(frame: Frame, recipe: Recipe, count: Count, threads: int | None, window: Window | None) -> NDArray[Any]:
+    """The frame's colours filtered in linear light."""
+    if frame.colors == 4:
+        raise RecipeError("linear light is for gray and RGB pictures; CMYK is ink")
+    image = _light().to_linear(luma(frame.pixels) if recipe.channels == "gray" else frame.pixels)
+    raw = replace(recipe, range="raw", geometry=lit(recipe.geometry))
+    responses = run(image, raw, threads=threads, window=window).pixels
+    return _settled(responses, recipe, frame.pixels.dtype, count, True, window)
+
+
+def _weighted(
+    frame: Frame, recipe: Recipe, handling: Handling, count: Count, threads: int | None, window: Window | None
+) -> Frame:
+    """The frame with colours weighted by alpha, in linear light if asked for."""
+    assert frame.alpha is not None
+    kernel, geometry, pixels = recipe.kernels[0], recipe.geometry, frame.pixels
+    if recipe.channels == "gray":
+        pixels = luma(pixels)
+    linear = handling.linear and pixels.dtype.kind != "f"
+    color = _light().to_linear(pixels) if linear else as_float(pixels)
+    depth = recipe.channels == "sum" or kernel.depth > 1
+    if kernel.depth > 1 and frame.colors != kernel.depth:
+        run(pixels, recipe, window=window)  # says what does not match
+    place = lit(geometry) if linear else geometry
+    responses, alpha = weighted(color, as_float(frame.alpha), kernel, place, depth, threads, window)
+    return replace(
+        frame,
+        pixels=_settled(responses, recipe, frame.pixels.dtype, count, linear, window),
+        alpha=as_samples(alpha, frame.alpha.dtype),
+    )
+
+
+def _settled(
+    responses: NDArray[np.float32], recipe: Recipe, dtype: Any, count: Count, linear: bool, window: Window | None
+) -> NDArray[Any]:
+    """Responses with white at 1.0 as pixels of dtype."""
+    range_ = recipe.range or recipe.kernels[0].range or "clip"
+    if recipe.combine:
+        range_ = recipe.range or default_range(recipe.combine, recipe.kernels)
+    if range_ == "raw":
+        count.add(Filtered(responses, range_))
+        return responses * np.float32(full_scale(dtype))
+    if not linear:
+        pixels, below, above = settle(responses, range_, dtype, window.limits if window else None)
+    else:
+        toned, _, _ = settle(responses, range_, np.float32, window.limits if window else None)
+        below, above = int((toned < 0).sum()), int((toned > 1).sum())
+        pixels = _light().from_linear(toned, dtype)
+    count.add(Filtered(pixels, range_, pixels.size, below, above))
+    return pixels
+
+
+def _light() -> ModuleType:
+    """The module of linear light, which most runs do without."""
+    from convcli.filtering import linear_light
+
+    return linear_light
+
+
+def lit(geometry: Geometry) -> Geometry:
+    """The geometry with its padding value, which is a pixel's, in linear light."""
+    return replace(geometry, padding_value=255 * float(_light().decode(geometry.padding_value / 255)))

@@ -1,0 +1,48 @@
+"""What is said of a recipe and of its result: one line of what was done, one sentence of what was lost."""
+
+from __future__ import annotations
+
+from convcli.filtering.recipe import Recipe
+from convcli.geometry import Geometry
+from convcli.kernel import Kernel
+
+_TOLD = 0.01  # the share of saturated samples from which on the user is told
+
+
+def described(recipe: Recipe) -> str:
+    """The recipe in a line, for the file's own record."""
+    geometry, plain = recipe.geometry, Geometry()
+    words = [" then ".join(_kernel_words(kernel) for kernel in recipe.kernels)]
+    for name in ("stride", "padding", "padding_mode", "padding_value", "dilation"):
+        value = getattr(geometry, name)
+        if value != getattr(plain, name):
+            words.append(f"{name} {','.join(map(str, value)) if isinstance(value, tuple) else value}")
+    words += [f"{name} {value}" for name in ("combine", "channels", "range") if (value := getattr(recipe, name))]
+    return ", ".join(words)
+
+
+def _kernel_words(kernel: Kernel) -> str:
+    """Name, size, and the weights themselves where they are few."""
+    words = [f"{kernel.name or 'kernel'} {kernel.size[1]}x{kernel.size[0]}"]
+    if kernel.depth == 1 and kernel.weights.size <= 25:
+        words.append(f"[{'; '.join(' '.join(f'{w:.6g}' for w in row) for row in kernel.weights)}]")
+    words += [f"/ {kernel.divisor:.6g}"] * (kernel.divisor != 1) + [f"+ {kernel.bias:.6g}"] * (kernel.bias != 0)
+    return " ".join(words)
+
+
+def saturation(range_: str, samples: int, below: int, above: int) -> str | None:
+    """The sentence about saturated samples and the option that avoids them; None where they are few."""
+    if below + above <= _TOLD * samples:
+        return None
+    shares = [
+        f"{100 * count / samples:.1f} % of the samples {where}"
+        for count, where in ((below, "fell below black"), (above, "rose above white"))
+        if count
+    ]
+    return f"{' and '.join(shares)} and were clipped; {_way_out(range_, below)}"
+
+
+def _way_out(range_: str, below: int) -> str:
+    if range_ == "clip" and below:
+        return "--range abs shows both signs, --range offset keeps zero at mid-gray, --range normalize keeps all"
+    return "--range normalize, or a larger --divisor, keeps them"

@@ -1,0 +1,146 @@
+"""A recipe applied to an array: kernel after kernel, or all of them combined."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli import engine
+from convcli.engine.window import Whole, Window
+from convcli.errors import RecipeError
+from convcli.filtering import combine
+from convcli.filtering.recipe import Recipe
+from convcli.geometry import extent
+from convcli.images.luma import luma
+from convcli.kernel import Kernel
+from convcli.ranges import normalize, tone_of
+
+_SAMPLES = 1 << 20  # of a band of responses that are combined
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """Pixels (H, W) or (H, W, C), the last range that was used, and how many samples saturated below and above.
+
+    `samples` is out of how many: those of every step of the chain.
+    """
+
+    pixels: NDArray[Any]
+    range: str
+    samples: int = 0
+    below: int = 0
+    above: int = 0
+
+
+def run(image: NDArray[Any], recipe: Recipe, *, threads: int | None = None, window: Window | None = None) -> Filtered:
+    """The recipe applied to an array (H, W) or (H, W, C) of uint8, uint16 or float32.
+
+    window: only these rows of what one step makes of a picture of which the array holds the rows needed; a step is one
+        kernel, or several that are combined.
+
+    Raises RecipeError where the picture's channels do not match, GeometryError where a kernel does not fit.
+    """
+    if recipe.combine:
+        return _combined(image, recipe, threads, window)
+    last = len(recipe.kernels) - 1
+    samples = below = above = 0
+    for step, kernel in enumerate(recipe.kernels):
+        range_ = recipe.range or kernel.range or "clip"
+        if range_ == "raw" and step < last:
+            range_ = kernel.range or "clip"
+        depth = recipe.channels == "sum" or kernel.depth > 1
+        if recipe.channels == "gray":
+            image = luma(image)
+        _check_depth(image, kernel, depth)
+        tone = None if range_ in ("raw", "normalize") else tone_of(range_, image.dtype)
+        dtype = image.dtype
+        done = engine.convolve(image, kernel, recipe.geometry, depth=depth, tone=tone, threads=threads, window=window)
+        samples, below, above = samples + done.pixels.size, below + done.below, above + done.above
+        image = done.pixels
+        if range_ == "normalize":
+            image = normalize(image, dtype, window.limits if window else None)
+    return Filtered(image, range_, samples, below, above)
+
+
+def warm(recipe: Recipe) -> None:
+    """Compile or load what the recipe needs, on a small picture. Raises ConvcliError where it does not fit it."""
+    run(np.zeros((64, 64, 3), np.uint8), recipe, threads=1)
+
+
+def _combined(image: NDArray[Any], recipe: Recipe, threads: int | None, window: Window | None) -> Filtered:
+    """All kernels on the same pixels, their responses combined, and those brought to pixels: a band of rows at a time,
+    for the responses take eight times the bytes of a photograph.
+    """
+    if window:
+        return _combined_rows(image, recipe, threads, window)
+    finite = image.dtype.kind != "f" or bool(np.isfinite(image).all())
+    whole = Whole(infinite=set() if finite else {"color"})
+
+    def made() -> Iterator[Filtered]:
+        for band in _bands(image, recipe, whole):
+            yield _combined_rows(image[band.rows], recipe, threads, band)
+
+    range_ = recipe.range or combine.default_range(str(recipe.combine), recipe.kernels)
+    if range_ == "normalize":
+        for _ in made():  # learns the limits
+            pass
+        whole.limits["color"].known = True
+    parts = made()
+    first = next(parts)
+    rows, columns = recipe.output((image.shape[0], image.shape[1]))
+    pixels = np.empty((rows, columns, *first.pixels.shape[2:]), first.pixels.dtype)
+    filled = samples = below = above = 0
+    for part in chain([first], parts):
+        pixels[filled : filled + len(part.pixels)] = part.pixels
+        filled += len(part.pixels)
+        samples, below, above = samples + part.samples, below + part.below, above + part.above
+    return Filtered(pixels, first.range, samples, below, above)
+
+
+def _bands(image: NDArray[Any], recipe: Recipe, whole: Whole) -> Iterator[Window]:
+    """Windows from top to bottom: so many rows that those around them, which are filtered twice, count for little."""
+    size = image.shape[0], image.shape[1]
+    kernels, (rows, columns) = [kernel.size for kernel in recipe.kernels], recipe.output(size)
+    told = Whole(units=[1])
+    first = Window.of(size, kernels, recipe.geometry, 0, 1, told)
+    _combined_rows(image[first.rows], recipe, 1, first)
+    step = math.lcm(*(told.units or ()))
+    tallest = max(extent(height, recipe.geometry.dilation[0]) for height, _ in kernels)
+    enough = max(_SAMPLES // (columns * math.prod(image.shape[2:])), 8 * tallest)
+    step *= -(-enough // step)
+    for start in range(0, rows, step):
+        yield Window.of(size, kernels, recipe.geometry, start, min(start + step, rows), whole)
+
+
+def _combined_rows(image: NDArray[Any], recipe: Recipe, threads: int | None, window: Window) -> Filtered:
+    how = str(recipe.combine)
+    depth = recipe.channels == "sum" or recipe.kernels[0].depth > 1
+    if recipe.channels == "gray" or (how == "angle" and not depth):
+        image = luma(image)
+    _check_depth(image, recipe.kernels[0], depth)
+    dtype, range_ = image.dtype, recipe.range or combine.default_range(how, recipe.kernels)
+    responses = combine.responses(image, recipe.kernels, recipe.geometry, depth, threads, window)
+    if how == "angle":
+        angles, strength = combine.directions(responses)
+        pixels = angles.astype(np.float32) if range_ == "raw" else combine.hues(angles, strength, dtype)
+        return Filtered(pixels, range_ if range_ == "raw" else "clip", angles.size)
+    combined = combine.combined(responses, how)
+    if range_ == "raw":
+        return Filtered(combined.astype(np.float32), range_, combined.size)
+    pixels, below, above = combine.to_pixels(combined, range_, dtype, window.limits)
+    return Filtered(pixels, range_, pixels.size, below, above)
+
+
+def _check_depth(image: NDArray[Any], kernel: Kernel, depth: bool) -> None:
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    if depth and kernel.depth > 1 and channels != kernel.depth:
+        raise RecipeError(
+            f"{kernel.label} has depth {kernel.depth}, but the picture has {channels} channel(s); "
+            "a kernel of depth 1 fits any picture"
+        )

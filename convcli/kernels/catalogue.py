@@ -1,0 +1,137 @@
+"""Kernels by their names: the built-in ones, the families and the user's own; and by a SPEC, which may be more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+
+from convcli.errors import ConvcliError, KernelError
+from convcli.kernel import Kernel
+from convcli.kernels import folders
+
+BUILT_IN = "built-in"
+_LONGEST_NAME = 80
+_GROUPS = (
+    "basic", "blur", "shape", "motion", "sharpen", "edge", "gradient", "compass", "laplacian", "line", "texture",
+    "relief",
+)  # fmt: skip
+
+
+def preset_names() -> list[str]:
+    """The names of the built-in fixed kernels, in order."""
+    return sorted(path.stem for path in folders.built_in().glob("*.yaml"))
+
+
+def catalogue() -> list[Kernel]:
+    """Every kernel that has a name, sorted by group (its first tag) and name; families with default parameters."""
+    found = {kernel.name: kernel for kernel in built_in()}
+    found |= user_kernels().kernels
+    return sorted(found.values(), key=lambda kernel: (_group_order(kernel), kernel.name))
+
+
+def built_in() -> list[Kernel]:
+    """Every built-in kernel, whatever the user's folders hide: families with default parameters, and fixed grids."""
+    from convcli.kernels.families import FAMILIES
+
+    found = {name: family.kernel({}) for name, family in FAMILIES.items()}
+    found |= {name: _preset(name) for name in preset_names()}
+    return list(found.values())
+
+
+@dataclass
+class UserKernels:
+    """The kernels of the user's folders by name, and the files there that are faulty, with what is wrong."""
+
+    kernels: dict[str, Kernel] = field(default_factory=dict)
+    faults: dict[Path, ConvcliError] = field(default_factory=dict)
+
+
+def user_kernels(name: str | None = None) -> UserKernels:
+    """What the user's folders hold; of two kernels of one name the nearer folder's counts.
+
+    A copy of a built-in file, as in a checkout, is none of the user's own.
+    With a name, only the files that may hold it are read: those called so, and those in which it is written.
+    """
+    from convcli.kernels.readers.by_suffix import SUFFIXES, load_file, may_hold
+
+    found = UserKernels()
+    for folder in folders.users():
+        for path in sorted(folder.iterdir()):
+            if path.suffix.lower() not in SUFFIXES or not (name is None or may_hold(path, name)):
+                continue
+            if _is_built_in(path):
+                continue
+            try:
+                for kernel in load_file(path):
+                    found.kernels.setdefault(kernel.name, kernel)
+            except ConvcliError as error:
+                found.faults[path] = error
+    return found
+
+
+def _is_built_in(path: Path) -> bool:
+    twin = folders.built_in() / path.name
+    try:
+        return twin.is_file() and twin.read_bytes() == path.read_bytes()
+    except OSError:  # what cannot be read is told where it is loaded
+        return False
+
+
+def hides_built_in(kernel: Kernel) -> bool:
+    """Whether the kernel is a user's own under the name of a built-in one, and another one than that."""
+    if kernel.origin in (BUILT_IN, "inline", "combined"):
+        return False
+    from convcli.kernels.families import FAMILIES
+
+    if kernel.name in preset_names():
+        return kernel != _preset(kernel.name)
+    return kernel.name in FAMILIES
+
+
+def named(name: str, parameters: Mapping[str, str]) -> Kernel:
+    """The kernel of that name: the user's own, a built-in one, or a family's with these parameters, as written."""
+    own = None if parameters else _users_own(name)
+    if own:
+        return own
+    fixed = len(name) < _LONGEST_NAME and (folders.built_in() / f"{name}.yaml").is_file()
+    if fixed and not parameters:
+        return _preset(name)
+    from convcli.kernels.families import ALIASES, FAMILIES
+
+    family = FAMILIES.get(ALIASES.get(name, name))
+    if family:
+        return family.kernel(parameters)
+    fixed = fixed or (bool(parameters) and _users_own(name) is not None)
+    if fixed:
+        given = ",".join(f"{key}={value}" for key, value in parameters.items())
+        raise KernelError(f"{name} is a fixed grid and takes no parameters, but {given!r} was given")
+    from convcli.choices import near
+
+    name = name if len(name) < _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
+    hint = near(name, [*preset_names(), *FAMILIES, *ALIASES, *user_kernels().kernels])
+    raise KernelError(f"unknown kernel {name!r}{hint or '; `convcli kernels list` shows the names'}")
+
+
+def _users_own(name: str) -> Kernel | None:
+    """The user's kernel of that name. A faulty file is no reason to stop, unless the name is its own."""
+    if not folders.users():
+        return None
+    found = user_kernels(name)
+    for path, fault in found.faults.items():
+        if path.stem == name:
+            raise fault
+    return found.kernels.get(name)
+
+
+@cache
+def _preset(name: str) -> Kernel:
+    from convcli.kernels.readers.by_suffix import load_file
+
+    return replace(load_file(folders.built_in() / f"{name}.yaml")[0], origin=BUILT_IN)
+
+
+def _group_order(kernel: Kernel) -> tuple[int, str]:
+    first = kernel.tags[0] if kernel.tags else "other"
+    return (_GROUPS.index(first) if first in _GROUPS else len(_GROUPS)), first

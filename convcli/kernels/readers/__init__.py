@@ -1,0 +1,1 @@
+"""Kernel files, a module for each kind of text."""

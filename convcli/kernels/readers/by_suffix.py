@@ -1,0 +1,177 @@
+"""Kernel files of every kind, by their suffix: YAML, JSON, plain grids, libvips matrices, NumPy arrays, pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from convcli.errors import ConvcliError, KernelError, RecipeError
+from convcli.kernel import LARGEST_SIDE, Kernel
+from convcli.kernels.readers.plain_yaml import plain_yaml
+
+_LONGEST_NAME = 200
+_LARGEST_TEXT = 32 * 2**20
+_PICTURES = (".png", ".tif", ".tiff", ".bmp", ".pgm", ".webp", ".jpg", ".jpeg", ".gif")
+
+
+def load_file(path: Path) -> list[Kernel]:
+    """All kernels of a file, of the kind that its suffix says.
+
+    Raises KernelError where the file is faulty, RecipeError for an unknown suffix, ConvcliError where it cannot be
+    read. Nothing in a file is ever executed.
+    """
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        kinds = ", ".join(SUFFIXES)
+        raise RecipeError(
+            f"{path}: a kernel file ends in {kinds} or is a picture ({_PICTURES[0]}), not {path.suffix!r}"
+        )
+    if not _can_be(path):
+        raise ConvcliError(f"{str(path)[:_LONGEST_NAME]!r} is no name that a file can have")
+    try:
+        return reader(path)
+    except FileNotFoundError:
+        raise ConvcliError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise ConvcliError(f"{path} is a folder; a kernel file is expected") from None
+    except OSError as error:
+        raise ConvcliError(f"{str(path)[:_LONGEST_NAME]}: {error.strerror or error}") from None
+
+
+def may_hold(path: Path, name: str) -> bool:
+    """Whether a kernel of that name may be in the file: it is called so, or the name is written in it.
+
+    A name can also be written with escapes. To look is a hundred times as quick as to read a file of kernels.
+    """
+    if path.stem == name:
+        return True
+    if path.suffix.lower() not in SELF_NAMING:
+        return False
+    try:
+        text = _text(path)
+    except (OSError, ConvcliError):
+        return False
+    return name in text or "\\" in text
+
+
+def _can_be(path: Path) -> bool:
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+
+
+def _yaml(path: Path) -> list[Kernel]:
+    text, file = _text(path), str(path)
+    kernel = plain_yaml(text, file, path.stem)
+    if kernel:
+        return [kernel]
+    from convcli.kernels.readers.yaml_tree import parse_yaml
+
+    return parse_yaml(text, file, path.stem)
+
+
+def _json(path: Path) -> list[Kernel]:
+    import json
+
+    from convcli.kernels.readers.yaml_tree import parse_json
+
+    text = _text(path)
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        raise KernelError(f"{path}:{error.lineno}:{error.colno}: not valid JSON: {error.msg}") from None
+    except (RecursionError, ValueError):
+        raise KernelError(f"{path}: nested too deeply, or a number too long, for a kernel file") from None
+    return parse_json(text, str(path), path.stem)
+
+
+def _grid(path: Path) -> list[Kernel]:
+    from convcli.kernels.readers.grids import plain_grid
+
+    return [_named(plain_grid(_text(path), str(path), commas=path.suffix.lower() == ".csv"), path)]
+
+
+def _vips(path: Path) -> list[Kernel]:
+    from convcli.kernels.readers.grids import vips_matrix
+
+    try:
+        text = _text(path)
+    except KernelError:
+        raise KernelError(f"{path}: not text; a libvips matrix is expected, not one of MATLAB") from None
+    return [_named(vips_matrix(text, str(path)), path)]
+
+
+def _numpy(path: Path) -> list[Kernel]:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        if isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError):
+            raise
+        raise KernelError(f"{path}: not a NumPy array of numbers in .npy format") from None
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
+        raise KernelError(f"{path}: an array of whole or floating-point numbers is expected")
+    if array.ndim not in (2, 3) or max(array.shape) > LARGEST_SIDE:
+        raise KernelError(
+            f"{path}: an array (KH, KW) or (3, KH, KW), at most {LARGEST_SIDE} a side, is expected, not {array.shape}"
+        )
+    wrong = np.argwhere(~np.isfinite(array))
+    if len(wrong):
+        *grid, row, value = (int(i) + 1 for i in wrong[0])
+        place = f"{f'grid {grid[0]}, ' if grid else ''}row {row}, value {value}"
+        raise KernelError(f"{path}: {place}: {array[tuple(wrong[0])]} is not a finite number")
+    try:
+        return [_named(Kernel(np.asarray(array)), path)]
+    except KernelError as error:
+        raise KernelError(f"{path}: {error}") from None
+
+
+def _picture(path: Path) -> list[Kernel]:
+    """The luma of a picture as weights that sum to 1: a point-spread function."""
+    from convcli.images import Reading
+    from convcli.images.luma import luma
+
+    with Reading(path, frame=0) as reading:
+        if max(reading.size) > LARGEST_SIDE:
+            height, width = reading.size
+            raise KernelError(f"{path}: at most {LARGEST_SIDE} pixels a side can be a kernel, not {width}x{height}")
+        pixels = next(reading.frames()).pixels
+    try:
+        grid = luma(pixels).astype(np.float64)
+    except RecipeError as error:
+        raise KernelError(f"{path}: {error}") from None
+    total = float(grid.sum())
+    if not np.isfinite(total):
+        raise KernelError(f"{path}: NaN or infinity is among the pixels")
+    if total <= 0:
+        raise KernelError(f"{path}: the picture is black, so its weights cannot be scaled to sum to 1")
+    return [_named(Kernel(grid, divisor=total), path)]
+
+
+def _named(kernel: Kernel, path: Path) -> Kernel:
+    return replace(kernel, name=path.stem, origin=str(path))
+
+
+def _text(path: Path) -> str:
+    if path.is_file() and path.stat().st_size > _LARGEST_TEXT:
+        raise KernelError(f"{path}: a kernel file of text holds at most {_LARGEST_TEXT // 2**20} MiB")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise KernelError(f"{path}: not a text file in UTF-8") from None
+
+
+_READERS: dict[str, Callable[[Path], list[Kernel]]] = {
+    ".yaml": _yaml, ".yml": _yaml, ".json": _json, ".csv": _grid, ".tsv": _grid, ".txt": _grid, ".mat": _vips,
+    ".npy": _numpy, **dict.fromkeys(_PICTURES, _picture),
+}  # fmt: skip
+
+# The kinds whose kernels may have other names than the file.
+SELF_NAMING = (".yaml", ".yml", ".json")
+
+# What a folder of kernels may hold; pictures count only where one is named.
+SUFFIXES = tuple(suffix for suffix in _READERS if suffix not in _PICTURES)

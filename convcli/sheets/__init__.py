@@ -1,0 +1,1 @@
+"""Sheets: many small pictures with their labels on one large one."""

@@ -1,0 +1,1 @@
+"""What is asked of the machine: interrupts, memory, cores, a cluster."""
