@@ -25,8 +25,8 @@ _HOME = {
     "ConvcliError": "convcli.errors",
     "Kernel": "convcli.kernel",
     "conv2d": "convcli.engine.planes",
-    "filter_image": "convcli.filtering.recipe",
-    "load_kernel": "convcli.kernels.catalogue",
+    "filter_image": "convcli.filtering.api",
+    "load_kernel": "convcli.kernels.load",
     "output_size": "convcli.geometry",
 }
 

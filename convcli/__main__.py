@@ -5,7 +5,7 @@ from convcli.system import interrupts
 
 def main() -> None:
     """Run the command line, as a process does. Imported only now, when a Ctrl-C in an import can do no harm."""
-    interrupts.begin()
+    interrupts.take_over()
     from convcli.cli import main as command
 
     command()

@@ -13,7 +13,7 @@ def is_one(value: object, words: tuple[str, ...]) -> bool:
     return isinstance(value, str) and value in words
 
 
-def meant(word: str, words: Iterable[str], otherwise: str) -> str:
+def suggestion(word: str, words: Iterable[str], otherwise: str) -> str:
     """How a sentence about an unknown word ends: `did you mean 'stride'?`, or `otherwise` where no word is near."""
     from difflib import get_close_matches
 
@@ -21,7 +21,7 @@ def meant(word: str, words: Iterable[str], otherwise: str) -> str:
     return f"did you mean {found[0]!r}?" if found else otherwise
 
 
-def near(word: str, names: list[str]) -> str:
+def suggestions(word: str, names: list[str]) -> str:
     """`; did you mean ...?` with the nearest of the names, or nothing."""
     from difflib import get_close_matches
 

@@ -122,12 +122,12 @@ def output_size(size: Any, kernel: Any, stride: Any = 1, padding: Any = 0, dilat
     if _listed(size):
         geometry = Geometry.of(stride, padding, dilation=dilation)
         return geometry.arithmetic(pair("size", size, least=1), pair("kernel", kernel, least=1))
-    width, taps = whole("size", size, least=1), whole("kernel", kernel, least=1)
-    step, apart = whole("stride", stride, least=1, most=LARGEST), whole("dilation", dilation, least=1)
+    width, taps = whole_number("size", size, least=1), whole_number("kernel", kernel, least=1)
+    step, apart = whole_number("stride", stride, least=1, most=LARGEST), whole_number("dilation", dilation, least=1)
     if _listed(padding):
         if len(padding) != 2:
             raise GeometryError(f"padding of one axis is a number or (before, after), not {padding!r}")
-        before, after = (whole("padding", p, least=0) for p in padding)
+        before, after = (whole_number("padding", p, least=0) for p in padding)
     else:
         named = padding_of(padding)
         before, after = _named_pads(named, width, taps, step, apart) if isinstance(named, str) else named[:2]
@@ -155,8 +155,8 @@ def pair(what: str, value: Any, least: int, most: int | None = None) -> tuple[in
     if _listed(value):
         if len(value) != 2:
             raise GeometryError(f"{what} must be a whole number or a pair (vertical, horizontal), not {value!r}")
-        return whole(what, value[0], least, most), whole(what, value[1], least, most)
-    both = whole(what, value, least, most)
+        return whole_number(what, value[0], least, most), whole_number(what, value[1], least, most)
+    both = whole_number(what, value, least, most)
     return both, both
 
 
@@ -165,7 +165,7 @@ def _listed(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
 
 
-def whole(what: str, value: Any, least: int, most: int | None = None) -> int:
+def whole_number(what: str, value: Any, least: int, most: int | None = None) -> int:
     """A whole number, not less than `least`, nor more than `most`."""
     try:
         number = index(value)
@@ -187,13 +187,13 @@ def padding_of(value: Any) -> str | tuple[int, int, int, int]:
     if _listed(value):
         if len(value) == 2 and all(_listed(side) and len(side) == 2 for side in value):
             value = (*value[0], *value[1])  # ((top, bottom), (left, right))
-        sides = tuple(whole("padding", side, least=0) for side in value)
+        sides = tuple(whole_number("padding", side, least=0) for side in value)
         if len(sides) == 2:
             return sides[0], sides[0], sides[1], sides[1]
         if len(sides) == 4:
             return sides
         raise GeometryError(f"padding takes 1, 2 (PY,PX) or 4 (TOP,BOTTOM,LEFT,RIGHT) numbers, not {len(sides)}")
-    side = whole("padding", value, least=0)
+    side = whole_number("padding", value, least=0)
     return side, side, side, side
 
 

@@ -16,7 +16,7 @@ _FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 
 
 @dataclass(frozen=True)
-class Tone:
+class RangeMap:
     """What the engine does to a response r on its way to a pixel: |r| if `absolute`, then `+ offset`, then saturate."""
 
     absolute: bool = False
@@ -28,11 +28,11 @@ def full_scale(dtype: Any) -> float:
     return _FULL_SCALE[np.dtype(dtype).name]
 
 
-def tone_of(name: str, dtype: Any) -> Tone:
+def range_map(name: str, dtype: Any) -> RangeMap:
     """The tone of the ranges that need no look at the whole picture: clip, abs, offset."""
     if name == "offset":
-        return Tone(offset={"uint8": 128.0, "uint16": 32768.0, "float32": 0.5}[np.dtype(dtype).name])
-    return Tone(absolute=name == "abs")
+        return RangeMap(offset={"uint8": 128.0, "uint16": 32768.0, "float32": 0.5}[np.dtype(dtype).name])
+    return RangeMap(absolute=name == "abs")
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Limits:
         self.low, self.high = float(np.minimum(self.low, low)), float(np.maximum(self.high, high))
 
 
-def settle(
+def to_pixels(
     responses: NDArray[np.float32], range_: str, dtype: Any, limits: Limits | None = None
 ) -> tuple[NDArray[Any], int, int]:
     """Responses with white at 1.0, under the range of that name, as pixels of dtype; how many saturated either way.
@@ -62,7 +62,7 @@ def settle(
     top = full_scale(dtype)
     scaled = responses * np.float32(top)
     if range_ == "offset":
-        scaled += np.float32(tone_of("offset", dtype).offset)
+        scaled += np.float32(range_map("offset", dtype).offset)
     if np.dtype(dtype).kind == "f":
         return scaled.astype(dtype, copy=False), 0, 0
     np.rint(scaled, out=scaled)

@@ -8,7 +8,7 @@ import numpy as np
 from convcli.engine import convolve
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
-from convcli.ranges import tone_of
+from convcli.ranges import range_map
 
 
 def integral(weights) -> bool:
@@ -28,7 +28,7 @@ def geometry_of(stride=1, padding="same", padding_mode="zeros", padding_value=0,
 def filtered(image, weights, divisor=1, bias=0, range="clip", depth=False, threads=None, **geometry):
     """The engine's answer: pixels, or float32 responses for range="raw"."""
     kernel = Kernel(weights, divisor=divisor, bias=bias)
-    tone = None if range == "raw" else tone_of(range, image.dtype)
+    tone = None if range == "raw" else range_map(range, image.dtype)
     return convolve(image, kernel, geometry_of(**geometry), depth=depth, tone=tone, threads=threads).pixels
 
 

@@ -16,7 +16,7 @@ from convcli.images.formats import readable
 
 
 @dataclass(frozen=True)
-class Job:
+class FileJob:
     """One picture and where its result goes. `problem`: why it can't even be listed, where that is so."""
 
     source: str
@@ -53,7 +53,7 @@ class Listing:
             raise ConvcliError(f"{printable_path(self.folder)} holds no picture{matching}{deeper}")
         return count
 
-    def __iter__(self) -> Iterator[Job]:
+    def __iter__(self) -> Iterator[FileJob]:
         yield from self._inside([""], None if self.in_place else folder_key(self.output))
 
     @property
@@ -61,7 +61,7 @@ class Listing:
         """Whether the outputs go where the inputs are."""
         return folder_key(self.output) == folder_key(self.folder)
 
-    def _inside(self, group: list[str], into: str | None) -> Iterator[Job]:
+    def _inside(self, group: list[str], into: str | None) -> Iterator[FileJob]:
         """The jobs of folders whose outputs are one folder on a disk that does not know upper from lower case."""
         names: list[str] = []
         folders: list[str] = []
@@ -72,15 +72,15 @@ class Listing:
                     path = joined(below, name)
                     if name in ("", ".", "..") or "\0" in name or os.sep in name:  # as an archive may have it
                         problem = f"{printable_path(place)} holds something named {printable_path(name)!r}"
-                        yield Job(place, "", f"{problem}: no name of a file")
+                        yield FileJob(place, "", f"{problem}: no name of a file")
                     elif folder:
                         folders.append(path)
                     elif self._wanted(path, name):
                         names.append(path)
             except OSError as error:
-                yield Job(place, "", f"{printable_path(place)} can't be listed: {error.strerror or error}")
+                yield FileJob(place, "", f"{printable_path(place)} can't be listed: {error.strerror or error}")
             except ConvcliError as error:
-                yield Job(place, "", str(error))
+                yield FileJob(place, "", str(error))
         yield from self._jobs(sorted(names))
         if self.recursive:
             for alike in _alike(folders):
@@ -95,13 +95,13 @@ class Listing:
             return any(fnmatch(name, p) or fnmatch(path, p) for p in self.patterns)
         return not name.startswith(".") and os.path.splitext(name)[1].lower() in readable()
 
-    def _jobs(self, paths: list[str]) -> Iterator[Job]:
+    def _jobs(self, paths: list[str]) -> Iterator[FileJob]:
         """The jobs of one folder. Names that differ only in case are one file on many disks: they clash everywhere."""
         suffix = "." + self.format.lower().lstrip(".") if self.format else None
         owners: dict[str, str] = {}
         for path in paths:
             mirrored = joined(self.output, os.path.splitext(path)[0] + suffix if suffix else path)
-            job = Job(joined(self.folder, path), mirrored)
+            job = FileJob(joined(self.folder, path), mirrored)
             other = owners.setdefault(mirrored.casefold(), job.source)
             if other != job.source:
                 raise ConvcliError(

@@ -99,7 +99,7 @@ def _torn(line: bytes) -> bool:
     return False
 
 
-class Past:
+class EarlierReport:
     """What an earlier report says, sixteen bytes of memory a file: the digest of its name and where its line stands.
 
     there: whether there is one.
@@ -141,7 +141,7 @@ def _name(source: str, output: str) -> int:
     return int.from_bytes(blake2b(names, digest_size=8).digest())
 
 
-def proves(
+def shows_finished(
     record: dict[str, Any], source: str, output: str, recipe: str, in_place: bool = False,
     look: Callable[[str], Stamp | None] = stamp,
 ) -> bool:  # fmt: skip

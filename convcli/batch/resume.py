@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from convcli import files
-from convcli.batch.listing import Job
-from convcli.batch.report import Past, proves
+from convcli.batch.listing import FileJob
+from convcli.batch.report import EarlierReport, shows_finished
 from convcli.batch.work import Result
 from convcli.errors import ConvcliError
 from convcli.files.names import Stamp, is_url, printable_path
@@ -17,7 +17,7 @@ _EARLIER = "finished earlier"
 
 
 @dataclass(frozen=True)
-class Before:
+class SkipRule:
     """Whether a file needs doing at all, seen from what is there already.
 
     if_exists: "skip", "overwrite", "fail". resume: finished files are skipped, by what `past` says of them (of the
@@ -27,12 +27,12 @@ class Before:
 
     if_exists: str = "fail"
     resume: bool = False
-    past: Past | None = None
+    past: EarlierReport | None = None
     recipe: str = ""
     in_place: bool = False
     look: Callable[[str], Stamp | None] = files.stamp
 
-    def settle(self, job: Job) -> Result | None:
+    def settle(self, job: FileJob) -> Result | None:
         """The result where there is nothing left to do, None where there is."""
         try:
             return self._settled(job)
@@ -41,7 +41,7 @@ class Before:
         except OSError as error:
             return Result(job, "failed", f"{printable_path(error.filename or job.output)}: {error.strerror or error}")
 
-    def _settled(self, job: Job) -> Result | None:
+    def _settled(self, job: FileJob) -> Result | None:
         if job.problem:
             return None
         if self.resume and self._finished(job):
@@ -58,10 +58,12 @@ class Before:
         """Whether the earlier report has the file's line already."""
         return result.reason == _EARLIER and self.past is not None and self.past.there
 
-    def _finished(self, job: Job) -> bool:
+    def _finished(self, job: FileJob) -> bool:
         if self.past is not None and (self.past.there or self.in_place):
             record = self.past.record(job.source, job.output)
-            return record is not None and proves(record, job.source, job.output, self.recipe, self.in_place, self.look)
+            return record is not None and shows_finished(
+                record, job.source, job.output, self.recipe, self.in_place, self.look
+            )
         source, output = self.look(job.source), self.look(job.output)
         return source is not None and output is not None and output[1] >= source[1] >= 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 
-from convcli.batch.listing import Job
+from convcli.batch.listing import FileJob
 from convcli.batch.work import Result
 from convcli.errors import AccessError, first_line
 from convcli.files.names import printable_path
@@ -13,25 +13,25 @@ from convcli.files.names import printable_path
 _GLANCE = 1.0  # seconds after which to look for an interrupt, if no file finishes
 
 
-def run(
-    jobs: Iterable[Job],
-    do: Callable[[Job], Result],
+def run_jobs(
+    jobs: Iterable[FileJob],
+    do: Callable[[FileJob], Result],
     pool: Executor,
     *,
-    hands: Callable[[], int],
-    settle: Callable[[Job], Result | None] = lambda job: None,
+    capacity: Callable[[], int],
+    settle: Callable[[FileJob], Result | None] = lambda job: None,
     stop: bool = False,
     halted: Callable[[], bool] = lambda: False,
 ) -> Iterator[Result]:
-    """Do the jobs in a pool and yield each result as it comes; at most `hands()` are in hand at a time.
+    """Do the jobs in a pool and yield each result as it comes; at most `capacity()` are in hand at a time.
 
     settle: what needs no doing. stop: begin nothing new after a failure. halted: asked before a job is begun; once it
     says yes, nothing new is begun and the jobs in hand are finished.
     Raises AccessError where the pool has gone.
     """
-    waiting, busy, more = iter(jobs), dict[Future[Result], Job](), True
+    waiting, busy, more = iter(jobs), dict[Future[Result], FileJob](), True
     while True:
-        while more and len(busy) < hands() and not halted():
+        while more and len(busy) < capacity() and not halted():
             job = next(waiting, None)
             if job is None:
                 more = False
@@ -53,12 +53,12 @@ def run(
                 more, busy = False, _begun(busy)
 
 
-def _begun(futures: dict[Future[Result], Job]) -> dict[Future[Result], Job]:
+def _begun(futures: dict[Future[Result], FileJob]) -> dict[Future[Result], FileJob]:
     """Cancel what waits in the pool; what is left is being done."""
     return {future: job for future, job in futures.items() if not future.cancel()}
 
 
-def _result(future: Future[Result], job: Job) -> Result:
+def _result(future: Future[Result], job: FileJob) -> Result:
     """What came of it; a pool that gave it up has its own reasons."""
     try:
         return future.result()

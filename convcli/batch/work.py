@@ -14,12 +14,12 @@ from hashlib import file_digest, sha256
 from typing import Any
 
 from convcli import files
-from convcli.batch.listing import Job
+from convcli.batch.listing import FileJob
 from convcli.batch.report import kernel_digest
 from convcli.errors import AccessError, ConvcliError
 from convcli.files.names import Stamp, is_url, printable_path, public
 from convcli.filtering.file import Outcome, filter_file
-from convcli.filtering.frame import Handling
+from convcli.filtering.frame import PictureOptions
 from convcli.filtering.notes import described
 from convcli.filtering.recipe import Recipe
 from convcli.images import Target
@@ -40,7 +40,7 @@ class Proof:
 class Result:
     """What became of a job: "done", "failed" (with the reason) or "skipped"."""
 
-    job: Job
+    job: FileJob
     status: str
     reason: str = ""
     outcome: Outcome | None = None
@@ -74,7 +74,7 @@ class Work:
     """
 
     recipe: Recipe
-    handling: Handling = field(default_factory=Handling)
+    options: PictureOptions = field(default_factory=PictureOptions)
     writing: dict[str, Any] = field(default_factory=dict)
     format: str | None = None
     force: bool = False
@@ -83,7 +83,7 @@ class Work:
     prove: bool = False
     base: str = ""
 
-    def do(self, job: Job) -> Result:
+    def do(self, job: FileJob) -> Result:
         """Filter one file; whatever goes wrong with it becomes a reason."""
         digests: list[str] = []
         for tries in range(1, self.retries + 2):
@@ -93,7 +93,7 @@ class Work:
             time.sleep(_PAUSE * 2 ** (tries - 1))
         return replace(result, tries=tries)
 
-    def _try(self, job: Job, digests: list[str]) -> tuple[Result, bool]:
+    def _try(self, job: FileJob, digests: list[str]) -> tuple[Result, bool]:
         """The result, and whether another try may help. digests: grows by an output's digest before it is written."""
         try:
             if job.problem:
@@ -112,7 +112,7 @@ class Work:
         except Exception as error:  # one odd file must not end a night's work
             return Result(job, "failed", f"{printable_path(job.source)}: {type(error).__name__}: {error}"), False
 
-    def _done(self, job: Job, digests: list[str]) -> Result:
+    def _done(self, job: FileJob, digests: list[str]) -> Result:
         target = Target.of(job.output, self.format, threads=self.threads, **self.writing)
         source, output = (self._placed(path) for path in (job.source, job.output))
         before = files.stamp(source) if self.prove else None
@@ -128,7 +128,7 @@ class Work:
             output,
             self.recipe,
             target,
-            self.handling,
+            self.options,
             force=force,
             threads=self.threads,
             when_complete=take_digest,
@@ -142,13 +142,13 @@ class Work:
     def told(self) -> dict[str, Any]:
         """What every line of a report says of the work: the recipe in words, its digest and that of its kernels.
 
-        The recipe's digest covers all that decides the outputs' content: kernels, geometry, channels, range, handling,
+        The recipe's digest covers all that decides the outputs' content: kernels, geometry, channels, range, options,
         writing and format.
         """
         kernels = kernel_digest(self.recipe.kernels)
         parts = (
             kernels, [kernel.range for kernel in self.recipe.kernels], asdict(self.recipe.geometry),
-            self.recipe.channels, self.recipe.range, self.recipe.combine, asdict(self.handling), self.writing,
+            self.recipe.channels, self.recipe.range, self.recipe.combine, asdict(self.options), self.writing,
             self.format,
         )  # fmt: skip
         text = json.dumps(parts, sort_keys=True)

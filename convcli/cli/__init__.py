@@ -66,9 +66,9 @@ class _Commands(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            from convcli.choices import meant
+            from convcli.choices import suggestion
 
-            hint = meant(args[0], _COMMANDS, f"choose from {', '.join(_COMMANDS)}")
+            hint = suggestion(args[0], _COMMANDS, f"choose from {', '.join(_COMMANDS)}")
             ctx.fail(f"no such command {args[0]!r}; {hint}")
         return super().resolve_command(ctx, args)
 

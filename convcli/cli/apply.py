@@ -7,17 +7,17 @@ from typing import Any
 
 import click
 
-from convcli.cli.large_options import bar, large_options, manner_of, shape_of, taken
+from convcli.cli.large_options import bar, large_options, shape_of, stream_options_from, take_large_options
 from convcli.cli.options import (
     combine_opt,
     force_opt,
     format_opt,
-    handling_from,
-    parted,
     paths,
     picture_options,
+    picture_options_from,
     recipe_from,
     recipe_options,
+    split_options,
     threads_opt,
     writing_from,
 )
@@ -55,13 +55,13 @@ def apply(
     """
     if as_json and not dry_run:
         raise click.UsageError("--json prints the plan; it goes with --dry-run")
-    asked = taken(words)
+    asked = take_large_options(words)
     ahead = None
     if not dry_run:
-        from convcli.images.early import begin
+        from convcli.images.early import start_decoding
 
-        ahead = begin(source)
-    recipe_words, picture_words = parted(words)
+        ahead = start_decoding(source)
+    recipe_words, picture_words = split_options(words)
     recipe = recipe_from(**recipe_words)
     from convcli.filtering.file import filter_file
     from convcli.images import Target
@@ -69,10 +69,10 @@ def apply(
     from convcli.system.cores import thread_count
 
     keep_freed()
-    manner = manner_of(source, output, format_, asked, picture_words, threads, force)
+    streaming = stream_options_from(source, output, format_, asked, picture_words, threads, force)
     writing = writing_from(**picture_words)
-    target = None if manner else Target.of(output, format_, threads=thread_count(threads), **writing)
-    if show and (manner or "-" in (source, output) or (target and target.raw)):
+    target = None if streaming else Target.of(output, format_, threads=thread_count(threads), **writing)
+    if show and (streaming or "-" in (source, output) or (target and target.raw)):
         raise click.UsageError(
             "--show draws two picture files; standard input and output, .npy and what is filtered in pieces are none"
         )
@@ -80,30 +80,30 @@ def apply(
         from convcli.cli.plan import tell
         from convcli.files import check_output
 
-        handling = handling_from(**picture_words)
-        if manner:
-            tell(source, recipe, as_json, shape=shape_of(source, output, recipe, manner, handling))
+        options = picture_options_from(**picture_words)
+        if streaming:
+            tell(source, recipe, as_json, shape=shape_of(source, output, recipe, streaming, options))
             return
         if output != "-":
             check_output(output, force)
-        reading = {name: getattr(handling, name) for name in ("max_pixels", "frame", "reduce_depth")}
+        reading = {name: getattr(options, name) for name in ("max_pixels", "frame", "reduce_depth")}
         tell(source, recipe, as_json, **reading)
         return
-    handling = handling_from(**picture_words)
+    options = picture_options_from(**picture_words)
     if verbose:
         import logging
 
         logging.basicConfig(format="%(message)s", level=logging.WARNING)
         logging.getLogger("convcli").setLevel(logging.INFO)
-    if manner:
+    if streaming:
         from convcli.large import filter_large
 
         with bar() as advance:
-            done = filter_large(source, output, recipe, manner, handling, advance)
+            done = filter_large(source, output, recipe, streaming, options, advance)
     else:
         assert target is not None
         with _patience(source, output):
-            done = filter_file(source, output, recipe, target, handling, force=force, threads=threads, ahead=ahead)
+            done = filter_file(source, output, recipe, target, options, force=force, threads=threads, ahead=ahead)
     click.echo(_line(source, output, recipe, done), err=True)
     for note in done.notes:
         click.echo(f"Note: {note}.", err=True)

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcli.cli.batch_progress import Halt, Tally, progress, waiting
+from convcli.cli.batch_progress import StopOnSignal, Tally, progress, waiting
 from convcli.cli.options import (
     Address,
     combine_opt,
     force_opt,
     format_opt,
-    handling_from,
-    parted,
     paths,
     picture_options,
+    picture_options_from,
     recipe_from,
     recipe_options,
+    split_options,
     writing_from,
 )
 
@@ -31,7 +31,7 @@ _AWAY = 4  # files at a time and core, where they come from or go to a URL: most
 if TYPE_CHECKING:
     from convcli.batch.listing import Listing
     from convcli.batch.report import Report
-    from convcli.batch.resume import Before
+    from convcli.batch.resume import SkipRule
     from convcli.batch.work import Result, Work
     from convcli.filtering.recipe import Recipe
 
@@ -115,7 +115,7 @@ def batch(
     Example:
       convcli batch --kernel sobel-x samples edges
     """
-    recipe_words, picture_words = parted(words)
+    recipe_words, picture_words = split_options(words)
     recipe = recipe_from(**recipe_words)
     _check(force, if_exists, quiet, verbose)
     from convcli.batch.listing import Listing
@@ -124,7 +124,7 @@ def batch(
     from convcli.images import Target
     from convcli.system.cores import thread_count
 
-    writing, handling = writing_from(**picture_words), handling_from(**picture_words)
+    writing, options = writing_from(**picture_words), picture_options_from(**picture_words)
     if format_:
         Target.of(output, format_, **writing)
     listing = Listing(source, output, recursive, patterns, format_)
@@ -148,7 +148,7 @@ def batch(
     replaces = overwrite or cluster is not None  # where a worker is lost, another does its file again
     work = Work(
         recipe,
-        handling,
+        options,
         writing,
         format_,
         replaces,
@@ -160,7 +160,7 @@ def batch(
     before = _before(work, listing, report, resume, if_exists or ("overwrite" if overwrite else "fail"))
     tally = Tally(planned)
     results: list[Result] = []
-    with Halt() as halt:
+    with StopOnSignal() as halt:
         try:
             with (
                 _reporting(report, resume) as lines,
@@ -223,29 +223,31 @@ def _check(force: bool, if_exists: str | None, quiet: bool, verbose: bool) -> No
         raise click.UsageError("--quiet and --verbose contradict each other; leave one out")
 
 
-def _before(work: Work, listing: Listing, report: str | None, resume: bool, if_exists: str) -> Before:
+def _before(work: Work, listing: Listing, report: str | None, resume: bool, if_exists: str) -> SkipRule:
     """What decides whether a file needs doing."""
-    from convcli.batch.report import Past
-    from convcli.batch.resume import Before
+    from convcli.batch.report import EarlierReport
+    from convcli.batch.resume import SkipRule
     from convcli.errors import RecipeError
     from convcli.files import stamps_by_folder
 
     if resume and report is None and listing.in_place:
         raise RecipeError("--resume in the same folder needs --report: inputs and outputs are the same files")
-    past = Past(report) if resume and report else None
-    return Before(if_exists, resume, past, work.told()["recipe_digest"], listing.in_place, stamps_by_folder())
+    past = EarlierReport(report) if resume and report else None
+    return SkipRule(if_exists, resume, past, work.told()["recipe_digest"], listing.in_place, stamps_by_folder())
 
 
 def _run(
-    listing: Listing, work: Work, before: Before, place: tuple[Executor, Callable[[], int]],
-    lines: Report | None, tell: Any, tally: Tally, halt: Halt, stop: bool,
+    listing: Listing, work: Work, before: SkipRule, place: tuple[Executor, Callable[[], int]],
+    lines: Report | None, tell: Any, tally: Tally, halt: StopOnSignal, stop: bool,
 ) -> None:  # fmt: skip
     """Do it all. What a report says is done already gets no second line."""
-    from convcli.batch.run import run
+    from convcli.batch.run import run_jobs
 
     told = work.told()
-    pool, hands = place
-    for result in run(listing, work.do, pool, hands=hands, settle=before.settle, stop=stop, halted=lambda: halt.asked):
+    pool, capacity = place
+    for result in run_jobs(
+        listing, work.do, pool, capacity=capacity, settle=before.settle, stop=stop, halted=lambda: halt.asked
+    ):
         tally.add(result)
         if lines and not before.reported(result):
             lines.add(result.record() | told)
@@ -257,9 +259,9 @@ def _pool(address: str | None, recipe: Recipe, workers: int) -> Iterator[tuple[E
     """What the files are done on, and how many to have in hand."""
     if address:
         from convcli.filtering.run import warm
-        from convcli.system.cluster import cluster
+        from convcli.system.cluster import worker_pool
 
-        with cluster(address, partial(warm, recipe), workers) as place:
+        with worker_pool(address, partial(warm, recipe), workers) as place:
             yield place
         return
     from concurrent.futures import ThreadPoolExecutor

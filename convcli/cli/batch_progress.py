@@ -178,7 +178,7 @@ def _bar(total: int) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
-class Halt:
+class StopOnSignal:
     """Ctrl-C and SIGTERM, with which batch systems and containers end a run: the files in hand are finished.
 
     `with Halt() as halt:` and ask `halt.asked`; outside the main thread nothing is changed. A Ctrl-C after that drops
@@ -199,9 +199,13 @@ class Halt:
         """As shells tell a death by the signal: 130 after Ctrl-C, 143 after SIGTERM."""
         return 128 + self.signal
 
-    def __enter__(self) -> Halt:
+    def __enter__(self) -> StopOnSignal:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
+            self._before = {
+                number: signal.signal(number, self._ask)
+                for number in (signal.SIGINT, signal.SIGTERM)
+                if signal.getsignal(number) is not signal.SIG_IGN  # as Ctrl-C is in the background of a script
+            }
         return self
 
     def __exit__(self, *trouble: object) -> None:

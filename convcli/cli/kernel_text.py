@@ -96,14 +96,14 @@ def _shade(share: float) -> str:
 
 def _route(kernel: Kernel) -> str:
     """How the engine would go about it on a colour photograph of 8 bits, and why."""
-    from convcli.engine.job import Job
+    from convcli.engine.job import EngineJob
     from convcli.engine.routes import choose
     from convcli.geometry import Geometry
-    from convcli.ranges import tone_of
+    from convcli.ranges import range_map
 
     range_ = kernel.range or "clip"
-    tone = None if range_ == "normalize" else tone_of(range_, "uint8")
-    plan = choose(Job.of(kernel, Geometry(), "uint8", (3000, 4000, 3), kernel.depth > 1, tone))
+    tone = None if range_ == "normalize" else range_map(range_, "uint8")
+    plan = choose(EngineJob.of(kernel, Geometry(), "uint8", (3000, 4000, 3), kernel.depth > 1, tone))
     return f"{plan.route} ({plan.why}) on 8-bit photographs"
 
 

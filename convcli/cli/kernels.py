@@ -66,9 +66,11 @@ def _of_groups(entries: list[Kernel], wanted: tuple[str, ...]) -> list[Kernel]:
     groups = list(dict.fromkeys(map(_group, entries)))
     for word in wanted:
         if word not in groups:
-            from convcli.choices import near
+            from convcli.choices import suggestions
 
-            raise click.BadParameter(f"no group {word!r}{near(word, groups) or '; there are ' + ', '.join(groups)}")
+            raise click.BadParameter(
+                f"no group {word!r}{suggestions(word, groups) or '; there are ' + ', '.join(groups)}"
+            )
     return [kernel for kernel in entries if _group(kernel) in (wanted or groups)]
 
 

@@ -12,8 +12,8 @@ import click
 from convcli.cli.options import Address, Bytes
 
 if TYPE_CHECKING:
-    from convcli.explain.forecast import Shape
-    from convcli.large import Manner
+    from convcli.explain.forecast import PictureShape
+    from convcli.large import StreamOptions
 
 _OPTIONS = (
     click.option(
@@ -38,21 +38,21 @@ _NAMES = ("memory", "pyramid", "zarr_format", "cluster")
 
 
 def large_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options for pictures larger than memory; `manner_of` takes their values."""
+    """The options for pictures larger than memory; `stream_options_from` takes their values."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
-def taken(words: dict[str, Any]) -> dict[str, Any]:
+def take_large_options(words: dict[str, Any]) -> dict[str, Any]:
     """The values of these options, taken out of those of all."""
     return {name: words.pop(name) for name in _NAMES}
 
 
-def manner_of(
+def stream_options_from(
     source: str, output: str, format_: str | None, asked: dict[str, Any], picture: dict[str, Any],
     threads: int | None, force: bool,
-) -> Manner | None:  # fmt: skip
+) -> StreamOptions | None:  # fmt: skip
     """How to filter the picture in pieces; None where it is to be held in memory.
 
     Only TIFF and Zarr can be filtered so, and others need not wait for the import.
@@ -67,17 +67,19 @@ def manner_of(
             raise click.UsageError("large pictures are read and written on disk, not at a URL")
         return None
     if zarr or special or output.lower().endswith((".tif", ".tiff")):
-        from convcli.large import Manner, streams
+        from convcli.large import StreamOptions, streams
 
-        manner = Manner(
+        streaming = StreamOptions(
             picture["compression"], picture["strip"], asked["pyramid"],
             int(asked["zarr_format"]) if asked["zarr_format"] else None, asked["memory"], threads, force,
             asked["cluster"],
         )  # fmt: skip
-        if format_ in (None, "tif", "tiff", ".tif", ".tiff") and streams(source, output, manner, picture["max_pixels"]):
+        if format_ in (None, "tif", "tiff", ".tif", ".tiff") and streams(
+            source, output, streaming, picture["max_pixels"]
+        ):
             if zarr and (picture["quality"] is not None or picture["lossless"]):
                 raise click.UsageError("Zarr has no --quality and is always lossless; see --compression")
-            return manner
+            return streaming
     if zarr or special:
         if source != "-":
             from convcli.files.names import printable_path
@@ -89,13 +91,13 @@ def manner_of(
     return None
 
 
-def shape_of(source: str, output: str, recipe: Any, manner: Manner, handling: Any) -> Shape:
+def shape_of(source: str, output: str, recipe: Any, streaming: StreamOptions, options: Any) -> PictureShape:
     """What the picture is like, once it is clear that it can be filtered in pieces."""
-    from convcli.explain.forecast import Shape
+    from convcli.explain.forecast import PictureShape
     from convcli.large import look
 
-    height, width, channels, dtype = look(source, output, recipe, manner, handling)
-    return Shape((height, width), channels, dtype)
+    height, width, channels, dtype = look(source, output, recipe, streaming, options)
+    return PictureShape((height, width), channels, dtype)
 
 
 @contextlib.contextmanager

@@ -244,20 +244,20 @@ def tell_hidden(*specs: str) -> None:
 
 
 def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """All options that say how pictures are read and written; `handling_from` and `target_from` take their values."""
+    """The options that say how pictures are read and written; `picture_options_from` and `writing_from` take them."""
     for option in reversed(_PICTURE):
         command = option(command)
     return command
 
 
-def handling_from(
+def picture_options_from(
     alpha: str | None, linear: bool, frame: int | None, reduce_depth: bool, max_pixels: int | None, **others: Any
 ) -> Any:
     """The Handling that the picture options ask for."""
-    from convcli.filtering.frame import Handling
+    from convcli.filtering.frame import PictureOptions
     from convcli.images import MAX_PIXELS
 
-    return Handling(alpha, linear, frame, max_pixels or MAX_PIXELS, reduce_depth)
+    return PictureOptions(alpha, linear, frame, max_pixels or MAX_PIXELS, reduce_depth)
 
 
 def writing_from(
@@ -267,7 +267,7 @@ def writing_from(
     return {"quality": quality, "lossless": lossless, "compression": compression, "strip": strip}
 
 
-def parted(words: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def split_options(words: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The values of the recipe options, and those of the picture options."""
     names = {option.name for option in getattr(picture_options(lambda: None), "__click_params__", ())}
     picture = {name: value for name, value in words.items() if name in names}

@@ -11,7 +11,7 @@ import click
 from convcli.cli.options import combine_opt, paths, recipe_from, recipe_options
 
 if TYPE_CHECKING:
-    from convcli.explain.forecast import Shape
+    from convcli.explain.forecast import PictureShape
 
 
 @click.command()
@@ -35,7 +35,7 @@ def plan(picture: str, as_json: bool, **recipe_words: Any) -> None:
     tell(picture, recipe, as_json)
 
 
-def tell(picture: str, recipe: Any, as_json: bool = False, shape: Shape | None = None, **reading: Any) -> None:
+def tell(picture: str, recipe: Any, as_json: bool = False, shape: PictureShape | None = None, **reading: Any) -> None:
     """Print the plan of a recipe for a picture of a known shape, or else one that is read as `reading` says."""
     from convcli.explain.forecast import as_object, lines, plan_of
 
@@ -52,12 +52,12 @@ def tell(picture: str, recipe: Any, as_json: bool = False, shape: Shape | None =
         click.echo(line)
 
 
-def _shape(picture: str, reading: dict[str, Any]) -> Shape:
-    from convcli.explain.forecast import Shape
+def _shape(picture: str, reading: dict[str, Any]) -> PictureShape:
+    from convcli.explain.forecast import PictureShape
 
     size = re.fullmatch(r"([1-9]\d{0,8})[xX×]([1-9]\d{0,8})(?:[xX×]([1-9]))?", picture, re.ASCII)
     if size:
-        return Shape((int(size[2]), int(size[1])), int(size[3] or 3), "uint8")
+        return PictureShape((int(size[2]), int(size[1])), int(size[3] or 3), "uint8")
     from convcli.errors import RecipeError
     from convcli.files.pipes import standard_input
     from convcli.images import Reading
@@ -70,4 +70,4 @@ def _shape(picture: str, reading: dict[str, Any]) -> Shape:
     with Reading(standard_input() if picture == "-" else picture, **reading) as opened:
         pixels = next(opened.frames()).pixels
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
-    return Shape((pixels.shape[0], pixels.shape[1]), channels, pixels.dtype.name)
+    return PictureShape((pixels.shape[0], pixels.shape[1]), channels, pixels.dtype.name)

@@ -85,11 +85,13 @@ def _quotient(size: int, kernel: int, pads: tuple[int, int], stride: int, dilati
 
 def _kernel_size(spec: str) -> Size:
     """Height and width, from the numbers alone where they are given."""
-    from convcli.geometry import whole
+    from convcli.geometry import whole_number
 
     match = re.fullmatch(r"\s*(\d{1,18})(?:[xX×](\d{1,18}))?\s*", spec, re.ASCII)
     if match:
-        return whole("kernel", int(match[2] or match[1]), least=1), whole("kernel", int(match[1]), least=1)
+        return whole_number("kernel", int(match[2] or match[1]), least=1), whole_number(
+            "kernel", int(match[1]), least=1
+        )
     from convcli.kernels.load import load_kernel
 
     return load_kernel(spec).size

@@ -46,10 +46,10 @@ def _calls() -> Iterator[Callable[[], Any]]:
     from convcli.engine import convolve
     from convcli.engine.planes import conv2d
     from convcli.geometry import Geometry
-    from convcli.ranges import tone_of
+    from convcli.ranges import range_map
 
     for kernel, picture, raw in _jobs():
-        tone = None if raw else tone_of("clip", picture.dtype)
+        tone = None if raw else range_map("clip", picture.dtype)
         yield partial(convolve, picture, kernel, Geometry(), tone=tone, depth=kernel.depth > 1)
     for planes, weight in _planes():
         yield partial(conv2d, planes, weight)

@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.engine import spectrum_run
-from convcli.engine.bands import run
+from convcli.engine.bands import run_bands
 from convcli.engine.field import Field
-from convcli.engine.job import Job
-from convcli.engine.recycling import fresh
+from convcli.engine.job import EngineJob
+from convcli.engine.recycling import empty_result
 from convcli.engine.routes import choose
-from convcli.engine.window import Window, row_unit
+from convcli.engine.window import RowWindow, row_unit
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
-from convcli.ranges import Tone
+from convcli.ranges import RangeMap
 
 log = getLogger("convcli")
 
@@ -41,9 +41,9 @@ def convolve(
     geometry: Geometry,
     *,
     depth: bool = False,
-    tone: Tone | None = None,
+    tone: RangeMap | None = None,
     threads: int | None = None,
-    window: Window | None = None,
+    window: RowWindow | None = None,
 ) -> Convolved:
     """Slide the kernel over the picture.
 
@@ -55,14 +55,14 @@ def convolve(
     """
     height = window.height if window else image.shape[0]
     size = (height, image.shape[1], image.shape[2] if image.ndim == 3 else 1)
-    job = Job.of(kernel, geometry, image.dtype, size, depth, tone)
+    job = EngineJob.of(kernel, geometry, image.dtype, size, depth, tone)
     output = geometry.output(size[:2], kernel.size)
     field = Field.of(size, job, geometry.pads(size[:2], kernel.size), output, depth)
     if window:
         field, output = window.cut(field, job, size[:2]), (window.last - window.first, output[1])
     source = np.ascontiguousarray(image)
     shape = output if depth or image.ndim == 2 else (*output, size[2])
-    target = fresh(shape, np.dtype(np.float32) if tone is None else image.dtype)
+    target = empty_result(shape, np.dtype(np.float32) if tone is None else image.dtype)
     plan = choose(job)
     if window and window.whole.units is not None:
         window.whole.units.append(row_unit(plan, job))
@@ -71,11 +71,11 @@ def convolve(
     finite = window is None or window.finite
     if not (finite and (known or plan.route != "spectrum" or _finite(source))):
         plan = choose(replace(job, finite=False))
-    go = spectrum_run.run if plan.route == "spectrum" else run
+    go = spectrum_run.run_spectrum if plan.route == "spectrum" else run_bands
     below, above, infinite = go(plan, job, field, source.reshape(-1), target.reshape(-1), threads)
     if infinite and not known:
         plan = choose(replace(job, finite=False))
-        below, above, _ = run(plan, job, field, source.reshape(-1), target.reshape(-1), threads)
+        below, above, _ = run_bands(plan, job, field, source.reshape(-1), target.reshape(-1), threads)
     if not window or window.first == 0:
         log.info("%s: %s (%s), sums in %s", kernel.name or "kernel", plan.route, plan.why, plan.lane)
     return Convolved(target, below, above)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from convcli.engine.compiled import processor
 from convcli.engine.field import Arguments, Array, Field, aligned, lined, offsets, strided
-from convcli.engine.job import Job, Plan
+from convcli.engine.job import EngineJob, Route
 from convcli.engine.routes import block_shape, block_steps, fft_size
 
 _TILE = 12288  # samples of a row that `sweep` and `block` work on at a time: long runs suit the memory best
@@ -17,7 +17,7 @@ _RING = 320 * 1024  # bytes of a ring of rows beyond which tiles get narrower, s
 _SPECTRA = 768 * 1024  # bytes that a tile of `fft` may take: it is gone through many times, so it has to stay in L2
 
 
-def box(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
+def box(plan: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
     """For `box`: running sums over a box."""
     assert plan.integers is not None
     down, across = plan.integers.weights.shape
@@ -35,7 +35,7 @@ def box(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str
     return f"box:{_finisher(dst)}{strided(field)}", args
 
 
-def sweep(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
+def sweep(plan: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
     """For `sweep`: taps by the group, or the terms of a sum of separable kernels."""
     lane = plan.lane
     if plan.across is not None and plan.down is not None:
@@ -81,7 +81,7 @@ def sweep(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[s
     return f"sweep:{_finisher(dst)}", args
 
 
-def block(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
+def block(plan: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
     """For `block`: four rows at a time."""
     lanes = processor.vector_bytes() // 4
     wide = 4 if lanes == 16 else 2
@@ -126,7 +126,7 @@ def _across(factors: Array, dx: NDArray[np.intp], lane: Any) -> tuple[Array, Arr
     return ho, np.concatenate([_grouped(dx, part)[1] for part in factors]).astype(lane)
 
 
-def fft(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
+def fft(plan: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
     """For `fft`: a column transform."""
     grid = _grid(plan, job)[0]
     kh, kw = grid.shape
@@ -177,7 +177,7 @@ def _grouped(offsets: Array, weights: Array) -> tuple[Array, Array]:
     return np.concatenate([offsets, more]).astype(np.uintp), np.concatenate([weights, np.zeros(spare, weights.dtype)])
 
 
-def _grid(plan: Plan, job: Job) -> Array:
+def _grid(plan: Route, job: EngineJob) -> Array:
     """The weights (C, KH, KW) that the sums use."""
     grid: Array = plan.integers.weights if plan.integers is not None else job.terms(plan.lane)
     return grid if grid.ndim == 3 else grid[None]
@@ -195,12 +195,12 @@ def division(d: int, lane: Any) -> tuple[Any, Any]:
     return real(1), real(d)
 
 
-def _init(plan: Plan) -> Any:
+def _init(plan: Route) -> Any:
     """What the sums start from: the integer constant, so that the division is of the whole."""
     return plan.lane.type(plan.integers.constant if plan.integers is not None else 0)
 
 
-def _finish(plan: Plan, job: Job) -> tuple[Any, ...]:
+def _finish(plan: Route, job: EngineJob) -> tuple[Any, ...]:
     """scale, divisor, shift, magnitude, top for the float loops."""
     real = plan.lane.type
     scale, divisor, shift = real(1), real(0), job.shift

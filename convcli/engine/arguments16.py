@@ -10,22 +10,22 @@ from numpy.typing import NDArray
 from convcli.engine.arguments import division
 from convcli.engine.compiled import processor
 from convcli.engine.field import Arguments, Array, Field, aligned, lined, offsets, reached, strided
-from convcli.engine.job import Job, Plan
+from convcli.engine.job import EngineJob, Route
 from convcli.engine.routes import slides
 
 _STREAMED = 1 << 22  # bytes of a result from which on `pairs` writes it past the caches
 
 
-def taps(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
+def taps(plan: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
     """For `taps`: each tap of the kernel, alone or in pairs."""
     assert plan.integers is not None
     w = plan.integers.weights
     i, j = np.nonzero(w)
     dy, dx = offsets(i, j, job, field)
     count, lane = len(i), plan.lane
-    lo, hi = reached(field, int(dx.min()), int(dx.max()))
     if plan.paired:
         return _pairs(plan, job, field, src, dst, (dy, dx, w[i, j].astype(lane)))
+    lo, hi = reached(field, int(dx.min()), int(dx.max()))
 
     def args(y0: int, y1: int) -> tuple[Any, ...]:
         return (
@@ -39,7 +39,7 @@ def taps(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[st
 
 
 def _pairs(
-    plan: Plan, job: Job, field: Field, src: Array, dst: Array, taps: tuple[Array, ...]
+    plan: Route, job: EngineJob, field: Field, src: Array, dst: Array, taps: tuple[Array, ...]
 ) -> tuple[str, Arguments]:
     assert plan.integers is not None
     (dy, dx, w), size, divisor = taps, processor.vector_bytes(), plan.integers.divisor
@@ -59,15 +59,15 @@ def _pairs(
     return f"pairs:{w.size}:{_ending(plan, field)}:{size}{strided(field)}", args
 
 
-def separable(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
+def separable(plan: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
     """For `separable`: rows filtered across, then down."""
     assert plan.across is not None and plan.down is not None
     j, i = np.flatnonzero(plan.across[0]), np.flatnonzero(plan.down[0])
     dy, dx = offsets(i, j, job, field)
     hw, vw = plan.across[0][j].astype(plan.lane), plan.down[0][i].astype(plan.lane)
-    lo, hi = reached(field, int(dx.min()), int(dx.max()))
     if plan.paired:
         return _separable_pairs(plan, job, field, src, dst, (dx, hw, dy, vw))
+    lo, hi = reached(field, int(dx.min()), int(dx.max()))
     slots, width = int(dy.max()) + 1, aligned(field.n)
 
     def args(y0: int, y1: int) -> tuple[Any, ...]:
@@ -83,7 +83,7 @@ def separable(plan: Plan, job: Job, field: Field, src: Array, dst: Array) -> tup
 
 
 def _separable_pairs(
-    plan: Plan, job: Job, field: Field, src: Array, dst: Array, taps: tuple[Array, ...]
+    plan: Route, job: EngineJob, field: Field, src: Array, dst: Array, taps: tuple[Array, ...]
 ) -> tuple[str, Arguments]:
     assert plan.integers is not None
     (dx, hw, dy, vw), size, divisor = taps, processor.vector_bytes(), plan.integers.divisor
@@ -125,7 +125,7 @@ def _kept_lanes(field: Field) -> NDArray[np.uint64]:
     return lanes
 
 
-def _ending(plan: Plan, field: Field) -> str:
+def _ending(plan: Route, field: Field) -> str:
     """How the 16-bit loops make a level of a sum: what they know of the divisor when they are compiled."""
     assert plan.integers is not None
     d = plan.integers.divisor
@@ -133,7 +133,7 @@ def _ending(plan: Plan, field: Field) -> str:
     return "sums" if not plan.paired and (field.step > 1 or ending == "even") else ending
 
 
-def _finish(plan: Plan, job: Job) -> tuple[Any, ...]:
+def _finish(plan: Route, job: EngineJob) -> tuple[Any, ...]:
     """value, init, magnitude, half, shift, scale, divisor, top for the 16-bit loops."""
     assert plan.integers is not None
     lane, d = plan.lane.type, plan.integers.divisor

@@ -13,9 +13,9 @@ from convcli.engine.arguments import block, box, fft, sweep
 from convcli.engine.arguments16 import separable, taps
 from convcli.engine.compiled import compiler
 from convcli.engine.field import Array, Field
-from convcli.engine.job import Job, Plan
+from convcli.engine.job import EngineJob, Route
 from convcli.engine.routes import fft_size
-from convcli.engine.threads import spread
+from convcli.engine.threads import run_on_threads
 from convcli.system.cores import thread_count
 
 _SMALL = 200_000  # samples below which a second thread costs more than it brings
@@ -24,7 +24,9 @@ _QUICK = 1_000_000_000  # multiply-adds, at most a tenth of a second of them, th
 _LOOPS = {"taps": taps, "separable": separable, "box": box, "sweep": sweep, "block": block, "fft": fft}
 
 
-def run(plan: Plan, job: Job, field: Field, src: Array, dst: Array, threads: int | None) -> tuple[int, int, int]:
+def run_bands(
+    plan: Route, job: EngineJob, field: Field, src: Array, dst: Array, threads: int | None
+) -> tuple[int, int, int]:
     """Fill dst, flat, from src, flat; counts of samples that saturated below and above, and of those not finite, so
     far as `block` and `fft` met any."""
     name, args = _LOOPS[plan.route](plan, job, field, src, dst)
@@ -42,6 +44,6 @@ def run(plan: Plan, job: Job, field: Field, src: Array, dst: Array, threads: int
     if dst.size < _SMALL:
         call(*work[0])
     else:
-        spread(call, work, quick=dst.size * job.weights.size < _QUICK)
+        run_on_threads(call, work, quick=dst.size * job.weights.size < _QUICK)
     counts = sum(w[-1] for w in work)
     return int(counts[0]), int(counts[1]), int(counts[2])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.engine.job import Job
+from convcli.engine.job import EngineJob
 from convcli.engine.routes import LARGE
 from convcli.geometry import Pads
 
@@ -39,7 +39,7 @@ class Field:
     channels: int
 
     @classmethod
-    def of(cls, size: tuple[int, int, int], job: Job, pads: Pads, output: tuple[int, int], depth: bool) -> Field:
+    def of(cls, size: tuple[int, int, int], job: EngineJob, pads: Pads, output: tuple[int, int], depth: bool) -> Field:
         """For a picture (H, W, C) and a map (rows, columns)."""
         height, width, channels = size
         mode = job.geometry.padding_mode
@@ -83,7 +83,7 @@ def index_map(size: int, before: int, after: int, mode: str) -> NDArray[np.intp]
     return np.where((i >= 0) & (i < size), i, -1)
 
 
-def offsets(i: Array, j: Array, job: Job, field: Field) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def offsets(i: Array, j: Array, job: EngineJob, field: Field) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and flat columns of weights in the padded picture."""
     dy, dx = job.geometry.dilation
     return (i * dy).astype(np.intp), (j * dx * field.samples).astype(np.intp)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
-from convcli.ranges import Tone, full_scale
+from convcli.ranges import RangeMap, full_scale
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Integers:
 
 
 @dataclass(frozen=True)
-class Job:
+class EngineJob:
     """All that the choice of a route depends on."""
 
     weights: NDArray[np.float64]  # (KH, KW), or (C, KH, KW) to be summed over the channels
@@ -45,8 +45,8 @@ class Job:
         dtype: Any,
         size: tuple[int, int, int],
         depth: bool,
-        tone: Tone | None,
-    ) -> Job:
+        tone: RangeMap | None,
+    ) -> EngineJob:
         """From what `convolve` is given; a flat kernel is spread over the depth where the channels are summed.
 
         size: (H, W, C) of the picture. Raises GeometryError where the kernel does not fit.
@@ -75,7 +75,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Route:
     """A route and what its loop needs to know of the kernel.
 
     route: taps, separable, box (16-bit integers); sweep, block, fft (floats); spectrum (double, NumPy's).

@@ -32,7 +32,7 @@ class _Loan(np.ndarray[Any, np.dtype[np.uint8]]):
             _return(self.base)
 
 
-def fresh(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+def empty_result(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     """An array like numpy.empty's: its memory is nobody else's, and what it holds is not defined."""
     size = prod(shape) * dtype.itemsize
     if not _LEAST <= size <= _MOST:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from convcli.engine import spectrum
 from convcli.engine.compiled import processor
-from convcli.engine.job import Integers, Job, Plan
+from convcli.engine.job import EngineJob, Integers, Route
 from convcli.geometry import Geometry, extent
 from convcli.ranges import full_scale
 
@@ -40,7 +40,7 @@ _FARTHEST = 4  # kernel rows between rows of the map, above which `block` would 
 _FFT_COLUMN, _FFT_FIXED = 0.039, {64: 1.6, 256: 3.5, 1024: 6.0}
 
 
-def choose(job: Job) -> Plan:
+def choose(job: EngineJob) -> Route:
     """The cheapest route that keeps the contract: exact for integer weights on integer pictures, else in float32."""
     integers = _integers(job)
     lane = _lane16(job, integers) if integers is not None else None
@@ -48,7 +48,7 @@ def choose(job: Job) -> Plan:
     return plan or _plan_float(job, integers)
 
 
-def _integers(job: Job) -> Integers | None:
+def _integers(job: EngineJob) -> Integers | None:
     """Integer weights, divisor and constant that mean the same, if there are such.
 
     On a float picture they are not exact, but what cancels cancels; the shift is then added after the division.
@@ -69,7 +69,7 @@ def _integers(job: Job) -> Integers | None:
     return None
 
 
-def _span(job: Job, integers: Integers) -> tuple[int, int]:
+def _span(job: EngineJob, integers: Integers) -> tuple[int, int]:
     """The least and the greatest sum that can occur, before the division."""
     w, top = integers.weights, int(full_scale(job.dtype))
     low, high = min(0, int(job.value)), max(top, int(job.value))
@@ -77,7 +77,7 @@ def _span(job: Job, integers: Integers) -> tuple[int, int]:
     return positive * low + negative * high + integers.constant, positive * high + negative * low + integers.constant
 
 
-def _lane16(job: Job, integers: Integers) -> np.dtype[Any] | None:
+def _lane16(job: EngineJob, integers: Integers) -> np.dtype[Any] | None:
     """uint16 or int16, where every sum fits with room for rounding; None where it does not."""
     if job.dtype != np.uint8 or job.raw or not 0 <= job.value <= 255 or integers.divisor >= 16384:
         return None
@@ -89,24 +89,24 @@ def _lane16(job: Job, integers: Integers) -> np.dtype[Any] | None:
     return None
 
 
-def _plan16(integers: Integers, lane: np.dtype[Any], job: Job) -> Plan | None:
+def _plan16(integers: Integers, lane: np.dtype[Any], job: EngineJob) -> Route | None:
     w = integers.weights
     if w.ndim == 3:
         return None
     plans = []
     count, paired = int(np.count_nonzero(w)), pairable(w)
     if 0 < count <= (_PAIRED if paired else _LONGEST):
-        plans.append((count, Plan("taps", f"{count} integer taps, sums fit 16 bits", lane, integers, paired=paired)))
+        plans.append((count, Route("taps", f"{count} integer taps, sums fit 16 bits", lane, integers, paired=paired)))
     factors = _integer_factors(w)
     if factors is not None and job.geometry.dilation[0] * (w.shape[0] - 1) < 256:
         taps, paired = [int(np.count_nonzero(factor)) for factor in factors], pairable(factors[0])
         if max(taps) <= (_PAIRED if paired else _LONGEST):
             across, down = factors[0][None], factors[1][None]
-            plan = Plan("separable", "rank 1, sums fit 16 bits", lane, integers, across, down, paired)
+            plan = Route("separable", "rank 1, sums fit 16 bits", lane, integers, across, down, paired)
             rows = min(taps[1], _SLIDING) if paired and slides(job, factors[1]) else taps[1]
             plans.append((taps[0] + rows + (_PAIRED_RING if paired else _RING), plan))
     if _is_box(job, integers) and w.size >= 25:
-        plans.append((_BOX, Plan("box", "a box: running sums", np.dtype(np.float32), integers)))
+        plans.append((_BOX, Route("box", "a box: running sums", np.dtype(np.float32), integers)))
     return min(plans, key=lambda cost: cost[0])[1] if plans else None
 
 
@@ -120,12 +120,12 @@ def pairable(weights: NDArray[np.int64]) -> bool:
     return bool(most <= 128 and least >= -128 and w.max(initial=0) <= 127)
 
 
-def slides(job: Job, down: NDArray[Any]) -> bool:
+def slides(job: EngineJob, down: NDArray[Any]) -> bool:
     """Whether the sums of one row of the map go over to the next: a column of ones, and no row left out."""
     return job.geometry.stride[0] == job.geometry.dilation[0] == 1 and down.size > 2 and bool((down == 1).all())
 
 
-def _is_box(job: Job, integers: Integers) -> bool:
+def _is_box(job: EngineJob, integers: Integers) -> bool:
     w = integers.weights
     plain = job.geometry.dilation == (1, 1) and 0 <= job.value <= full_scale(job.dtype)
     return plain and w.ndim == 2 and bool((w == 1).all())
@@ -142,7 +142,7 @@ def _integer_factors(w: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[n
     return (across, down) if (np.outer(down, across) == w).all() else None
 
 
-def _plan_float(job: Job, integers: Integers | None) -> Plan:
+def _plan_float(job: EngineJob, integers: Integers | None) -> Route:
     exact = integers is not None and job.dtype.kind != "f"
     small = (job.work <= _SMALL and (job.raw or job.dtype.kind == "f")) or _shown(job, exact)
     lane = np.dtype(np.float64 if small else np.float32)
@@ -153,7 +153,7 @@ def _plan_float(job: Job, integers: Integers | None) -> Plan:
         if room >= 2**24 or integers.divisor > (16384 if job.dtype == np.uint8 else 64):
             lane = np.dtype(np.float64)
         if job.dtype == np.uint8 and _is_box(job, integers) and w.size >= 25 and room < 2**24 and not small:
-            return Plan("box", "a box: running sums", lane, integers)
+            return Route("box", "a box: running sums", lane, integers)
     weights: NDArray[Any] = integers.weights if integers is not None else job.terms(lane)
     flat = weights if weights.ndim == 2 else np.moveaxis(weights, 0, 2).reshape(weights.shape[1], -1)
     count = int(np.count_nonzero(flat))
@@ -190,19 +190,19 @@ def _plan_float(job: Job, integers: Integers | None) -> Plan:
     best = min(costs, key=lambda name: costs[name])
     if best.endswith("terms") and factors is not None:
         why = "separable" if len(factors[0]) == 1 else f"a sum of {len(factors[0])} separable kernels"
-        return Plan(best.split()[0], why, lane, integers, *factors)
+        return Route(best.split()[0], why, lane, integers, *factors)
     why = {"block": "dense", "sweep": f"{count} taps"}.get(best, "large, without structure")
-    return Plan(best, why, np.dtype(np.float64) if best == "spectrum" else lane, integers)
+    return Route(best, why, np.dtype(np.float64) if best == "spectrum" else lane, integers)
 
 
-def _shown(job: Job, exact: bool) -> bool:
+def _shown(job: EngineJob, exact: bool) -> bool:
     """Whether a page could show this: then float64 decides the last digit, of pixels and of responses."""
     few = job.weights.size <= _SHOWN_WEIGHTS * (3 if job.weights.ndim == 3 else 1)
     whole = job.dtype.kind != "f" and (job.raw or not exact)
     return whole and few and job.work <= _SHOWN_SAMPLES * job.weights.size
 
 
-def _fits_spectrum(job: Job, weights: NDArray[Any], exact: bool) -> bool:
+def _fits_spectrum(job: EngineJob, weights: NDArray[Any], exact: bool) -> bool:
     """Whether `spectrum` may serve: it spreads NaN, and is exact for whole numbers only up to a size."""
     sides = zip(weights.shape[-2:], job.geometry.dilation, strict=True)
     if not job.finite or max(extent(k, d) for k, d in sides) > spectrum.LARGEST // 2:

@@ -9,14 +9,16 @@ from numpy.typing import NDArray
 
 from convcli.engine import spectrum
 from convcli.engine.field import Field
-from convcli.engine.job import Job, Plan
-from convcli.engine.threads import spread
+from convcli.engine.job import EngineJob, Route
+from convcli.engine.threads import run_on_threads
 from convcli.system.cores import thread_count
 
 Array = NDArray[Any]
 
 
-def run(plan: Plan, job: Job, field: Field, src: Array, dst: Array, threads: int | None) -> tuple[int, int, int]:
+def run_spectrum(
+    plan: Route, job: EngineJob, field: Field, src: Array, dst: Array, threads: int | None
+) -> tuple[int, int, int]:
     """Fill dst, flat, from src, flat, which is finite; the counts are those of `bands.run`."""
     weights: Array = plan.integers.weights if plan.integers is not None else job.weights / job.divisor
     grid = spread_out(weights, job.geometry.dilation)
@@ -38,7 +40,7 @@ def run(plan: Plan, job: Job, field: Field, src: Array, dst: Array, threads: int
             counts.append(_finish(made, into, plan, job))
 
     helpers = min(thread_count(threads), len(places))
-    spread(work, [(places[i::helpers],) for i in range(helpers)])
+    run_on_threads(work, [(places[i::helpers],) for i in range(helpers)])
     return sum(below for below, _ in counts), sum(above for _, above in counts), 0
 
 
@@ -58,7 +60,7 @@ def _tiles(field: Field, grid: Array, stride: tuple[int, int]) -> list[tuple[int
     return [(top, left) for top in range(0, rows, down) for left in range(0, columns, across)]
 
 
-def _finish(made: NDArray[np.float64], into: Array, plan: Plan, job: Job) -> tuple[int, int]:
+def _finish(made: NDArray[np.float64], into: Array, plan: Route, job: EngineJob) -> tuple[int, int]:
     """Sums to responses to what the picture holds; how many saturated."""
     shift = job.shift
     if plan.integers is not None:

@@ -61,7 +61,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_idle.clear)  # a fork has no threads but its own
 
 
-def spread(call: Callable[..., None], work: Sequence[tuple[Any, ...]], quick: bool = True) -> None:
+def run_on_threads(call: Callable[..., None], work: Sequence[tuple[Any, ...]], quick: bool = True) -> None:
     """Call once with each tuple of arguments, each on a thread of its own, and wait for the end of all.
 
     The first is this thread, unless it is the main thread and the work is not quick: machine code would keep Ctrl-C

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from convcli.engine import spectrum
 from convcli.engine.field import Field, index_map
-from convcli.engine.job import Job, Plan
+from convcli.engine.job import EngineJob, Route
 from convcli.engine.routes import fft_size
 from convcli.geometry import Geometry, extent
 from convcli.ranges import Limits
@@ -43,7 +43,7 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class Window:
+class RowWindow:
     """Rows `first` to `last` (not included) of the map of a picture that has `height` rows.
 
     rows: which rows of the picture are at hand, ascending. `Window.of` says which are needed.
@@ -61,7 +61,7 @@ class Window:
     def of(
         cls, size: tuple[int, int], kernels: Sequence[tuple[int, int]], geometry: Geometry, first: int, last: int,
         whole: Whole | None = None,
-    ) -> Window:  # fmt: skip
+    ) -> RowWindow:  # fmt: skip
         """The window of these rows of the map, for a picture and kernels of (height, width)."""
         needed = set()
         for kernel in set(kernels):
@@ -70,7 +70,7 @@ class Window:
         rows = np.array(sorted(needed - {-1}) or [0], np.intp)
         return cls(size[0], rows, first, last, whole or Whole())
 
-    def on(self, plane: str) -> Window:
+    def on(self, plane: str) -> RowWindow:
         """The same rows of another plane."""
         return replace(self, plane=plane)
 
@@ -88,7 +88,7 @@ class Window:
         """Where these rows of the picture stand among the rows at hand; -1 stays, which is the border."""
         return np.where(rows < 0, -1, np.searchsorted(self.rows, rows)).astype(np.intp)
 
-    def cut(self, field: Field, job: Job, size: tuple[int, int]) -> Field:
+    def cut(self, field: Field, job: EngineJob, size: tuple[int, int]) -> Field:
         """The field of the whole picture, narrowed to this window: its row map points into the rows at hand."""
         kernel = (job.weights.shape[-2], job.weights.shape[-1])
         rowmap = field.rowmap[_span(len(field.rowmap), size, kernel, job.geometry, self.first, self.last)]
@@ -105,7 +105,7 @@ def _span(
     return slice(first * stride, last * stride - 1 + extent(kernel[0], geometry.dilation[0]))
 
 
-def row_unit(plan: Plan, job: Job) -> int:
+def row_unit(plan: Route, job: EngineJob) -> int:
     """Windows must begin and end at multiples of so many rows, or at the map's end: the tiles of the route."""
     rows = int(job.weights.shape[-2])
     if plan.route == "spectrum":

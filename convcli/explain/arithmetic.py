@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from convcli.explain.pixel import Explanation, Response, Window
+from convcli.explain.pixel import Explanation, Patch, Response
 from convcli.filtering.linear_light import encode
-from convcli.ranges import full_scale, tone_of
+from convcli.ranges import full_scale, range_map
 
 _FEW = 9  # so many products fit on a line
 
@@ -29,7 +29,7 @@ def steps(explanation: Explanation, response: Response) -> list[Step]:
     return found + to_pixel(found[-1].value, e.range, e.limits, e.dtype, e.stored)
 
 
-def share_of(window: Window) -> Step:
+def share_of(window: Patch) -> Step:
     """What one channel adds to the sum, where the kernel spans the depth."""
     return Step("sum", _sum_of((window,)), window.total)
 
@@ -63,7 +63,7 @@ def to_pixel(
     if range_ == "abs":
         found.append(Step("abs", f"|{plain(r)}|", mapped))
     elif range_ == "offset":
-        found.append(Step("offset", f"{plain(r)} + {plain(tone_of('offset', dtype).offset)}", mapped))
+        found.append(Step("offset", f"{plain(r)} + {plain(range_map('offset', dtype).offset)}", mapped))
     elif range_ == "normalize":
         low, high = limits
         stretch = f"({plain(r)} - {_signed(low)}) / ({plain(high)} - {_signed(low)}) * {plain(full_scale(dtype))}"
@@ -107,7 +107,7 @@ def _signed(number: float) -> str:
     return f"({plain(number)})" if number < 0 else plain(number)
 
 
-def _sum_of(windows: tuple[Window, ...]) -> str:
+def _sum_of(windows: tuple[Patch, ...]) -> str:
     """The terms of the sum: the products of one window where they are few, else the sum of each window."""
     terms = [w.total for w in windows]
     if len(windows) == 1:
@@ -121,7 +121,7 @@ def _mapped(r: float, range_: str, limits: tuple[float, float], dtype: np.dtype[
     if range_ == "abs":
         return abs(r)
     if range_ == "offset":
-        return r + tone_of("offset", dtype).offset
+        return r + range_map("offset", dtype).offset
     if range_ == "normalize":
         low, high = limits
         if high == low:

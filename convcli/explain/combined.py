@@ -14,7 +14,7 @@ from convcli.explain import text
 from convcli.explain.arithmetic import Step, plain, to_pixel, to_response
 from convcli.explain.pixel import Explanation, checked_point, stage_of, strongest
 from convcli.filtering.recipe import Recipe
-from convcli.filtering.run import run
+from convcli.filtering.run import run_recipe
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -49,14 +49,15 @@ class Combined:
 def explain_combined(image: NDArray[Any], recipe: Recipe, at: tuple[int, int] | None = None) -> Combined:
     """Explain the pixel at (x, y) of a recipe that combines its kernels; the strongest response without `at`.
 
-    Raises RecipeError for combine="angle", GeometryError where the point is outside the map, and what `run` raises.
+    Raises RecipeError for combine="angle", GeometryError where the point is outside the map, and what `run_recipe`
+    raises.
     """
     how = str(recipe.combine)
     if how == "angle":
         raise RecipeError(
             "an angle becomes a hue, which is no arithmetic to be shown; --combine magnitude explains its brightness"
         )
-    raw, done = run(image, replace(recipe, range="raw")).pixels, run(image, recipe)
+    raw, done = run_recipe(image, replace(recipe, range="raw")).pixels, run_recipe(image, recipe)
     stages = [
         stage_of(image, replace(recipe, kernels=(kernel,), combine=None, range="raw")) for kernel in recipe.kernels
     ]

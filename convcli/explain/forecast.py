@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from convcli.engine.job import Job
+from convcli.engine.job import EngineJob
 from convcli.engine.routes import choose
 from convcli.filtering.recipe import Recipe
-from convcli.filtering.run import run
+from convcli.filtering.run import run_recipe
 from convcli.geometry import extent, formula, unused
 from convcli.kernel import Kernel
-from convcli.ranges import Tone, tone_of
+from convcli.ranges import RangeMap, range_map
 
 Size = tuple[int, int]
 _TRIAL = 512  # the side of the noise on which the time is tried
 
 
 @dataclass(frozen=True)
-class Shape:
+class PictureShape:
     """What a picture is like before it is read: (height, width), channels and dtype."""
 
     size: Size
@@ -52,8 +52,8 @@ class Step:
 
     kernel: str
     size: Size
-    picture: Shape
-    map: Shape
+    picture: PictureShape
+    map: PictureShape
     range: str
     formulas: tuple[str, str]
     uncovered: tuple[int, int]
@@ -68,7 +68,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Forecast:
     """All steps, the memory of the largest one in bytes, and about how long filtering takes in seconds."""
 
     steps: tuple[Step, ...]
@@ -77,11 +77,11 @@ class Plan:
     seconds: float
 
 
-def plan_of(shape: Shape, recipe: Recipe) -> Plan:
+def plan_of(shape: PictureShape, recipe: Recipe) -> Forecast:
     """The plan of a recipe for pictures of that shape. Raises what the recipe would raise on the picture."""
     recipe.output(shape.size)
     if recipe.channels == "gray":
-        shape = Shape(shape.size, 1, shape.dtype)
+        shape = PictureShape(shape.size, 1, shape.dtype)
     found: list[Step] = []
     picture, reach, apart = shape, (1, 1), (1, 1)
     for kernel in recipe.kernels:
@@ -91,10 +91,10 @@ def plan_of(shape: Shape, recipe: Recipe) -> Plan:
             picture, reach = step.map, step.receptive
             apart = (apart[0] * recipe.geometry.stride[0], apart[1] * recipe.geometry.stride[1])
     seconds = sum(_seconds(step, kernel, recipe) for step, kernel in zip(found, recipe.kernels, strict=True))
-    return Plan(tuple(found), recipe.combine, max(map(_memory, found)), seconds)
+    return Forecast(tuple(found), recipe.combine, max(map(_memory, found)), seconds)
 
 
-def as_object(plan: Plan) -> dict[str, Any]:
+def as_object(plan: Forecast) -> dict[str, Any]:
     """The plan for machines; sizes are [width, height]."""
     told = asdict(plan)
     for step in told["steps"]:
@@ -104,7 +104,7 @@ def as_object(plan: Plan) -> dict[str, Any]:
     return told
 
 
-def lines(plan: Plan) -> Iterator[str]:
+def lines(plan: Forecast) -> Iterator[str]:
     """The plan as lines of text."""
     for step in plan.steps:
         yield f"{step.kernel} {_by(step.size)}, range {step.range}"
@@ -130,7 +130,7 @@ def _told(step: Step) -> Iterator[tuple[str, str]]:
     yield "route", f"{step.route}: {step.why}"
 
 
-def _step(kernel: Kernel, recipe: Recipe, picture: Shape, reach: Size, apart: Size) -> Step:
+def _step(kernel: Kernel, recipe: Recipe, picture: PictureShape, reach: Size, apart: Size) -> Step:
     geometry = recipe.geometry
     depth = recipe.channels == "sum" or kernel.depth > 1
     rows, columns = geometry.output(picture.size, kernel.size)
@@ -146,10 +146,12 @@ def _step(kernel: Kernel, recipe: Recipe, picture: Shape, reach: Size, apart: Si
     )
     height, width = (f"O = {formula(*axis)} = {o}" for axis, o in zip(axes, (rows, columns), strict=True))
     range_ = recipe.range or kernel.range or "clip"
-    made = Shape((rows, columns), 1 if depth else picture.channels, picture.dtype)
+    made = PictureShape((rows, columns), 1 if depth else picture.channels, picture.dtype)
     taps = kernel.size[0] * kernel.size[1]
-    tone: Tone | None = None if range_ in ("raw", "normalize") or recipe.combine else tone_of(range_, picture.dtype)
-    job = Job.of(kernel, geometry, picture.dtype, (*picture.size, picture.channels), depth, tone)
+    tone: RangeMap | None = (
+        None if range_ in ("raw", "normalize") or recipe.combine else range_map(range_, picture.dtype)
+    )
+    job = EngineJob.of(kernel, geometry, picture.dtype, (*picture.size, picture.channels), depth, tone)
     chosen = choose(job)
     receptive = tuple(
         r + (extent(k, d) - 1) * a for r, k, d, a in zip(reach, kernel.size, geometry.dilation, apart, strict=True)
@@ -180,7 +182,7 @@ def _seconds(step: Step, kernel: Kernel, recipe: Recipe) -> float:
     best = float("inf")
     for _ in range(3):
         begin = perf_counter()
-        made = run(image, alone).pixels
+        made = run_recipe(image, alone).pixels
         best = min(best, perf_counter() - begin)
     return best * step.map.samples / made.size
 

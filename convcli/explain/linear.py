@@ -8,7 +8,7 @@ import numpy as np
 
 from convcli.errors import RecipeError
 from convcli.explain.pixel import Explanation, explain_pixel
-from convcli.filtering.frame import Count, Handling, filter_frame, lit
+from convcli.filtering.frame import Count, PictureOptions, filter_frame, in_linear_light
 from convcli.filtering.linear_light import to_linear
 from convcli.filtering.recipe import Recipe
 from convcli.images import Frame
@@ -25,10 +25,10 @@ def explain_linear(frame: Frame, recipe: Recipe, at: tuple[int, int] | None = No
     frame = replace(frame, alpha=None)
     if frame.pixels.dtype.kind == "f":
         return explain_pixel(frame.pixels, recipe, at)
-    pixels = filter_frame(frame, recipe, Handling(linear=True), Count()).pixels
+    pixels = filter_frame(frame, recipe, PictureOptions(linear=True), Count()).pixels
     gray = recipe.channels == "gray"
     light = to_linear(luma(frame.pixels) if gray else frame.pixels)
-    found = explain_pixel(light, replace(recipe, geometry=lit(recipe.geometry)), at)
+    found = explain_pixel(light, replace(recipe, geometry=in_linear_light(recipe.geometry)), at)
     stored = np.atleast_1d(pixels[found.y, found.x])
     names = ("luma",) if gray else tuple(r.channel for r in found.responses)
     return replace(

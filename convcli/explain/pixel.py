@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from convcli.errors import GeometryError
 from convcli.filtering.recipe import Recipe
-from convcli.filtering.run import run
+from convcli.filtering.run import run_recipe
 from convcli.geometry import Geometry, extent
 from convcli.images.luma import luma
 from convcli.kernel import Kernel
@@ -24,7 +24,7 @@ Crop = tuple[int, int, int, int]  # x, y, width, height
 
 
 @dataclass(frozen=True)
-class Window:
+class Patch:
     """One channel of the picture under the kernel; every array is (KH, KW).
 
     pixels: the values under the weights. padded: which of them are padding. weights: as the kernel has them.
@@ -51,7 +51,7 @@ class Response:
     """One channel of the map at the point: the windows that are summed, the engine's response and its pixel."""
 
     channel: str
-    windows: tuple[Window, ...]
+    windows: tuple[Patch, ...]
     response: float
     pixel: float
 
@@ -95,8 +95,8 @@ class Explanation:
 class Stage:
     """The last kernel of a recipe on the pixels that the others gave: what it works on and what comes out.
 
-    planes: (H, W, C) of the picture's dtype, named by `names`. raw: float32 responses; pixels: what `run` makes of
-    them; both (H', W', C'). summed: whether the windows of all channels make one map.
+    planes: (H, W, C) of the picture's dtype, named by `names`. raw: float32 responses; pixels: what `run_recipe` makes
+    of them; both (H', W', C'). summed: whether the windows of all channels make one map.
     """
 
     planes: NDArray[Any]
@@ -125,16 +125,16 @@ class Stage:
 
 
 def stage_of(image: NDArray[Any], recipe: Recipe) -> Stage:
-    """Run the recipe on an array and keep what its last kernel works on. Raises whatever `run` raises."""
+    """Run the recipe on an array and keep what its last kernel works on. Raises whatever `run_recipe` raises."""
     *before, kernel = recipe.kernels
     if before:
-        image = run(image, replace(recipe, kernels=tuple(before))).pixels
+        image = run_recipe(image, replace(recipe, kernels=tuple(before))).pixels
     last = replace(recipe, kernels=(kernel,))
     colour = image.ndim == 3
     if recipe.channels == "gray":
         image = luma(image)
-    raw = run(image, replace(last, range="raw")).pixels
-    done = run(image, last)
+    raw = run_recipe(image, replace(last, range="raw")).pixels
+    done = run_recipe(image, last)
     planes = image.reshape(*image.shape[:2], -1)
     names = ("luma",) if recipe.channels == "gray" and colour else channel_names(planes.shape[2])
     summed = (recipe.channels == "sum" or kernel.depth > 1) and len(names) > 1
@@ -149,7 +149,7 @@ def explain_pixel(image: NDArray[Any], recipe: Recipe, at: tuple[int, int] | Non
     """Explain the pixel at (x, y) of the map that the recipe makes of an array; the strongest response off the
     padding without `at`. Of a chain, the last kernel is explained, on the pixels that the others gave.
 
-    Raises GeometryError where the point is outside the map, and whatever `run` raises.
+    Raises GeometryError where the point is outside the map, and whatever `run_recipe` raises.
     """
     stage = stage_of(image, recipe)
     return stage.explain(*(checked_point(at, stage.raw.shape) if at else strongest(stage)))
@@ -178,7 +178,7 @@ def channel_names(count: int) -> tuple[str, ...]:
 
 def _windows(
     planes: NDArray[Any], names: tuple[str, ...], kernel: Kernel, geometry: Geometry, x: int, y: int
-) -> tuple[Window, ...]:
+) -> tuple[Patch, ...]:
     """What lies under the kernel at (x, y) of the map, channel by channel."""
     (top, _), (left, _) = geometry.pads(planes.shape[:2], kernel.size)
     (sy, sx), (dy, dx) = geometry.stride, geometry.dilation
@@ -186,7 +186,7 @@ def _windows(
     columns = [x * sx - left + j * dx for j in range(kernel.size[1])]
     patch, padded = bordered(planes, rows, columns, geometry)
     weights = np.broadcast_to(kernel.weights, (planes.shape[2], *kernel.size))
-    return tuple(Window(name, patch[:, :, c], padded, weights[c]) for c, name in enumerate(names))
+    return tuple(Patch(name, patch[:, :, c], padded, weights[c]) for c, name in enumerate(names))
 
 
 def bordered(

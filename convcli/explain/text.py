@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convcli.explain.arithmetic import Step, pair, plain, share_of, steps
-from convcli.explain.pixel import Explanation, Window
+from convcli.explain.pixel import Explanation, Patch
 from convcli.ranges import full_scale
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def as_object(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def _window_object(window: Window) -> dict[str, Any]:
+def _window_object(window: Patch) -> dict[str, Any]:
     return {
         "channel": window.channel,
         "pixels": json_number(window.pixels.tolist()),
@@ -115,7 +115,7 @@ def span(what: str, e: Explanation, axis: int) -> str:
     return f"{what}s {first}..{first + reach}" if reach else f"{what} {first}"
 
 
-def window_lines(window: Window, e: Explanation, width: int) -> Iterator[Text]:
+def window_lines(window: Patch, e: Explanation, width: int) -> Iterator[Text]:
     """Patch, kernel and products side by side; below each other, or as a list, where there is no room."""
     patch = [[f"({plain(v)})" if p else plain(v) for v, p in zip(*row, strict=True)]
              for row in zip(window.pixels, window.padded, strict=True)]  # fmt: skip
@@ -169,7 +169,7 @@ def _beside(blocks: list[list[Text]], widths: list[int]) -> Iterator[Text]:
         yield line
 
 
-def _largest(window: Window, e: Explanation) -> Iterator[Text]:
+def _largest(window: Patch, e: Explanation) -> Iterator[Text]:
     """The products that matter most, where the grid is too wide for the terminal."""
     products = window.products
     order = np.argsort(-np.abs(products), axis=None, kind="stable")[:_LONG]

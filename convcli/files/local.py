@@ -204,7 +204,7 @@ def _part_of(target: Path) -> tuple[Path, BinaryIO]:
 
         name = sha256(os.fsencode(name)).hexdigest()[:32]
     part = target.parent / f".{name}{PART}"
-    stream = open(part, "r+b", opener=_opened)  # noqa: SIM115 - closed by `whole`; Path.open takes no opener
+    stream = open(part, "r+b", opener=_opened)  # noqa: SIM115 - closed by `open_output`; Path.open takes no opener
     if _locked(stream) and _names(part, stream):
         stream.truncate(0)
         return part, stream

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from convcli import engine
 from convcli.engine.field import index_map
-from convcli.engine.window import Window
+from convcli.engine.window import RowWindow
 from convcli.geometry import Geometry, extent
 from convcli.kernel import Kernel
 from convcli.ranges import full_scale
@@ -30,7 +30,7 @@ def usual(kernel: Kernel) -> str:
 
 
 def sampled(
-    plane: NDArray[Any], geometry: Geometry, kernel: tuple[int, int], window: Window | None = None
+    plane: NDArray[Any], geometry: Geometry, kernel: tuple[int, int], window: RowWindow | None = None
 ) -> NDArray[Any]:
     """The value under the kernel's centre at each of its positions: (H, W) or (H, W, C) to (H', W') or (H', W', C).
 
@@ -67,7 +67,7 @@ def weighted(
     geometry: Geometry,
     depth: bool,
     threads: int | None = None,
-    window: Window | None = None,
+    window: RowWindow | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Responses of the colours weighted by alpha, and the new alpha; all with white, and opaque, at 1.0.
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from convcli.choices import is_one
 from convcli.errors import RecipeError
 from convcli.filtering.recipe import Recipe, override
-from convcli.filtering.run import run
-from convcli.geometry import Geometry, whole
+from convcli.filtering.run import run_recipe
+from convcli.geometry import Geometry, whole_number
 from convcli.kernel import Kernel
 from convcli.kernels.load import load_kernel
 
@@ -60,12 +60,12 @@ def filter_image(
     if not isinstance(flip, bool | np.bool_):
         raise RecipeError(f"flip must be True or False, not {flip!r}")
     if threads is not None:
-        threads = whole("threads", threads, least=1)
+        threads = whole_number("threads", threads, least=1)
     chosen = override(_as_kernel(kernel), flip=bool(flip))
     geometry = Geometry.of(stride, padding, padding_mode, padding_value, dilation)
     if chosen.depth > 1 and is_one(channels, ("each",)):
         channels = "sum"
-    return run(checked, Recipe((chosen,), geometry, channels, range), threads=threads).pixels
+    return run_recipe(checked, Recipe((chosen,), geometry, channels, range), threads=threads).pixels
 
 
 def picture(a: Any) -> NDArray[Any]:

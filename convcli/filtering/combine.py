@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from convcli import engine
 from convcli.choices import COMBINE
-from convcli.engine.window import Window
+from convcli.engine.window import RowWindow
 from convcli.errors import RecipeError
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
-from convcli.ranges import Limits, full_scale, normalize, tone_of
+from convcli.ranges import Limits, full_scale, normalize, range_map
 
 Array = NDArray[np.float64]
 
@@ -55,7 +55,7 @@ class Responses:
 
 def responses(
     image: NDArray[Any], kernels: tuple[Kernel, ...], geometry: Geometry, depth: bool, threads: int | None,
-    window: Window | None = None,
+    window: RowWindow | None = None,
 ) -> Responses:  # fmt: skip
     """What the kernels answer; whole weights answer in whole numbers where they share their divisor."""
     plain, divisor = _over_one_divisor(kernels)
@@ -131,7 +131,7 @@ def to_pixels(responses: Array, range_: str, dtype: Any, limits: Limits | None =
     """Responses on the dtype's own scale as its pixels, and how many saturated below and above."""
     if range_ == "normalize":
         return normalize(responses.astype(np.float32), dtype, limits), 0, 0
-    tone, top = tone_of(range_, dtype), full_scale(dtype)
+    tone, top = range_map(range_, dtype), full_scale(dtype)
     pixels = np.empty(responses.shape, dtype)
     below = above = 0
     for rows in _bands(responses):

@@ -12,11 +12,11 @@ from typing import BinaryIO
 from convcli.errors import AccessError, ConvcliError, ImageError
 from convcli.files import check_output, open_output
 from convcli.files.pipes import standard_input, standard_output
-from convcli.filtering.frame import Count, Handling, filter_frame, steps
+from convcli.filtering.frame import Count, PictureOptions, filter_frame, steps
 from convcli.filtering.notes import described, saturation
 from convcli.filtering.recipe import Recipe
 from convcli.images import Frame, Reading, Target
-from convcli.images.early import Ahead
+from convcli.images.early import EarlyDecoding
 from convcli.system.memory import free_memory
 from convcli.version import __version__
 
@@ -43,12 +43,12 @@ def filter_file(
     output: str | Path,
     recipe: Recipe,
     target: Target,
-    handling: Handling | None = None,
+    options: PictureOptions | None = None,
     *,
     force: bool = False,
     threads: int | None = None,
     when_complete: Callable[[BinaryIO], None] | None = None,
-    ahead: Ahead | None = None,
+    ahead: EarlyDecoding | None = None,
 ) -> Outcome:
     """Read a picture, run the recipe on it, write what comes out; "-" is standard input or output.
 
@@ -57,20 +57,20 @@ def filter_file(
     Raises ConvcliError: what can't be done with these files, or with this recipe on this picture.
     """
     begin = perf_counter()
-    handling = handling or Handling()
+    options = options or PictureOptions()
     if str(output) != "-":
         check_output(output, force)
     with Reading(
         standard_input() if str(source) == "-" else source,
-        max_pixels=handling.max_pixels,
-        frame=handling.frame,
-        reduce_depth=handling.reduce_depth,
+        max_pixels=options.max_pixels,
+        frame=options.frame,
+        reduce_depth=options.reduce_depth,
         ahead=ahead,
     ) as reading:
         size = _checked(reading, recipe, target)
         count = Count()
-        made = described(recipe) + handling.described
-        frames = _filtered(reading, recipe, target, handling, count, threads)
+        made = described(recipe) + options.described
+        frames = _filtered(reading, recipe, target, options, count, threads)
         notes = _write(output, frames, reading, made, target, force, when_complete)
         if reading.reduced:
             notes.append("the depth was reduced to 8 bits a channel")
@@ -101,7 +101,7 @@ def _checked(reading: Reading, recipe: Recipe, target: Target) -> tuple[int, int
 
 
 def _filtered(
-    reading: Reading, recipe: Recipe, target: Target, handling: Handling, count: Count, threads: int | None
+    reading: Reading, recipe: Recipe, target: Target, options: PictureOptions, count: Count, threads: int | None
 ) -> Iterator[Frame]:
     """Every frame through the recipe. A frame is let go before its result is written."""
     if target.raw:
@@ -110,10 +110,10 @@ def _filtered(
     while (frame := next(frames, None)) is not None:
         try:
             for step in steps(recipe):
-                frame = filter_frame(frame, step, handling, count, threads)
+                frame = filter_frame(frame, step, options, count, threads)
         except ConvcliError as error:
             raise type(error)(f"{reading.name}: {error}") from None
-        if handling.reduce_depth or not target.raw:
+        if options.reduce_depth or not target.raw:
             frame = replace(frame, integer=frame.integer and frame.pixels.dtype.kind == "f")
         yield frame
 

@@ -10,20 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.choices import ALPHA
-from convcli.engine.window import Window
+from convcli.engine.window import RowWindow
 from convcli.errors import RecipeError
 from convcli.filtering.alpha import as_float, as_samples, sampled, usual, weighted
 from convcli.filtering.combine import default_range
 from convcli.filtering.recipe import Recipe
-from convcli.filtering.run import Filtered, run
+from convcli.filtering.run import Filtered, run_recipe
 from convcli.geometry import Geometry
 from convcli.images import MAX_PIXELS, Frame
 from convcli.images.luma import luma
-from convcli.ranges import full_scale, settle
+from convcli.ranges import full_scale, to_pixels
 
 
 @dataclass(frozen=True)
-class Handling:
+class PictureOptions:
     """How pictures are taken in hand, beside the recipe.
 
     alpha: "keep", "weight", "filter", "drop", or None: what suits each kernel. linear: filter in linear light.
@@ -74,18 +74,18 @@ def steps(recipe: Recipe) -> list[Recipe]:
 
 
 def filter_frame(
-    frame: Frame, recipe: Recipe, handling: Handling, count: Count, threads: int | None = None,
-    window: Window | None = None,
+    frame: Frame, recipe: Recipe, options: PictureOptions, count: Count, threads: int | None = None,
+    window: RowWindow | None = None,
 ) -> Frame:  # fmt: skip
     """One kernel on one frame, or several that are combined.
 
     window: only these rows of the result; the frame holds the rows that are needed for them.
     """
     kernel, geometry = recipe.kernels[0], recipe.geometry
-    way = handling.alpha or ("keep" if recipe.combine else usual(kernel))
+    way = options.alpha or ("keep" if recipe.combine else usual(kernel))
     if recipe.combine and way not in ("keep", "drop"):
         raise RecipeError(f"combined responses leave alpha as it is or drop it: alpha=keep or drop, not {way!r}")
-    if recipe.combine == "angle" and handling.linear:
+    if recipe.combine == "angle" and options.linear:
         raise RecipeError("combine=angle makes hues, which have no linear light; leave out --linear")
     if recipe.channels == "gray" and frame.colors == 4:
         raise RecipeError("channels=gray is for RGB pictures, not for CMYK")
@@ -95,12 +95,12 @@ def filter_frame(
         alpha = sampled(frame.alpha, geometry, kernel.size, window)
     elif way == "filter":
         bare = window.on("alpha") if window else None
-        alpha = run(frame.alpha, _on_alpha(recipe), threads=threads, window=bare).pixels
+        alpha = run_recipe(frame.alpha, _on_alpha(recipe), threads=threads, window=bare).pixels
     else:
-        return _weighted(frame, recipe, handling, count, threads, window)
-    if handling.linear and frame.pixels.dtype.kind != "f":
+        return _weighted(frame, recipe, options, count, threads, window)
+    if options.linear and frame.pixels.dtype.kind != "f":
         return replace(frame, pixels=_linear(frame, recipe, count, threads, window), alpha=alpha)
-    done = run(frame.pixels, recipe, threads=threads, window=window)
+    done = run_recipe(frame.pixels, recipe, threads=threads, window=window)
     count.add(done)
     return replace(frame, pixels=done.pixels, alpha=alpha)
 
@@ -113,30 +113,30 @@ def _on_alpha(recipe: Recipe) -> Recipe:
     return replace(recipe, kernels=(kernel,), channels="each")
 
 
-def _linear(frame: Frame, recipe: Recipe, count: Count, threads: int | None, window: Window | None) -> NDArray[Any]:
+def _linear(frame: Frame, recipe: Recipe, count: Count, threads: int | None, window: RowWindow | None) -> NDArray[Any]:
     """The frame's colours filtered in linear light."""
     if frame.colors == 4:
         raise RecipeError("linear light is for gray and RGB pictures; CMYK is ink")
     image = _light().to_linear(luma(frame.pixels) if recipe.channels == "gray" else frame.pixels)
-    raw = replace(recipe, range="raw", geometry=lit(recipe.geometry))
-    responses = run(image, raw, threads=threads, window=window).pixels
+    raw = replace(recipe, range="raw", geometry=in_linear_light(recipe.geometry))
+    responses = run_recipe(image, raw, threads=threads, window=window).pixels
     return _settled(responses, recipe, frame.pixels.dtype, count, True, window)
 
 
 def _weighted(
-    frame: Frame, recipe: Recipe, handling: Handling, count: Count, threads: int | None, window: Window | None
+    frame: Frame, recipe: Recipe, options: PictureOptions, count: Count, threads: int | None, window: RowWindow | None
 ) -> Frame:
     """The frame with colours weighted by alpha, in linear light if asked for."""
     assert frame.alpha is not None
     kernel, geometry, pixels = recipe.kernels[0], recipe.geometry, frame.pixels
     if recipe.channels == "gray":
         pixels = luma(pixels)
-    linear = handling.linear and pixels.dtype.kind != "f"
+    linear = options.linear and pixels.dtype.kind != "f"
     color = _light().to_linear(pixels) if linear else as_float(pixels)
     depth = recipe.channels == "sum" or kernel.depth > 1
     if kernel.depth > 1 and frame.colors != kernel.depth:
-        run(pixels, recipe, window=window)  # says what does not match
-    place = lit(geometry) if linear else geometry
+        run_recipe(pixels, recipe, window=window)  # says what does not match
+    place = in_linear_light(geometry) if linear else geometry
     responses, alpha = weighted(color, as_float(frame.alpha), kernel, place, depth, threads, window)
     return replace(
         frame,
@@ -146,7 +146,7 @@ def _weighted(
 
 
 def _settled(
-    responses: NDArray[np.float32], recipe: Recipe, dtype: Any, count: Count, linear: bool, window: Window | None
+    responses: NDArray[np.float32], recipe: Recipe, dtype: Any, count: Count, linear: bool, window: RowWindow | None
 ) -> NDArray[Any]:
     """Responses with white at 1.0 as pixels of dtype."""
     range_ = recipe.range or recipe.kernels[0].range or "clip"
@@ -156,9 +156,9 @@ def _settled(
         count.add(Filtered(responses, range_))
         return responses * np.float32(full_scale(dtype))
     if not linear:
-        pixels, below, above = settle(responses, range_, dtype, window.limits if window else None)
+        pixels, below, above = to_pixels(responses, range_, dtype, window.limits if window else None)
     else:
-        toned, _, _ = settle(responses, range_, np.float32, window.limits if window else None)
+        toned, _, _ = to_pixels(responses, range_, np.float32, window.limits if window else None)
         below, above = int((toned < 0).sum()), int((toned > 1).sum())
         pixels = _light().from_linear(toned, dtype)
     count.add(Filtered(pixels, range_, pixels.size, below, above))
@@ -172,6 +172,6 @@ def _light() -> ModuleType:
     return linear_light
 
 
-def lit(geometry: Geometry) -> Geometry:
+def in_linear_light(geometry: Geometry) -> Geometry:
     """The geometry with its padding value, which is a pixel's, in linear light."""
     return replace(geometry, padding_value=255 * float(_light().decode(geometry.padding_value / 255)))

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli import engine
-from convcli.engine.window import Whole, Window
+from convcli.engine.window import RowWindow, Whole
 from convcli.errors import RecipeError
 from convcli.filtering import combine
 from convcli.filtering.recipe import Recipe
 from convcli.geometry import extent
 from convcli.images.luma import luma
 from convcli.kernel import Kernel
-from convcli.ranges import normalize, tone_of
+from convcli.ranges import normalize, range_map
 
 _SAMPLES = 1 << 20  # of a band of responses that are combined
 
@@ -38,7 +38,9 @@ class Filtered:
     above: int = 0
 
 
-def run(image: NDArray[Any], recipe: Recipe, *, threads: int | None = None, window: Window | None = None) -> Filtered:
+def run_recipe(
+    image: NDArray[Any], recipe: Recipe, *, threads: int | None = None, window: RowWindow | None = None
+) -> Filtered:
     """The recipe applied to an array (H, W) or (H, W, C) of uint8, uint16 or float32.
 
     window: only these rows of what one step makes of a picture of which the array holds the rows needed; a step is one
@@ -58,7 +60,7 @@ def run(image: NDArray[Any], recipe: Recipe, *, threads: int | None = None, wind
         if recipe.channels == "gray":
             image = luma(image)
         _check_depth(image, kernel, depth)
-        tone = None if range_ in ("raw", "normalize") else tone_of(range_, image.dtype)
+        tone = None if range_ in ("raw", "normalize") else range_map(range_, image.dtype)
         dtype = image.dtype
         done = engine.convolve(image, kernel, recipe.geometry, depth=depth, tone=tone, threads=threads, window=window)
         samples, below, above = samples + done.pixels.size, below + done.below, above + done.above
@@ -70,10 +72,10 @@ def run(image: NDArray[Any], recipe: Recipe, *, threads: int | None = None, wind
 
 def warm(recipe: Recipe) -> None:
     """Compile or load what the recipe needs, on a small picture. Raises ConvcliError where it does not fit it."""
-    run(np.zeros((64, 64, 3), np.uint8), recipe, threads=1)
+    run_recipe(np.zeros((64, 64, 3), np.uint8), recipe, threads=1)
 
 
-def _combined(image: NDArray[Any], recipe: Recipe, threads: int | None, window: Window | None) -> Filtered:
+def _combined(image: NDArray[Any], recipe: Recipe, threads: int | None, window: RowWindow | None) -> Filtered:
     """All kernels on the same pixels, their responses combined, and those brought to pixels: a band of rows at a time,
     for the responses take eight times the bytes of a photograph.
     """
@@ -103,22 +105,22 @@ def _combined(image: NDArray[Any], recipe: Recipe, threads: int | None, window: 
     return Filtered(pixels, first.range, samples, below, above)
 
 
-def _bands(image: NDArray[Any], recipe: Recipe, whole: Whole) -> Iterator[Window]:
+def _bands(image: NDArray[Any], recipe: Recipe, whole: Whole) -> Iterator[RowWindow]:
     """Windows from top to bottom: so many rows that those around them, which are filtered twice, count for little."""
     size = image.shape[0], image.shape[1]
     kernels, (rows, columns) = [kernel.size for kernel in recipe.kernels], recipe.output(size)
     told = Whole(units=[1])
-    first = Window.of(size, kernels, recipe.geometry, 0, 1, told)
+    first = RowWindow.of(size, kernels, recipe.geometry, 0, 1, told)
     _combined_rows(image[first.rows], recipe, 1, first)
     step = math.lcm(*(told.units or ()))
     tallest = max(extent(height, recipe.geometry.dilation[0]) for height, _ in kernels)
     enough = max(_SAMPLES // (columns * math.prod(image.shape[2:])), 8 * tallest)
     step *= -(-enough // step)
     for start in range(0, rows, step):
-        yield Window.of(size, kernels, recipe.geometry, start, min(start + step, rows), whole)
+        yield RowWindow.of(size, kernels, recipe.geometry, start, min(start + step, rows), whole)
 
 
-def _combined_rows(image: NDArray[Any], recipe: Recipe, threads: int | None, window: Window) -> Filtered:
+def _combined_rows(image: NDArray[Any], recipe: Recipe, threads: int | None, window: RowWindow) -> Filtered:
     how = str(recipe.combine)
     depth = recipe.channels == "sum" or recipe.kernels[0].depth > 1
     if recipe.channels == "gray" or (how == "angle" and not depth):

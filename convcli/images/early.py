@@ -20,7 +20,7 @@ _MOST = 50_000_000  # pixels; larger pictures wait for Reading to weigh them
 
 
 @dataclass(frozen=True)
-class Ahead:
+class EarlyDecoding:
     """A picture that is open and being decoded: what its header says is there already."""
 
     image: ImageFile
@@ -34,7 +34,7 @@ class Ahead:
             raise self.errors[0]
 
 
-def begin(source: str) -> Ahead | None:
+def start_decoding(source: str) -> EarlyDecoding | None:
     """Begin to decode this file, if it is a JPEG of ordinary size."""
     try:
         if not Path(source).is_file():  # above all no pipe, of which what is read here would be missing later
@@ -45,7 +45,7 @@ def begin(source: str) -> Ahead | None:
             if image is None:
                 return None
             errors: list[Exception] = []
-            ahead = Ahead(image, Thread(target=_decode, args=(image, stream, errors)), errors)
+            ahead = EarlyDecoding(image, Thread(target=_decode, args=(image, stream, errors)), errors)
             ahead.thread.start()
             stack.pop_all()
             return ahead

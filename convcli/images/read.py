@@ -17,7 +17,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from convcli.errors import AccessError, ConvcliError, ImageError
 from convcli.files.names import printable_path
 from convcli.images import high_depth
-from convcli.images.early import Ahead
+from convcli.images.early import EarlyDecoding
 from convcli.images.metadata import metadata_of
 from convcli.images.modes import frame_of, image_bytes
 from convcli.images.origin import origin_of
@@ -60,7 +60,7 @@ class Reading:
         max_pixels: int = MAX_PIXELS,
         frame: int | None = None,
         reduce_depth: bool = False,
-        ahead: Ahead | None = None,
+        ahead: EarlyDecoding | None = None,
     ) -> None:
         self.name = "standard input" if isinstance(source, bytes) else printable_path(source)
         self.reduced = False

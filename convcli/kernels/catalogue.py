@@ -107,10 +107,10 @@ def named(name: str, parameters: Mapping[str, str]) -> Kernel:
     if fixed:
         given = ",".join(f"{key}={value}" for key, value in parameters.items())
         raise KernelError(f"{name} is a fixed grid and takes no parameters, but {given!r} was given")
-    from convcli.choices import near
+    from convcli.choices import suggestions
 
     name = name if len(name) < _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
-    hint = near(name, [*preset_names(), *FAMILIES, *ALIASES, *user_kernels().kernels])
+    hint = suggestions(name, [*preset_names(), *FAMILIES, *ALIASES, *user_kernels().kernels])
     raise KernelError(f"unknown kernel {name!r}{hint or '; `convcli kernels list` shows the names'}")
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from convcli.choices import near
+from convcli.choices import suggestions
 from convcli.errors import KernelError
 from convcli.kernel import Kernel
 from convcli.kernels import algebra
@@ -125,7 +125,7 @@ def _modified(kernel: Kernel, how: str) -> Kernel:
         angle = float(number(how))
     except ValueError:
         words = [*algebra.MODIFIERS, "dilate=N"]
-        hint = near(how, words) or f"; expected an angle in degrees or one of {', '.join(words)}"
+        hint = suggestions(how, words) or f"; expected an angle in degrees or one of {', '.join(words)}"
         raise KernelError(f"@{how}: unknown{hint}") from None
     return algebra.turn(kernel, angle)
 
@@ -147,5 +147,5 @@ def _member(path: Path, wanted: str | None) -> Kernel:
         raise KernelError(f"{path} holds several kernels ({', '.join(held)}); choose one, as in {path}#{held[0]}")
     if wanted in held:
         return kernels[held.index(wanted)]
-    hint = near(wanted, held) or f"; it holds {', '.join(held)}"
+    hint = suggestions(wanted, held) or f"; it holds {', '.join(held)}"
     raise KernelError(f"{path} holds no kernel {wanted!r}{hint}")

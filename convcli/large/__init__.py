@@ -11,15 +11,15 @@ from pathlib import Path
 from convcli.files.zarr_folder import is_zarr
 from convcli.images import MAX_PIXELS
 from convcli.large.reading import is_tiff
-from convcli.large.run import OME, Manner, filter_large, look
+from convcli.large.run import OME, StreamOptions, filter_large, look
 from convcli.large.tiff_in import weight
 
-__all__ = ["Manner", "filter_large", "look", "streams"]
+__all__ = ["StreamOptions", "filter_large", "look", "streams"]
 
 _SMALL = 1 << 16  # bytes of a file that is never streamed for its size
 
 
-def streams(source: str, output: str, manner: Manner, max_pixels: int | None) -> bool:
+def streams(source: str, output: str, streaming: StreamOptions, max_pixels: int | None) -> bool:
     """Whether the picture is filtered in pieces.
 
     Zarr always is; TIFF to TIFF is where it is too large to be held in memory, where it is or is to be OME-TIFF, or
@@ -31,7 +31,7 @@ def streams(source: str, output: str, manner: Manner, max_pixels: int | None) ->
         return True
     if not output.lower().endswith((".tif", ".tiff")) or not is_tiff(source):
         return False
-    asked = manner.pyramid or manner.cluster is not None or output.lower().endswith(OME)
+    asked = streaming.pyramid or streaming.cluster is not None or output.lower().endswith(OME)
     if not asked and Path(source).stat().st_size < _SMALL and not source.lower().endswith(OME):
         return False
     found = weight(source)
@@ -40,4 +40,4 @@ def streams(source: str, output: str, manner: Manner, max_pixels: int | None) ->
     pixels, held, ome = found
     if max_pixels is not None and pixels > max_pixels:
         return False
-    return asked or ome or held * 3 > manner.limit or pixels > (max_pixels or MAX_PIXELS)
+    return asked or ome or held * 3 > streaming.limit or pixels > (max_pixels or MAX_PIXELS)

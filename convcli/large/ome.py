@@ -11,7 +11,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 from xml.etree import ElementTree
 
-from convcli.large.pages import Facts, Shape
+from convcli.large.pages import Facts, MapShape
 from convcli.ranges import full_scale
 
 _SPACINGS = {"x": "PhysicalSizeX", "y": "PhysicalSizeY", "z": "PhysicalSizeZ", "t": "TimeIncrement"}
@@ -52,7 +52,7 @@ def facts_of(xml: str | None, index: int) -> Facts:
     return Facts(ome=True, name=images[index].get("Name", ""), spacing=spacing, channels=channels)
 
 
-def tiff_metadata(facts: Facts, shape: Shape, made: str) -> dict[str, Any]:
+def tiff_metadata(facts: Facts, shape: MapShape, made: str) -> dict[str, Any]:
     """The same in the words of tifffile's writer. The file's UUID follows from it and from how the picture was made."""
     axes = "".join(axis for axis, _ in shape.lead).upper() + ("YXS" if shape.samples > 1 else "YX")
     words: dict[str, Any] = {"axes": axes}
@@ -76,7 +76,7 @@ def suits_ome(lead: Sequence[tuple[str, int]]) -> bool:
 
 
 def zarr_attributes(
-    facts: Facts, axes: Sequence[str], sizes: Sequence[Sequence[int]], shape: Shape, version: int
+    facts: Facts, axes: Sequence[str], sizes: Sequence[Sequence[int]], shape: MapShape, version: int
 ) -> dict[str, Any]:
     """The attributes of a group whose arrays "0", "1" and so on have the given sizes, as OME-Zarr.
 
@@ -107,7 +107,7 @@ def zarr_attributes(
     return {"ome": {"version": "0.5", **said}}
 
 
-def _shown_channels(facts: Facts, count: int, shape: Shape) -> list[dict[str, Any]]:
+def _shown_channels(facts: Facts, count: int, shape: MapShape) -> list[dict[str, Any]]:
     """How a viewer may show each channel."""
     top = full_scale(shape.dtype)
     colors = _COLORS.get(count if shape.samples > 1 else 1, ("FFFFFF",))

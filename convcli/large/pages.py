@@ -51,7 +51,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Shape:
+class MapShape:
     """What the pages of a stack are, or are to be: size (H, W) or (H, W, C), samples, and whether there is alpha.
 
     lead: names and lengths of the axes before y and x, in the order in which the pages follow one another.

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.large.pages import Facts, Shape, joined
+from convcli.large.pages import Facts, MapShape, joined
 from convcli.large.pyramid import halved
 from convcli.large.steps import Chain
 
@@ -45,7 +45,7 @@ class Sink(Protocol):
         """How many levels, the full size among them."""
         ...
 
-    def begin(self, shape: Shape, facts: Facts) -> Finish:
+    def begin(self, shape: MapShape, facts: Facts) -> Finish:
         """Make ready for a stack; what is to be done with its rows."""
         ...
 

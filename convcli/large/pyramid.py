@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.engine import convolve
-from convcli.engine.window import Window
+from convcli.engine.window import RowWindow
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
-from convcli.ranges import tone_of
+from convcli.ranges import range_map
 
 Array = NDArray[Any]
 _MEAN = Kernel(np.ones((2, 2)), divisor=4)
@@ -38,8 +38,8 @@ def halved(rows: Array, first: int, height: int, threads: int | None = None) -> 
     """
     geometry = Geometry.of(2, (0, height % 2, 0, rows.shape[1] % 2), "replicate")
     last = first + len(rows)
-    window = Window(height, np.arange(first, last), first // 2, -(-last // 2))
-    return convolve(rows, _MEAN, geometry, tone=tone_of("clip", rows.dtype), threads=threads, window=window).pixels
+    window = RowWindow(height, np.arange(first, last), first // 2, -(-last // 2))
+    return convolve(rows, _MEAN, geometry, tone=range_map("clip", rows.dtype), threads=threads, window=window).pixels
 
 
 class Pyramid:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.engine.window import Whole, Window
+from convcli.engine.window import RowWindow, Whole
 from convcli.filtering.alpha import as_float
-from convcli.filtering.frame import Count, Handling, filter_frame, steps
+from convcli.filtering.frame import Count, PictureOptions, filter_frame, steps
 from convcli.filtering.recipe import Recipe
 from convcli.images import Frame
 from convcli.images.luma import luma
@@ -47,9 +47,9 @@ class Step:
     """
 
     def __init__(
-        self, source: Source, recipe: Recipe, handling: Handling, memory: int, threads: int | None, grain: int
+        self, source: Source, recipe: Recipe, options: PictureOptions, memory: int, threads: int | None, grain: int
     ) -> None:
-        self._source, self._recipe, self._handling, self._threads = source, recipe, handling, threads
+        self._source, self._recipe, self._options, self._threads = source, recipe, options, threads
         self._size = (source.shape[0], source.shape[1])
         self.whole, self.counts = Whole(), Counts()
         self._kept: dict[int, Frame] = {}
@@ -68,7 +68,7 @@ class Step:
         pixels = np.zeros((height, *source.shape[1:]), source.dtype)
         alpha = np.zeros((height, source.shape[1]), source.dtype) if source.alpha else None
         count = Count()
-        return filter_frame(Frame(pixels, alpha), self._recipe, self._handling, count, 1, window), units, count.range
+        return filter_frame(Frame(pixels, alpha), self._recipe, self._options, count, 1, window), units, count.range
 
     def learn(self, first: int, last: int) -> None:
         """Take note of what these rows of the map say of the whole; see `Whole`."""
@@ -120,13 +120,13 @@ class Step:
             self.counts.bands[first] = count.samples, count.below, count.above
         return self._kept[first]
 
-    def _asked(self, first: int, last: int) -> tuple[Frame, Recipe, Handling, Count, int | None, Window]:
+    def _asked(self, first: int, last: int) -> tuple[Frame, Recipe, PictureOptions, Count, int | None, RowWindow]:
         window = self._window(first, last, self.whole)
-        return self._source.rows(window.rows), self._recipe, self._handling, Count(), self._threads, window
+        return self._source.rows(window.rows), self._recipe, self._options, Count(), self._threads, window
 
-    def _window(self, first: int, last: int, whole: Whole) -> Window:
+    def _window(self, first: int, last: int, whole: Whole) -> RowWindow:
         kernels = [kernel.size for kernel in self._recipe.kernels]
-        return Window.of(self._size, kernels, self._recipe.geometry, first, last, whole)
+        return RowWindow.of(self._size, kernels, self._recipe.geometry, first, last, whole)
 
     def _fitting(self, unit: int, memory: int, grain: int) -> int:
         """How many rows of the map to make at a time: what fits, in whole units; whole grains, or parts of one."""
@@ -136,7 +136,7 @@ class Step:
         row = 4 * samples_in * source.dtype.itemsize + 4 * samples * self.dtype.itemsize
         if self.stretched:
             row += 8 * samples
-        if source.alpha or self._handling.linear or recipe.combine:  # these work in floats
+        if source.alpha or self._options.linear or recipe.combine:  # these work in floats
             row += 12 * (samples_in + samples)
         fit = int(min(memory // row, ROWS))
         while grain > max(fit, FEWEST) and grain % 2 == 0:
@@ -161,12 +161,12 @@ class Chain:
     """
 
     def __init__(
-        self, page: Source, recipe: Recipe, handling: Handling, memory: int, threads: int | None, grain: int
+        self, page: Source, recipe: Recipe, options: PictureOptions, memory: int, threads: int | None, grain: int
     ) -> None:
         self.steps: list[Step] = []
         chain, source = steps(recipe), page
         for part in chain:
-            source = Step(source, part, handling, memory // (len(chain) + 1), threads, grain)
+            source = Step(source, part, options, memory // (len(chain) + 1), threads, grain)
             self.steps.append(source)
         last = self.steps[-1]
         self.shape, self.dtype, self.alpha, self.rows = last.shape, last.dtype, last.alpha, last.rows

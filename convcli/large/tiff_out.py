@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from convcli.large import libraries
 from convcli.large.ome import suits_ome, tiff_metadata
-from convcli.large.pages import Facts, Shape
+from convcli.large.pages import Facts, MapShape
 from convcli.large.pieces import Piece
 from convcli.large.pyramid import Pyramid, level_sizes
 
@@ -67,7 +67,7 @@ class TiffOut:
         self._cutting = Cutting(TILE, _LEVELS[compression or "fast"])
         self._tiff: Any = None
 
-    def begin(self, shape: Shape, facts: Facts) -> Cutting:
+    def begin(self, shape: MapShape, facts: Facts) -> Cutting:
         """What is to be done with the rows of a piece, wherever they are made."""
         self._shape, self._facts = shape, facts
         self._sizes = level_sizes(shape.size, self.grain if self._pyramid else max(shape.size[:2]))

@@ -20,7 +20,7 @@ from typing import Any
 
 from convcli.engine.window import Whole
 from convcli.errors import AccessError, ConvcliError
-from convcli.filtering.frame import Handling
+from convcli.filtering.frame import PictureOptions
 from convcli.filtering.recipe import Recipe
 from convcli.large.pages import Stack
 from convcli.large.pieces import Finish, Piece, Tell, finished, make
@@ -33,20 +33,20 @@ Counted = list[dict[int, tuple[int, int, int]]]
 
 
 @dataclass(frozen=True)
-class Job:
+class StackJob:
     """All that a worker needs to know of a stack. token: of this run and stack alone."""
 
     reading: Reading
     stack: int
     recipe: Recipe
-    handling: Handling
+    options: PictureOptions
     memory: int
     grain: int
     token: str = field(default_factory=lambda: os.urandom(8).hex())
 
     def chain(self, source: Any, threads: int | None = 1) -> Chain:
         """The chain of steps for a page; the same here and on every worker."""
-        return Chain(source, self.recipe, self.handling, self.memory, threads, self.grain)
+        return Chain(source, self.recipe, self.options, self.memory, threads, self.grain)
 
 
 class _Opened(threading.local):
@@ -60,7 +60,7 @@ class _Opened(threading.local):
     def __init__(self) -> None:
         self.closing = contextlib.ExitStack()
 
-    def chain(self, job: Job, page: int, wholes: list[Whole]) -> Chain:
+    def chain(self, job: StackJob, page: int, wholes: list[Whole]) -> Chain:
         """The chain of a page, which knows of the whole picture what is known so far."""
         if job.token != self.token:
             self.token, self.page = "", -1
@@ -78,7 +78,7 @@ class _Opened(threading.local):
 _opened = _Opened()
 
 
-def _look(job: Job, page: int, wholes: list[Whole], step: int, learns: bool, first: int, last: int) -> Whole:
+def _look(job: StackJob, page: int, wholes: list[Whole], step: int, learns: bool, first: int, last: int) -> Whole:
     """What some rows say of the whole; see `Chain.passes`. Runs on a worker."""
     at = _opened.chain(job, page, wholes).steps[step]
     try:
@@ -89,7 +89,7 @@ def _look(job: Job, page: int, wholes: list[Whole], step: int, learns: bool, fir
 
 
 def _make(
-    job: Job, page: int, wholes: list[Whole], first: int, last: int, levels: bool, finish: Finish
+    job: StackJob, page: int, wholes: list[Whole], first: int, last: int, levels: bool, finish: Finish
 ) -> tuple[Piece, Counted]:
     """A piece, and what was counted on the way. Runs on a worker."""
     chain = _opened.chain(job, page, wholes)
@@ -99,7 +99,7 @@ def _make(
 
 
 def made_there(
-    place: Place, job: Job, chains: Iterator[Chain], finish: Finish, levels: bool, tell: Tell
+    place: Place, job: StackJob, chains: Iterator[Chain], finish: Finish, levels: bool, tell: Tell
 ) -> Iterator[Piece]:
     """The pieces of all pages of a stack in order, made by the workers; a few more are in hand than there are threads.
 
@@ -125,24 +125,24 @@ def made_there(
 
 def _in_order(place: Place, tasks: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
     """The results of the tasks, in their order."""
-    pool, hands = place
+    pool, capacity = place
     waiting, busy = iter(tasks), deque[Future[Any]]()
     try:
         while True:
-            while len(busy) < hands() and (task := next(waiting, None)) is not None:
+            while len(busy) < capacity() and (task := next(waiting, None)) is not None:
                 busy.append(pool.submit(*task))
             if not busy:
                 return
-            yield _result(busy.popleft(), hands)
+            yield _result(busy.popleft(), capacity)
     finally:
         for future in busy:
             future.cancel()
 
 
-def _result(future: Future[Any], hands: Callable[[], int]) -> Any:
+def _result(future: Future[Any], capacity: Callable[[], int]) -> Any:
     try:
         while not wait([future], _GLANCE).done:
-            hands()  # which knows when the cluster has gone
+            capacity()  # which knows when the cluster has gone
         return future.result()
     except ConvcliError:
         raise

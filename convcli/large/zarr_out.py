@@ -17,7 +17,7 @@ from convcli.errors import ImageError
 from convcli.files.zarr_folder import drop_orphan
 from convcli.large import libraries
 from convcli.large.ome import zarr_attributes
-from convcli.large.pages import Facts, Shape
+from convcli.large.pages import Facts, MapShape
 from convcli.large.pieces import Piece
 from convcli.large.pyramid import Pyramid, level_sizes
 
@@ -74,7 +74,7 @@ class ZarrOut:
         """How many levels, the full size among them."""
         return len(self._sizes)
 
-    def begin(self, shape: Shape, facts: Facts) -> Placing:
+    def begin(self, shape: MapShape, facts: Facts) -> Placing:
         """Make the arrays; what is to be done with the rows of a piece, wherever they are made."""
         zarr = libraries.zarr()
         zarr.config.set({"threading.max_workers": self._threads})
@@ -96,7 +96,7 @@ class ZarrOut:
         ]  # fmt: skip
         return self._placings[0]
 
-    def _axes(self, shape: Shape) -> tuple[list[str], dict[str, int]]:
+    def _axes(self, shape: MapShape) -> tuple[list[str], dict[str, int]]:
         """The axes in their order, and the lengths of all but y and x."""
         axes, lengths = [axis for axis, _ in shape.lead], dict(shape.lead)
         if shape.samples > 1 and "c" in lengths:
@@ -115,7 +115,7 @@ class ZarrOut:
         return axes, lengths
 
     def _array(
-        self, zarr: Any, path: str, axes: list[str], size: list[int], shape: Shape, attributes: dict[str, Any]
+        self, zarr: Any, path: str, axes: list[str], size: list[int], shape: MapShape, attributes: dict[str, Any]
     ) -> None:
         whole = shape.samples if axes[-1] == "c" else 1  # channels that are planes have chunks of their own
         chunks = [min(length, self.grain if axis in "yx" else whole) for axis, length in zip(axes, size, strict=True)]

@@ -14,7 +14,7 @@ Shape = tuple[int, int, int]  # channels, height, width
 
 
 @dataclass(frozen=True)
-class Window:
+class Reach:
     """What one value of a map looks at along (height, width): how far it reaches, and how far the next one is."""
 
     extent: tuple[int, int] = (1, 1)
@@ -43,9 +43,9 @@ class Layer:
         """The shape (C, H, W) of the answer to planes of that shape. Raises where they do not fit."""
         return shape
 
-    def window(self, shape: Shape) -> Window:
+    def window(self, shape: Shape) -> Reach:
         """How far one value looks."""
-        return Window()
+        return Reach()
 
     def formula(self, shape: Shape) -> tuple[str, str] | None:
         """The output size with its numbers, for height and width; None where the size stays."""

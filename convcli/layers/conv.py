@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from convcli.engine.planes import conv2d
 from convcli.engine.planes.checks import check_channels, pads_of
 from convcli.errors import RecipeError
-from convcli.geometry import Geometry, Pads, extent, formula, pair, whole
-from convcli.layers.base import Layer, Shape, Window
+from convcli.geometry import Geometry, Pads, extent, formula, pair, whole_number
+from convcli.layers.base import Layer, Reach, Shape
 
 
 class Conv2d(Layer):
@@ -55,10 +55,10 @@ class Conv2d(Layer):
         seed: int | None = 0,
         dtype: Any = np.float32,
     ) -> None:
-        self.in_channels = whole("in_channels", in_channels, least=1)
-        self.out_channels = whole("out_channels", out_channels, least=1)
+        self.in_channels = whole_number("in_channels", in_channels, least=1)
+        self.out_channels = whole_number("out_channels", out_channels, least=1)
         self.kernel_size = pair("kernel_size", kernel_size, least=1)
-        self.groups = whole("groups", groups, least=1)
+        self.groups = whole_number("groups", groups, least=1)
         self.padding = padding
         self._geometry = Geometry.of(stride, 0, padding_mode, 0, dilation)
         self._pads((1, 1))  # a wrong padding is told now
@@ -83,7 +83,7 @@ class Conv2d(Layer):
             raise RecipeError(f"weights of the shape {array.shape} are empty")
         dtype = np.float64 if array.dtype == np.float64 else np.float32
         out, depth, *size = array.shape
-        groups = whole("groups", groups, least=1)
+        groups = whole_number("groups", groups, least=1)
         layer = cls(depth * groups, out, tuple(size), groups=groups, bias=bias is not None, dtype=dtype, **options)
         layer.weight = array
         if bias is not None:
@@ -136,10 +136,10 @@ class Conv2d(Layer):
         settled = Geometry(self.stride, (*pads[0], *pads[1]), self.padding_mode, 0, self.dilation)
         return (self.out_channels, *settled.output(shape[1:], self.kernel_size))
 
-    def window(self, shape: Shape) -> Window:
+    def window(self, shape: Shape) -> Reach:
         """The dilated kernel, and the stride."""
         reach = [extent(k, d) for k, d in zip(self.kernel_size, self.dilation, strict=True)]
-        return Window((reach[0], reach[1]), self.stride)
+        return Reach((reach[0], reach[1]), self.stride)
 
     def formula(self, shape: Shape) -> tuple[str, str]:
         """floor((W - K' + P_before + P_after) / S) + 1 with its numbers."""

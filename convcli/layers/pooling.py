@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from convcli.errors import GeometryError
 from convcli.geometry import extent, pair
-from convcli.layers.base import PlaneLayer, Shape, Window
+from convcli.layers.base import PlaneLayer, Reach, Shape
 
 Array = NDArray[Any]
 
@@ -44,10 +44,10 @@ class _Pool(PlaneLayer):
                 )
         return shape[0], sizes[0], sizes[1]
 
-    def window(self, shape: Shape) -> Window:
+    def window(self, shape: Shape) -> Reach:
         """The dilated window, and the stride."""
         reach = [extent(k, d) for k, d in zip(self.kernel_size, self.dilation, strict=True)]
-        return Window((reach[0], reach[1]), self.stride)
+        return Reach((reach[0], reach[1]), self.stride)
 
     def formula(self, shape: Shape) -> tuple[str, str]:
         """The output size with its numbers."""
@@ -151,9 +151,9 @@ class GlobalAvgPool2d(PlaneLayer):
         """(C, 1, 1)."""
         return shape[0], 1, 1
 
-    def window(self, shape: Shape) -> Window:
+    def window(self, shape: Shape) -> Reach:
         """The whole plane."""
-        return Window(shape[1:])
+        return Reach(shape[1:])
 
     def _plane(self, x: Array) -> Array:
         return np.asarray(x.mean(dtype=np.float64))

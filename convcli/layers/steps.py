@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from convcli.choices import meant
+from convcli.choices import suggestion
 from convcli.errors import RecipeError
 from convcli.layers.activation import ACTIVATIONS, Activation
 from convcli.layers.base import Layer
@@ -51,7 +51,7 @@ def layer_of(name: str, given: dict[str, str], weights: Path | None = None) -> L
     known = _keys(name)
     for key in given:
         if key not in known:
-            hint = meant(key, known, f"it takes {', '.join(known) or 'nothing'}")
+            hint = suggestion(key, known, f"it takes {', '.join(known) or 'nothing'}")
             raise RecipeError(f"{name}: unknown key {key!r}; {hint}")
     if name in ACTIVATIONS:
         return Activation(name, _number(name, "slope", given["slope"]) if "slope" in given else None)
@@ -66,7 +66,7 @@ def layer_of(name: str, given: dict[str, str], weights: Path | None = None) -> L
 
 def _keys(name: str) -> tuple[str, ...]:
     if name not in STEPS:
-        hint = meant(name, STEPS, f"choose from {', '.join(STEPS)}")
+        hint = suggestion(name, STEPS, f"choose from {', '.join(STEPS)}")
         raise RecipeError(f"unknown layer {name!r}; {hint}")
     return STEPS[name]
 

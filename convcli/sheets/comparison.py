@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from convcli.choices import PADDING_MODES
 from convcli.filtering.recipe import Recipe
-from convcli.filtering.run import run
+from convcli.filtering.run import run_recipe
 from convcli.geometry import extent
 from convcli.images.eight_bit import as_rgb
 from convcli.sheets.contact_sheet import contact_sheet, fitted
@@ -51,7 +51,7 @@ def sheet(picture: NDArray[Any], candidates: Sequence[Candidate], columns: int |
     """
     tiles, sizes = [fitted(as_rgb(picture), tile)], [_size(picture)]
     for candidate in candidates:
-        pixels = run(picture, candidate.recipe).pixels
+        pixels = run_recipe(picture, candidate.recipe).pixels
         tiles.append(fitted(as_rgb(pixels), tile))
         sizes.append(_size(pixels))
     labels = ["input", *(candidate.label for candidate in candidates)]
@@ -66,11 +66,11 @@ def padding_sheet(
     picture: NDArray[Any], candidates: Sequence[Candidate], columns: int | None, tile: int
 ) -> Image.Image:
     """The upper left corner under each padding mode, magnified; pixels that differ from the first mode's are marked."""
-    first = run(picture, candidates[0].recipe).pixels
+    first = run_recipe(picture, candidates[0].recipe).pixels
     corner = _corner(candidates[0].recipe)
     tiles, labels = [as_rgb(picture[:corner, :corner])], ["input, upper left corner"]
     for candidate in candidates:
-        pixels = first if candidate is candidates[0] else run(picture, candidate.recipe).pixels
+        pixels = first if candidate is candidates[0] else run_recipe(picture, candidate.recipe).pixels
         differs = pixels != first
         differs = differs.any(axis=2) if differs.ndim == 3 else differs
         tiles.append(_marked(as_rgb(pixels[:corner, :corner]), differs[:corner, :corner]))

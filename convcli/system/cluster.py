@@ -29,7 +29,7 @@ _CONNECT, _ASKED = 10, 2  # seconds: to connect, and for an answer that can be d
 
 
 @contextlib.contextmanager
-def cluster(address: str, warm: Callable[[], None], workers: int) -> Iterator[tuple[Executor, Callable[[], int]]]:
+def worker_pool(address: str, warm: Callable[[], None], workers: int) -> Iterator[tuple[Executor, Callable[[], int]]]:
     """A pool that runs on the workers of a scheduler, and how many tasks to have in hand, which follows the workers.
 
     warm: what every worker does once before its first task; it can be pickled. workers: how many processes.
@@ -131,7 +131,7 @@ def _hands(client: Any) -> Callable[[], int]:
     """
     known, asked = 2, 0.0
 
-    def hands() -> int:
+    def capacity() -> int:
         nonlocal known, asked
         if client.status in ("closing", "closed"):
             raise AccessError("the cluster has gone; start it again, and give the same command")
@@ -141,4 +141,4 @@ def _hands(client: Any) -> Callable[[], int]:
             asked = time.monotonic()
         return known
 
-    return hands
+    return capacity

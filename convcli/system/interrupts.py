@@ -16,14 +16,18 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-def begin() -> None:
-    """Take Ctrl-C over, at the beginning of a process."""
-    signal.signal(signal.SIGINT, _leave)
+def take_over() -> None:
+    """Take Ctrl-C over, at the beginning of a process.
+
+    One that was started to ignore it, as everything in the background of a script is, goes on ignoring it.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _leave)
     sys.unraisablehook = _unraisable
 
 
 class Raised:
-    """Inside, a Ctrl-C raises KeyboardInterrupt. Changes nothing in a process that has not called `begin`."""
+    """Inside, a Ctrl-C raises KeyboardInterrupt. Changes nothing in a process that has not called `take_over`."""
 
     def __enter__(self) -> None:
         self.ours = signal.getsignal(signal.SIGINT) is _leave

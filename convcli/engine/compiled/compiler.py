@@ -38,7 +38,7 @@ _compiled: list[str] = []
 _lock = threading.Lock()
 
 
-def run(name: str, *args: Any) -> None:
+def call_loop(name: str, *args: Any) -> None:
     """Call the loop of that name, compiling it if this machine has not met it with such arguments."""
     prepare(name, *args)(*args)
 

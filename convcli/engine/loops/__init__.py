@@ -11,7 +11,7 @@ How the loops are written, and why:
   need such a length are built for it: `taps(6, "whole")` is the loop for six taps and no divisor.
 - 16-bit lanes hold twice as many samples as float lanes; every expression is cast back to 16 bits, since integers
   are otherwise promoted to 64.
-- What neither Numba nor LLVM's vectoriser finds by itself is written down as vectors: pairs of taps (`halves`), tiles
-  of sums (`blocks`, `registers`), the phases of a stride (`phases`).
+- What neither Numba nor LLVM's vectoriser finds by itself is written down as vectors: pairs of taps
+  (`pair_vectors`), tiles of sums (`blocks`, `plane_tiles`), the phases of a stride (`strides`).
 - Only `contract` of fast-math is on: it allows FMA and keeps NaN and infinity.
 """

@@ -21,7 +21,7 @@ from numba.extending import intrinsic
 from numpy import uintp
 
 from convcli.engine.loops.prefetch import soon
-from convcli.engine.loops.shared import FINISH, Loop, entry, infinite
+from convcli.engine.loops.shared import FINISH, Loop, claim, entry, infinite
 from convcli.engine.loops.strides import split
 
 BLOCK = 4  # rows of the map that share each load
@@ -66,9 +66,8 @@ def block(finish: str, rows: int, hop: int, lanes: int, wide: int, step: int = 1
                     for i in range((passes - 1) * rows + sources):
                         r = y * stride + i * apart
                         slot = r % held.size
-                        if held[slot] == r:
+                        if not claim(held, slot, r):
                             continue
-                        held[slot] = r
                         q = ring[slot * width : (slot + 1) * width]
                         row = rowmap[r] if r < rowmap.size else -1
                         entering = line if terms > 0 else q

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convcli.engine.loops.shared import TAKE, Loop, dot, entry, jit, levels
+from convcli.engine.loops.shared import TAKE, Loop, claim, dot, entry, jit, levels
 from convcli.engine.loops.strides import keep
 
 RUN = 16384  # samples in one run of a 16-bit loop: its 16-bit counters cannot overflow
@@ -162,9 +162,8 @@ def separable(across: int, down: int, finish: str, step: int = 1, channels: int 
                 r = y * stride + dy[i]
                 slot = r % held.size
                 vo[i] = np.uintp(slot * width)
-                if held[slot] == r:
+                if not claim(held, slot, r):
                     continue
-                held[slot] = r
                 q = ring[slot * width : slot * width + n]
                 s = rowmap[r]
                 if s < 0:

@@ -1,4 +1,4 @@
-"""16-bit integers as in `integers`, in the vectors of `halves`: exact, and at the speed of the memory."""
+"""16-bit integers as in `integers`, in the vectors of `pair_vectors`: exact, and at the speed of the memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from convcli.engine.loops.pair_vectors import across, down, slide, taken, weigh
 from convcli.engine.loops.prefetch import fence
-from convcli.engine.loops.shared import Loop, entry, jit
+from convcli.engine.loops.shared import Loop, claim, entry, jit
 from convcli.engine.loops.strides import keep
 
 ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -205,8 +205,7 @@ def separable_pairs(width: int, height: int, finish: str, size: int, step: int =
                 r = y * stride + dy[i]
                 slot = r % held.size
                 vo[i] = np.uintp(slot * width)
-                if held[slot] != r:
-                    held[slot] = r
+                if claim(held, slot, r):
                     enter(
                         ring, slot * width, width, rowmap[r], src, pitch, colmap, dx, hw, value, total, lo, hi, edges,
                         left, spots, base, ho, stage,

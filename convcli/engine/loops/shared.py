@@ -138,6 +138,14 @@ def infinite(row):
 
 
 @jit
+def claim(held, slot, r):
+    """Whether row r has yet to enter the slot of a ring; from now on it counts as there."""
+    absent = held[slot] != r
+    held[slot] = r
+    return absent
+
+
+@jit
 def enter(q, src, row, start, m, halo, colmap, inside, pitch, value, terms, ho, hw, line):
     """A picture row (-1: the constant) enters a slot of a ring: as it is, or filtered across for each term."""
     entering = q[: m + halo] if terms == 0 else line[: m + halo]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convcli.engine.loops.shared import FINISH, Loop, accumulate, enter, entry
+from convcli.engine.loops.shared import FINISH, Loop, accumulate, claim, enter, entry
 from convcli.engine.loops.strides import keep
 
 
@@ -33,11 +33,9 @@ def sweep(finish: str) -> Loop:
                 for i in range(rows.size):
                     r = y * stride + rows[i]
                     slot = r % period if period > 0 else i
-                    if held[slot] == r:
-                        continue
-                    held[slot] = r
-                    q = ring[slot * width : (slot + 1) * width]
-                    enter(q, src, rowmap[r], x0, m, halo, colmap, inside, pitch, value, terms, ho, hw, line)
+                    if claim(held, slot, r):
+                        q = ring[slot * width : (slot + 1) * width]
+                        enter(q, src, rowmap[r], x0, m, halo, colmap, inside, pitch, value, terms, ho, hw, line)
                 for t in range(vw.size):
                     i = vi[t]
                     slot = (y * stride + rows[i]) % period if period > 0 else i

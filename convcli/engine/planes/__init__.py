@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.engine.planes.checks import checked
-from convcli.engine.planes.run import run
+from convcli.engine.planes.run import convolve_planes
 
 
 def conv2d(
@@ -39,5 +39,5 @@ def conv2d(
     >>> conv2d(np.ones((3, 4, 4), np.float32), np.ones((2, 3, 3, 3)), padding=1)[:, 0, 0]
     array([12., 12.], dtype=float32)
     """
-    maps = run(checked(x, weight, bias, stride, padding, dilation, groups, padding_mode))
+    maps = convolve_planes(checked(x, weight, bias, stride, padding, dilation, groups, padding_mode))
     return maps if np.ndim(x) == 4 else maps[0]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.errors import GeometryError, RecipeError
-from convcli.geometry import Geometry, Pads, whole
+from convcli.geometry import Geometry, Pads, whole_number
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def checked(
 
 
 def _settled(x: NDArray[Any], weight: Any, bias: Any, geometry: Geometry, padding: Any, groups: int) -> Planes:
-    groups = whole("groups", groups, least=1)
+    groups = whole_number("groups", groups, least=1)
     w = _array("weight", weight, (4,), ("(O, C/groups, KH, KW)",)).astype(x.dtype, copy=False)
     check_channels(x.shape[1], w.shape, groups)
     if 0 in w.shape or 0 in x.shape[1:]:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from convcli.engine.compiled import compiler, processor
 from convcli.engine.field import index_map
 from convcli.engine.planes.checks import Form, Planes
-from convcli.engine.recycling import fresh
-from convcli.engine.threads import spread
+from convcli.engine.recycling import empty_result
+from convcli.engine.threads import run_on_threads
 from convcli.geometry import extent
 from convcli.system.cores import thread_count
 
@@ -69,7 +69,7 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlanesPlan:
     """What a loop needs besides the numbers, made once for planes of one form.
 
     rows: how many of a feature map it makes at a time, 1 or 2.
@@ -85,7 +85,7 @@ class Plan:
     rest: tuple[int, ...] = ()
 
 
-def run(job: Planes, threads: int | None = None) -> NDArray[Any]:
+def convolve_planes(job: Planes, threads: int | None = None) -> NDArray[Any]:
     """The feature maps (N, O, H', W'). The result does not depend on the number of threads."""
     form, dtype = job.form, job.x.dtype
     shape = (form.x[0], form.weight[0], *form.output)
@@ -106,7 +106,7 @@ def run(job: Planes, threads: int | None = None) -> NDArray[Any]:
     if len(work) == 1:
         call(*work[0])
     else:
-        spread(call, work, quick=products < _QUICK)
+        run_on_threads(call, work, quick=products < _QUICK)
     return out.reshape(shape)
 
 
@@ -121,7 +121,7 @@ def _vectors(itemsize: int) -> tuple[int, tuple[int, int]]:
 
 def _aligned(size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     """An empty array that begins where a vector may: one that lies across that takes two accesses."""
-    memory = fresh((size * dtype.itemsize + 64,), np.dtype(np.uint8))
+    memory = empty_result((size * dtype.itemsize + 64,), np.dtype(np.uint8))
     first = -memory.ctypes.data % 64
     return memory[first : first + size * dtype.itemsize].view(dtype)
 
@@ -130,7 +130,7 @@ def _aligned(size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 @lru_cache(maxsize=32)
-def _plan(form: Form, lanes: int, workers: int, cache: int) -> Plan:
+def _plan(form: Form, lanes: int, workers: int, cache: int) -> PlanesPlan:
     """For vectors of so many lanes, and working memory of about `cache` bytes."""
     threes, rest = _threes(form)
     columns = Columns.of(form, lanes)
@@ -153,7 +153,7 @@ def _threes(form: Form) -> tuple[list[int], list[int]]:
     return threes, rest
 
 
-def _one_row(form: Form, columns: Columns, workers: int, cache: int) -> Plan:
+def _one_row(form: Form, columns: Columns, workers: int, cache: int) -> PlanesPlan:
     _, depth, kh, kw = form.weight
     step, reach, pitch = form.stride[0], extent(kh, form.dilation[0]), columns.pitch
     fitting = (cache // (depth * pitch * form.itemsize) - reach) // step + 1
@@ -161,10 +161,10 @@ def _one_row(form: Form, columns: Columns, workers: int, cache: int) -> Plan:
     count = (band - 1) * step + reach
     sizes = *form.x, form.weight[0], form.groups, depth * kh * kw, *form.output, *form.stride, reach, pitch, count, band
     offsets = columns.offsets(form, np.arange(kh) * form.dilation[0] * pitch, count * pitch)
-    return Plan(1, _table(sizes, offsets, columns.runs, columns.map, _rows(form)), depth * count * pitch)
+    return PlanesPlan(1, _table(sizes, offsets, columns.runs, columns.map, _rows(form)), depth * count * pitch)
 
 
-def _two_rows(form: Form, columns: Columns, workers: int, cache: int, threes: list[int], rest: list[int]) -> Plan:
+def _two_rows(form: Form, columns: Columns, workers: int, cache: int, threes: list[int], rest: list[int]) -> PlanesPlan:
     """Working memory holds the padded rows that two rows of a map are apart, then the turned rows, and so on."""
     _, depth, kh, kw = form.weight
     step, pitch, down = form.stride[0], columns.pitch, np.arange(kh) * form.dilation[0]
@@ -189,7 +189,7 @@ def _two_rows(form: Form, columns: Columns, workers: int, cache: int, threes: li
     table = _table(
         sizes, *looks, stood(down), stood(down + step), down[threes], columns.runs, columns.map, _rows(form), below
     )
-    return Plan(2, table, depth * size, tuple(threes), tuple(rest))
+    return PlanesPlan(2, table, depth * size, tuple(threes), tuple(rest))
 
 
 def _rows(form: Form) -> NDArray[np.intp]:
@@ -220,7 +220,7 @@ def _packed(job: Planes) -> NDArray[Any]:
     return _side_by_side(flat.reshape(groups, fours, _TALL, flat.shape[2]))
 
 
-def _turned(job: Planes, plan: Plan) -> NDArray[Any]:
+def _turned(job: Planes, plan: PlanesPlan) -> NDArray[Any]:
     """The weights of two rows at a time: four filters of a group at a time, tap by tap, row by row of the kernel.
 
     Of the threes a, b, c and the rest: (a + b + c)/2, (a - b + c)/2, a and the rest, c and the rest.

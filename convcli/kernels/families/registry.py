@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.choices import meant
+from convcli.choices import suggestion
 from convcli.errors import KernelError
 from convcli.kernel import Kernel
 from convcli.kernels.numerals import number
@@ -55,7 +55,7 @@ class Family:
     def value(self, key: str, text: str) -> Any:
         """The value of a parameter as the family takes it. Raises KernelError."""
         if key not in self.parameters:
-            hint = meant(key, self.parameters, f"it takes {', '.join(self.parameters) or 'no parameters'}")
+            hint = suggestion(key, self.parameters, f"it takes {', '.join(self.parameters) or 'no parameters'}")
             raise KernelError(f"{self.name} has no parameter {key!r}; {hint}")
         kind = str(self.parameters[key].annotation)
         if kind.startswith("str"):

@@ -14,7 +14,7 @@ import numpy as np
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from convcli.choices import RANGES, meant
+from convcli.choices import RANGES, suggestion
 from convcli.errors import KernelError
 from convcli.kernel import Kernel
 from convcli.kernels.numerals import integral, number
@@ -176,7 +176,7 @@ class _Reader:
             if key in self.passed_over:
                 continue
             if key not in known:
-                hint = meant(key, known, f"expected one of {', '.join(known)}")
+                hint = suggestion(key, known, f"expected one of {', '.join(known)}")
                 self.fail(key_node, f"{key}: unknown key; {hint}")
             if key in keys:
                 first = keys[key][0].start_mark.line + 1
