@@ -187,7 +187,7 @@ def tables() -> list[str]:
 
 def imagemagick() -> list[str]:
     """ImageMagick's names and ours, from the table that the tests compare."""
-    lines = (ROOT / "tests" / "imagemagick_kernels.txt").read_text(encoding="utf-8").splitlines()
+    lines = (ROOT / "tests" / "kernels" / "imagemagick_kernels.txt").read_text(encoding="utf-8").splitlines()
     pairs = [line.split(" | ")[:2] for line in lines if not line.startswith(("#", " "))]
     return [row((f"`{theirs}`", f"`{ours}`")) for theirs, ours in pairs]
 

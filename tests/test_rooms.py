@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "kernels": {"errors", "choices", "kernel", "images"},  # a picture can be a kernel; none is ever computed
     "filtering": VOCABULARY | {"files", "system", "images", "engine", "kernels"},  # the way of a picture, no Click
     "sheets": VOCABULARY | {"files", "images", "filtering"},
-    "explain": VOCABULARY | {"files", "images", "engine", "kernels", "filtering"},
+    "explain": VOCABULARY | {"images", "engine", "kernels", "filtering"},
     "large": VOCABULARY | {"files", "system", "images", "engine", "filtering"},
     "batch": VOCABULARY | {"files", "system", "images", "filtering"},
     "layers": VOCABULARY | {"files", "system", "images", "engine", "kernels", "sheets"},  # planes, not recipes

@@ -1,16 +1,137 @@
-"""The run over a folder: jobs through a pool, few in hand at a time, whatever the length of the folder."""
+"""The run over a folder: its pictures through a pool, few in hand at a time, whatever the length of the folder."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
 
-from convcli.batch.listing import FileJob
-from convcli.batch.work import Result
-from convcli.errors import AccessError, first_line
-from convcli.files.names import printable_path
+from convcli import files
+from convcli.batch.listing import FileJob, Listing
+from convcli.batch.report import EarlierReport, Report
+from convcli.batch.resume import SkipRule
+from convcli.batch.work import Result, Work
+from convcli.errors import AccessError, RecipeError, first_line
+from convcli.files.names import is_url, printable_path
+from convcli.filtering.frame import PictureOptions
+from convcli.filtering.recipe import Recipe
+from convcli.filtering.run import warm
+from convcli.system.allocator import keep_freed
+from convcli.system.cores import thread_count
 
 _GLANCE = 1.0  # seconds after which to look for an interrupt, if no file finishes
+_AWAY = 4  # files at a time and core, where they come from or go to a URL: most of the time is waiting
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """How a folder is gone through.
+
+    jobs: files at a time; None is one for each core, or several where files come from or go to a URL.
+    if_exists: "skip", "overwrite" or "fail" where an output is there; None is fail, or what `force` and `resume` say.
+    resume: skip what an earlier run finished. report: the file that gets a line of JSON for each picture.
+    retries: how often a file that could not be read or written is tried again. stop: begin nothing after a failure.
+    cluster: the address of a Dask scheduler, or "local".
+    """
+
+    jobs: int | None = None
+    if_exists: str | None = None
+    force: bool = False
+    resume: bool = False
+    report: str | None = None
+    retries: int = 0
+    stop: bool = False
+    cluster: str | None = None
+
+    @property
+    def overwrites(self) -> bool:
+        """Whether an output that is there gives way."""
+        return self.force or self.if_exists == "overwrite" or (self.resume and self.if_exists is None)
+
+
+def run_folder(
+    listing: Listing,
+    planned: int,
+    recipe: Recipe,
+    options: FolderOptions,
+    picture: PictureOptions,
+    writing: dict[str, Any],
+    tell: Callable[[Result], None],
+    halted: Callable[[], bool] = lambda: False,
+) -> None:
+    """Filter the pictures of a folder, `planned` of them, and tell of each result as it comes.
+
+    writing: keywords of `images.Target`. halted: once it says yes, nothing new is begun.
+    Raises ConvcliError where it can't be begun, or where the report can't be written or the cluster has gone.
+    """
+    cores = thread_count()
+    away = not options.cluster and (is_url(listing.folder) or is_url(listing.output))
+    workers = min(options.jobs or (_AWAY * cores if away else cores), planned)
+    work = Work(
+        recipe,
+        picture,
+        writing,
+        listing.format,
+        force=options.overwrites or options.cluster is not None,  # where a worker is lost, another does its file again
+        threads=1 if options.cluster else max(1, cores // workers),
+        retries=max(options.retries, 3) if options.cluster else options.retries,  # a lost worker may still be writing
+        prove=options.report is not None,
+        base=str(Path.cwd()) if options.cluster else "",
+    )
+    told = work.report_fields()
+    rule = _skip_rule(listing, options, told["recipe_digest"])
+    with _report(options) as report, _pool(options.cluster, recipe, workers) as (pool, capacity):
+        for result in run_jobs(
+            listing, work.do, pool, capacity=capacity, settle=rule.settle, stop=options.stop, halted=halted
+        ):
+            tell(result)
+            if report and not rule.reported(result):
+                report.add(result.record() | told)
+
+
+def _skip_rule(listing: Listing, options: FolderOptions, recipe_digest: str) -> SkipRule:
+    if options.resume and options.report is None and listing.in_place:
+        raise RecipeError("--resume in the same folder needs --report: inputs and outputs are the same files")
+    earlier = EarlierReport(options.report) if options.resume and options.report else None
+    if_exists = options.if_exists or ("overwrite" if options.overwrites else "fail")
+    return SkipRule(if_exists, options.resume, earlier, recipe_digest, listing.in_place, files.stamps_by_folder())
+
+
+@contextlib.contextmanager
+def _report(options: FolderOptions) -> Iterator[Report | None]:
+    """The report that lines are written to, if one is wanted."""
+    path = options.report
+    if is_url(path):
+        raise RecipeError(f"--report is a file of this machine, written line by line; {printable_path(path)} is none")
+    if path is None:
+        yield None
+        return
+    with Report(path, append=options.resume) as report:
+        yield report
+
+
+@contextlib.contextmanager
+def _pool(address: str | None, recipe: Recipe, workers: int) -> Iterator[tuple[Executor, Callable[[], int]]]:
+    """What the files are done on, and how many to have in hand."""
+    if address:
+        from convcli.system.cluster import worker_pool
+
+        with worker_pool(address, partial(warm, recipe), workers) as place:
+            yield place
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    keep_freed()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            yield pool, lambda: 2 * workers
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def run_jobs(

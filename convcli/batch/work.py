@@ -139,7 +139,7 @@ class Work:
     def _placed(self, path: str) -> str:
         return path if is_url(path) else os.path.join(self.base, path)  # noqa: PTH118
 
-    def told(self) -> dict[str, Any]:
+    def report_fields(self) -> dict[str, Any]:
         """What every line of a report says of the work: the recipe in words, its digest and that of its kernels.
 
         The recipe's digest covers all that decides the outputs' content: kernels, geometry, channels, range, options,

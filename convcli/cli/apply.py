@@ -65,14 +65,17 @@ def apply(
     recipe = recipe_from(**recipe_words)
     from convcli.filtering.file import filter_file
     from convcli.images import Target
+    from convcli.large import streams
     from convcli.system.allocator import keep_freed
     from convcli.system.cores import thread_count
 
     keep_freed()
-    streaming = stream_options_from(source, output, format_, asked, picture_words, threads, force)
+    streaming = stream_options_from(asked, picture_words, threads, force)
+    lossy = picture_words["quality"] is not None or picture_words["lossless"]
+    in_pieces = streams(source, output, format_, streaming, picture_words["max_pixels"], lossy)
     writing = writing_from(**picture_words)
-    target = None if streaming else Target.of(output, format_, threads=thread_count(threads), **writing)
-    if show and (streaming or "-" in (source, output) or (target and target.raw)):
+    target = None if in_pieces else Target.of(output, format_, threads=thread_count(threads), **writing)
+    if show and (in_pieces or "-" in (source, output) or (target and target.raw)):
         raise click.UsageError(
             "--show draws two picture files; standard input and output, .npy and what is filtered in pieces are none"
         )
@@ -81,7 +84,7 @@ def apply(
         from convcli.files import check_output
 
         options = picture_options_from(**picture_words)
-        if streaming:
+        if in_pieces:
             tell(source, recipe, as_json, shape=shape_of(source, output, recipe, streaming, options))
             return
         if output != "-":
@@ -95,8 +98,8 @@ def apply(
 
         logging.basicConfig(format="%(message)s", level=logging.WARNING)
         logging.getLogger("convcli").setLevel(logging.INFO)
-    if streaming:
-        from convcli.large import filter_large
+    if in_pieces:
+        from convcli.large.run import filter_large
 
         with bar() as advance:
             done = filter_large(source, output, recipe, streaming, options, advance)

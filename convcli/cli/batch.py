@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,14 +22,9 @@ from convcli.cli.options import (
     writing_from,
 )
 
-_AWAY = 4  # files at a time and core, where they come from or go to a URL: most of the time is waiting
-
 if TYPE_CHECKING:
     from convcli.batch.listing import Listing
-    from convcli.batch.report import Report
-    from convcli.batch.resume import SkipRule
-    from convcli.batch.work import Result, Work
-    from convcli.filtering.recipe import Recipe
+    from convcli.batch.work import Result
 
 
 @click.command()
@@ -119,12 +110,11 @@ def batch(
     recipe = recipe_from(**recipe_words)
     _check(force, if_exists, quiet, verbose)
     from convcli.batch.listing import Listing
-    from convcli.batch.work import Work
-    from convcli.files.names import is_url, printable_path
+    from convcli.batch.run import FolderOptions, run_folder
+    from convcli.files.names import printable_path
     from convcli.images import Target
-    from convcli.system.cores import thread_count
 
-    writing, options = writing_from(**picture_words), picture_options_from(**picture_words)
+    writing, picture = writing_from(**picture_words), picture_options_from(**picture_words)
     if format_:
         Target.of(output, format_, **writing)
     listing = Listing(source, output, recursive, patterns, format_)
@@ -139,36 +129,20 @@ def batch(
     if dry_run:
         _list(listing, planned)
         return
-    cores = thread_count()
-    away = not cluster and (is_url(source) or is_url(output))
-    workers = min(jobs or (_AWAY * cores if away else cores), planned)
-    threads = 1 if cluster else max(1, cores // workers)
-    retries = max(retries, 3) if cluster else retries  # a lost worker may still be writing
-    overwrite = force or if_exists == "overwrite" or (resume and if_exists is None)
-    replaces = overwrite or cluster is not None  # where a worker is lost, another does its file again
-    work = Work(
-        recipe,
-        options,
-        writing,
-        format_,
-        replaces,
-        threads,
-        retries,
-        prove=report is not None,
-        base=str(Path.cwd()) if cluster else "",
-    )
-    before = _before(work, listing, report, resume, if_exists or ("overwrite" if overwrite else "fail"))
+    options = FolderOptions(jobs, if_exists, force, resume, report, retries, on_error == "stop", cluster)
     tally = Tally(planned)
     results: list[Result] = []
     with StopOnSignal() as halt:
         try:
-            with (
-                _reporting(report, resume) as lines,
-                progress(tally, quiet, verbose) as tell,
-                _pool(cluster, recipe, workers) as place,
-            ):
-                heard = _both(results.append, tell) if gallery else tell
-                _run(listing, work, before, place, lines, heard, tally, halt, on_error == "stop")
+            with progress(tally, quiet, verbose) as show_result:
+
+                def tell(result: Result) -> None:
+                    tally.add(result)
+                    if gallery:
+                        results.append(result)
+                    show_result(result)
+
+                run_folder(listing, planned, recipe, options, picture, writing, tell, lambda: halt.asked)
         finally:
             tally.finish()
             begun = tally.counts.total() > 0 or halt.asked
@@ -184,14 +158,6 @@ def batch(
         click.get_current_context().exit(halt.exit_code)
     if tally.counts["failed"]:
         click.get_current_context().exit(1)
-
-
-def _both(first: Any, second: Any) -> Any:
-    def told(result: Result) -> None:
-        first(result)
-        second(result)
-
-    return told
 
 
 def _check_gallery(page: str, listing: Listing, force: bool) -> None:
@@ -221,76 +187,6 @@ def _check(force: bool, if_exists: str | None, quiet: bool, verbose: bool) -> No
         raise click.UsageError(f"--force and --if-exists {if_exists} contradict each other; leave one out")
     if quiet and verbose:
         raise click.UsageError("--quiet and --verbose contradict each other; leave one out")
-
-
-def _before(work: Work, listing: Listing, report: str | None, resume: bool, if_exists: str) -> SkipRule:
-    """What decides whether a file needs doing."""
-    from convcli.batch.report import EarlierReport
-    from convcli.batch.resume import SkipRule
-    from convcli.errors import RecipeError
-    from convcli.files import stamps_by_folder
-
-    if resume and report is None and listing.in_place:
-        raise RecipeError("--resume in the same folder needs --report: inputs and outputs are the same files")
-    past = EarlierReport(report) if resume and report else None
-    return SkipRule(if_exists, resume, past, work.told()["recipe_digest"], listing.in_place, stamps_by_folder())
-
-
-def _run(
-    listing: Listing, work: Work, before: SkipRule, place: tuple[Executor, Callable[[], int]],
-    lines: Report | None, tell: Any, tally: Tally, halt: StopOnSignal, stop: bool,
-) -> None:  # fmt: skip
-    """Do it all. What a report says is done already gets no second line."""
-    from convcli.batch.run import run_jobs
-
-    told = work.told()
-    pool, capacity = place
-    for result in run_jobs(
-        listing, work.do, pool, capacity=capacity, settle=before.settle, stop=stop, halted=lambda: halt.asked
-    ):
-        tally.add(result)
-        if lines and not before.reported(result):
-            lines.add(result.record() | told)
-        tell(result)
-
-
-@contextlib.contextmanager
-def _pool(address: str | None, recipe: Recipe, workers: int) -> Iterator[tuple[Executor, Callable[[], int]]]:
-    """What the files are done on, and how many to have in hand."""
-    if address:
-        from convcli.filtering.run import warm
-        from convcli.system.cluster import worker_pool
-
-        with worker_pool(address, partial(warm, recipe), workers) as place:
-            yield place
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    from convcli.system.allocator import keep_freed
-
-    keep_freed()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            yield pool, lambda: 2 * workers
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-@contextlib.contextmanager
-def _reporting(path: str | None, resume: bool) -> Iterator[Report | None]:
-    """The report that lines are written to, if one is wanted."""
-    from convcli.batch.report import Report
-    from convcli.errors import RecipeError
-    from convcli.files.names import is_url, printable_path
-
-    if is_url(path):
-        raise RecipeError(f"--report is a file of this machine, written line by line; {printable_path(path)} is none")
-    if path is None:
-        yield None
-        return
-    with Report(path, append=resume) as report:
-        yield report
 
 
 def _list(listing: Listing, planned: int) -> None:

@@ -50,51 +50,22 @@ def take_large_options(words: dict[str, Any]) -> dict[str, Any]:
 
 
 def stream_options_from(
-    source: str, output: str, format_: str | None, asked: dict[str, Any], picture: dict[str, Any],
-    threads: int | None, force: bool,
-) -> StreamOptions | None:  # fmt: skip
-    """How to filter the picture in pieces; None where it is to be held in memory.
+    asked: dict[str, Any], picture: dict[str, Any], threads: int | None, force: bool
+) -> StreamOptions:
+    """How a large picture is to be filtered, from the values of these options and those of pictures."""
+    from convcli.large import StreamOptions
 
-    Only TIFF and Zarr can be filtered so, and others need not wait for the import.
-    """
-    from convcli.files.names import is_url
-    from convcli.files.zarr_folder import is_zarr
-
-    zarr = is_zarr(source) or is_zarr(output)
-    special = next((name for name in ("pyramid", "cluster", "zarr_format") if asked[name]), None)
-    if is_url(source) or is_url(output):
-        if zarr or special:
-            raise click.UsageError("large pictures are read and written on disk, not at a URL")
-        return None
-    if zarr or special or output.lower().endswith((".tif", ".tiff")):
-        from convcli.large import StreamOptions, streams
-
-        streaming = StreamOptions(
-            picture["compression"], picture["strip"], asked["pyramid"],
-            int(asked["zarr_format"]) if asked["zarr_format"] else None, asked["memory"], threads, force,
-            asked["cluster"],
-        )  # fmt: skip
-        if format_ in (None, "tif", "tiff", ".tif", ".tiff") and streams(
-            source, output, streaming, picture["max_pixels"]
-        ):
-            if zarr and (picture["quality"] is not None or picture["lossless"]):
-                raise click.UsageError("Zarr has no --quality and is always lossless; see --compression")
-            return streaming
-    if zarr or special:
-        if source != "-":
-            from convcli.files.names import printable_path
-            from convcli.images.source import opened
-
-            opened(source, printable_path(source)).close()  # a file that is not there is no TIFF either
-        option = f"--{special.replace('_', '-')}" if special else "Zarr"
-        raise click.UsageError(f"{option} is for a TIFF or Zarr filtered to a TIFF or Zarr, by the names of the files")
-    return None
+    version = int(asked["zarr_format"]) if asked["zarr_format"] else None
+    return StreamOptions(
+        picture["compression"], picture["strip"], asked["pyramid"], version, asked["memory"], threads, force,
+        asked["cluster"],
+    )  # fmt: skip
 
 
 def shape_of(source: str, output: str, recipe: Any, streaming: StreamOptions, options: Any) -> PictureShape:
     """What the picture is like, once it is clear that it can be filtered in pieces."""
     from convcli.explain.forecast import PictureShape
-    from convcli.large import look
+    from convcli.large.run import look
 
     height, width, channels, dtype = look(source, output, recipe, streaming, options)
     return PictureShape((height, width), channels, dtype)

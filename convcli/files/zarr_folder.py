@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,7 +68,7 @@ def whole_store(path: str | Path, force: bool) -> Iterator[Path]:
         if target.exists():
             if not force:
                 raise ConvcliError(f"{printable_path(path)} has appeared meanwhile; --force overwrites it")
-            shutil.rmtree(old, ignore_errors=True)  # of a run that was killed just here
+            _remove(old, ignore_errors=True)  # of a run that was killed just here
             target.rename(old)
         try:
             part.rename(target)
@@ -77,7 +76,7 @@ def whole_store(path: str | Path, force: bool) -> Iterator[Path]:
             if old.exists():
                 old.rename(target)
             raise
-        shutil.rmtree(old, ignore_errors=True)
+        _remove(old, ignore_errors=True)
     except BaseException as error:
         _taken_away(part, old)
         if isinstance(error, OSError):
@@ -94,20 +93,20 @@ def _taken_away(part: Path, aside: Path) -> None:
     if not aside.exists():
         with contextlib.suppress(OSError):
             gone = part.rename(aside)
-    shutil.rmtree(gone, ignore_errors=True)
+    _remove(gone, ignore_errors=True)
 
 
 def drop_orphan(store: str | Path) -> None:
     """Remove a folder that is no Zarr: a piece written by a worker after the command has taken the store away."""
     if not any((Path(store) / mark).exists() for mark in MARKS):
-        shutil.rmtree(store, ignore_errors=True)
+        _remove(store, ignore_errors=True)
 
 
 def _emptied(folder: Path) -> None:
     """Take away what a killed run left there."""
     for entry in folder.iterdir():
         if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
+            _remove(entry)
         else:
             entry.unlink()
 
@@ -123,3 +122,9 @@ def _locked(folder: int) -> bool:
     except (ImportError, OSError):  # a system, or a file system, without locks
         return True
     return True
+
+
+def _remove(folder: str | Path, ignore_errors: bool = False) -> None:
+    import shutil  # takes longer to import than all of this room, and most runs only ask `is_zarr`
+
+    shutil.rmtree(folder, ignore_errors=ignore_errors)

@@ -1,37 +1,67 @@
 """One picture larger than memory: TIFF, OME-TIFF and Zarr, filtered in pieces with the rows that the kernel needs.
 
 The result is bit for bit that of the whole picture at once, wherever the pieces are made: here, or on the workers of a
-cluster. Needs the extra `large`.
+cluster. Needs the extra `large`, whose libraries are imported only once a picture is to be filtered so.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from convcli.errors import RecipeError
+from convcli.files.names import is_url, printable_path
 from convcli.files.zarr_folder import is_zarr
 from convcli.images import MAX_PIXELS
-from convcli.large.reading import is_tiff
-from convcli.large.run import OME, StreamOptions, filter_large, look
-from convcli.large.tiff_in import weight
+from convcli.images.source import opened
+from convcli.large.options import OME, StreamOptions
 
-__all__ = ["StreamOptions", "filter_large", "look", "streams"]
+__all__ = ["StreamOptions", "streams"]
 
+_TIFF = (".tif", ".tiff")
 _SMALL = 1 << 16  # bytes of a file that is never streamed for its size
 
 
-def streams(source: str, output: str, streaming: StreamOptions, max_pixels: int | None) -> bool:
-    """Whether the picture is filtered in pieces.
+def streams(
+    source: str, output: str, format_: str | None, options: StreamOptions, max_pixels: int | None, lossy: bool = False
+) -> bool:
+    """Whether the picture is filtered in pieces, or held in memory.
 
     Zarr always is; TIFF to TIFF is where it is too large to be held in memory, where it is or is to be OME-TIFF, or
-    where levels or a cluster are wanted. max_pixels: as asked for; more is refused, and so not streamed.
+    where levels or a cluster are wanted. format_: the output's, where its name does not say it. max_pixels: as asked
+    for; more is refused, and so not streamed. lossy: whether a quality is asked for.
+    Raises RecipeError where `options` want what such files can't have.
     """
+    zarr, asked = is_zarr(source) or is_zarr(output), options.asked_for
+    if not (zarr or asked or output.lower().endswith(_TIFF)):
+        return False
+    if is_url(source) or is_url(output):
+        if zarr or asked:
+            raise RecipeError("large pictures are read and written on disk, not at a URL")
+        return False
+    if (format_ is None or f".{format_.lstrip('.')}" in _TIFF) and _suits(source, output, options, max_pixels):
+        if zarr and lossy:
+            raise RecipeError("Zarr has no --quality and is always lossless; see --compression")
+        return True
+    if zarr or asked:
+        if source != "-":
+            opened(source, printable_path(source)).close()  # a file that is not there is no TIFF either
+        raise RecipeError(
+            f"{asked or 'Zarr'} is for a TIFF or Zarr filtered to a TIFF or Zarr, by the names of the files"
+        )
+    return False
+
+
+def _suits(source: str, output: str, options: StreamOptions, max_pixels: int | None) -> bool:
     if "-" in (source, output):
         return False
     if is_zarr(source) or is_zarr(output):
         return True
-    if not output.lower().endswith((".tif", ".tiff")) or not is_tiff(source):
+    from convcli.large.reading import is_tiff
+    from convcli.large.tiff_in import weight
+
+    if not output.lower().endswith(_TIFF) or not is_tiff(source):
         return False
-    asked = streaming.pyramid or streaming.cluster is not None or output.lower().endswith(OME)
+    asked = options.pyramid or options.cluster is not None or output.lower().endswith(OME)
     if not asked and Path(source).stat().st_size < _SMALL and not source.lower().endswith(OME):
         return False
     found = weight(source)
@@ -40,4 +70,4 @@ def streams(source: str, output: str, streaming: StreamOptions, max_pixels: int 
     pixels, held, ome = found
     if max_pixels is not None and pixels > max_pixels:
         return False
-    return asked or ome or held * 3 > streaming.limit or pixels > (max_pixels or MAX_PIXELS)
+    return asked or ome or held * 3 > options.limit or pixels > (max_pixels or MAX_PIXELS)

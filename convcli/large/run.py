@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -18,6 +18,7 @@ from convcli.filtering.frame import PictureOptions
 from convcli.filtering.notes import described, saturation
 from convcli.filtering.recipe import Recipe
 from convcli.large import tiff_out, zarr_out
+from convcli.large.options import OME, StreamOptions
 from convcli.large.pages import Facts, MapShape, Stack
 from convcli.large.pieces import Finish, Piece, Sink, Tell, made_here
 from convcli.large.reading import Reading
@@ -26,34 +27,7 @@ from convcli.large.tiff_out import TiffOut
 from convcli.large.workers import Place, StackJob, made_there
 from convcli.large.zarr_out import ZarrOut
 from convcli.system.cores import thread_count
-from convcli.system.memory import free_memory
 from convcli.version import __version__
-
-OME = (".ome.tif", ".ome.tiff", ".ome.zarr")
-
-
-@dataclass(frozen=True)
-class StreamOptions:
-    """How a large picture is written, and with what means.
-
-    compression: "none", "fast" (the default) or "max". strip: no profile, no note of how it was made.
-    pyramid: add smaller levels. zarr_format: 2 or 3, or None: the source's, else 3.
-    memory: bytes that may be used; None is a quarter of what is free. cluster: a scheduler's address, or "local".
-    """
-
-    compression: str | None = None
-    strip: bool = False
-    pyramid: bool = False
-    zarr_format: int | None = None
-    memory: int | None = None
-    threads: int | None = None
-    force: bool = False
-    cluster: str | None = None
-
-    @property
-    def limit(self) -> int:
-        """Bytes that may be used."""
-        return self.memory if self.memory is not None else (free_memory() or 1 << 32) // 4
 
 
 def filter_large(

@@ -34,13 +34,14 @@ WANTED = naive.convolve(PICTURE, WEIGHTS, range="abs")
 SCRIPT = """
 import os, signal, sys
 import numpy as np
-from convcli.engine import convolve, kept, machine
+from convcli.engine import convolve
+from convcli.engine.compiled import cache, compiler
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
-from convcli.tone import tone_of
+from convcli.ranges import range_map
 {before}
 picture = np.random.default_rng(4).integers(0, 256, (12, 17), np.uint8)
-done = convolve(picture, Kernel([[1, -3]]), Geometry.of(1, "same"), tone=tone_of("abs", np.uint8))
+done = convolve(picture, Kernel([[1, -3]]), Geometry.of(1, "same"), tone=range_map("abs", np.uint8))
 sys.stdout.buffer.write(done.pixels.tobytes())
 print("numba" in sys.modules, file=sys.stderr)
 """
@@ -127,7 +128,7 @@ SPARED = (
     "numba", "rich", "scipy", "yaml", "hashlib", "tempfile", "json", "asyncio", "concurrent.futures",
     "importlib.metadata", "convcli.kernels.evaluate", "convcli.kernels.grammar",
     "convcli.kernels.readers.yaml_tree", "convcli.kernels.readers.grids", "convcli.kernels.families",
-    "convcli.filtering.linear_light", "convcli.large", "convcli.layers", "convcli.batch.report", "convcli.engine.loops",
+    "convcli.filtering.linear_light", "convcli.large.run", "convcli.layers", "convcli.batch.report", "convcli.engine.loops",
     "tifffile", "fsspec",
 ) + (("llvmlite",) if LINUX_X86_64 else ())  # fmt: skip
 
@@ -241,7 +242,7 @@ def test_what_belongs_to_another_user_is_not_used(cache, part):
 
 
 def test_nobody_elses_cache_is_used(cache, monkeypatch):
-    monkeypatch.setattr(cache.os, "getuid", lambda: 12345)
+    monkeypatch.setattr(code_cache.os, "getuid", lambda: 12345)
     assert not used(cache) and not used(cache)
 
 
@@ -451,7 +452,7 @@ def test_a_user_without_a_home_is_served_from_memory(cache, monkeypatch):
     def no_home():
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(cache.Path, "home", no_home)
+    monkeypatch.setattr(code_cache.Path, "home", no_home)
     monkeypatch.setattr(sys, "stderr", Terminal())
     assert not used(cache)
     assert "set CONVCLI_CACHE_DIR" in sys.stderr.getvalue()
@@ -463,7 +464,7 @@ def test_a_full_disk_leaves_no_half_file(cache, monkeypatch):
     def full(self, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cache.Path, "replace", full)
+    monkeypatch.setattr(code_cache.Path, "replace", full)
     assert not used(cache)
     assert list(cache.folder.iterdir()) == []
 
@@ -492,9 +493,9 @@ def test_a_killed_compile_leaves_nothing_that_is_used(compiled, tmp_path, moment
         process.kill()
         process.communicate(timeout=1200)
     else:
-        store = f"kept.store({{0}}, {{1}}, {compiled.head.decode()!r}, open({str(tmp_path / 'raw')!r}, 'rb').read())"
+        store = f"cache.store({{0}}, {{1}}, {compiled.head.decode()!r}, open({str(tmp_path / 'raw')!r}, 'rb').read())"
         (tmp_path / "raw").write_bytes(compiled.code)
-        before = f"kept.Path.replace = {dying}\nmachine._compile = lambda *key: " + store.format("key[0]", "key[1]")
+        before = f"cache.Path.replace = {dying}\ncompiler._compile = lambda *key: " + store.format("key[0]", "key[1]")
         process = start(cache, before)
         process.communicate(timeout=1200)
         assert [p.name[:8] for p in cache.iterdir()] == [".making-"]

@@ -188,13 +188,15 @@ def test_when_it_streams(tmp_path):
     save(tmp_path / "a.tif", picture((600, 600)))
     path = str(tmp_path / "a.tif")
     little, much = large.StreamOptions(memory=2 << 20), large.StreamOptions(memory=8 << 20)
-    assert large.streams(path, "b.tif", little, None)
-    assert not large.streams(path, "b.tif", much, None)
-    assert not large.streams(path, "b.png", little, None)
-    assert not large.streams(path, "b.tif", little, 1000)  # refused, as was asked for
-    assert not large.streams(path, "-", little, None) and not large.streams("missing.tif", "b.tif", little, None)
-    assert large.streams(path, "b.ome.tif", much, None) and large.streams(path, "b.zarr", much, None)
-    assert large.streams(path, "b.tif", large.StreamOptions(memory=8 << 20, pyramid=True), None)
+    assert large.streams(path, "b.tif", None, little, None)
+    assert not large.streams(path, "b.tif", None, much, None)
+    assert not large.streams(path, "b.png", None, little, None)
+    assert not large.streams(path, "b.tif", None, little, 1000)  # refused, as was asked for
+    assert not large.streams(path, "-", None, little, None) and not large.streams(
+        "missing.tif", "b.tif", None, little, None
+    )
+    assert large.streams(path, "b.ome.tif", None, much, None) and large.streams(path, "b.zarr", None, much, None)
+    assert large.streams(path, "b.tif", None, large.StreamOptions(memory=8 << 20, pyramid=True), None)
     result = convcli("-k", "box", "--memory", "much", path, tmp_path / "b.tif")
     assert result.exit_code == 2 and "'much' is not an amount of memory" in result.stderr
 

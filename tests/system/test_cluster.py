@@ -64,7 +64,7 @@ def test_no_workers_can_be_started(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("says", "why"), [
-    (b"", "can't be reached (no answer); start one with `dask scheduler`"),
+    (b"", "can't be reached (no answer in time); start one with `dask scheduler`"),
     (b"HTTP/1.1 400 Bad Request\r\n\r\n", "is no Dask scheduler of this kind (another protocol); check host and port"),
 ])  # fmt: skip
 def test_someone_else_answers(tmp_path, monkeypatch, says, why):
