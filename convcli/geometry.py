@@ -39,7 +39,7 @@ class Geometry:
     dilation: tuple[int, int] = (1, 1)
 
     @classmethod
-    def of(
+    def from_options(
         cls,
         stride: Any = 1,
         padding: Any = "same",
@@ -120,7 +120,7 @@ def output_size(size: Any, kernel: Any, stride: Any = 1, padding: Any = 0, dilat
     (540, 960)
     """
     if _listed(size):
-        geometry = Geometry.of(stride, padding, dilation=dilation)
+        geometry = Geometry.from_options(stride, padding, dilation=dilation)
         return geometry.arithmetic(pair("size", size, least=1), pair("kernel", kernel, least=1))
     width, taps = whole_number("size", size, least=1), whole_number("kernel", kernel, least=1)
     step, apart = whole_number("stride", stride, least=1, most=LARGEST), whole_number("dilation", dilation, least=1)

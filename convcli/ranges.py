@@ -29,7 +29,7 @@ def full_scale(dtype: Any) -> float:
 
 
 def range_map(name: str, dtype: Any) -> RangeMap:
-    """The tone of the ranges that need no look at the whole picture: clip, abs, offset."""
+    """The mapping of the ranges that need no look at the whole picture: clip, abs, offset."""
     if name == "offset":
         return RangeMap(offset={"uint8": 128.0, "uint16": 32768.0, "float32": 0.5}[np.dtype(dtype).name])
     return RangeMap(absolute=name == "abs")

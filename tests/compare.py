@@ -22,14 +22,14 @@ def exact_in_binary(divisor, bias, geometry) -> bool:
 
 
 def geometry_of(stride=1, padding="same", padding_mode="zeros", padding_value=0, dilation=1) -> Geometry:
-    return Geometry.of(stride, padding, padding_mode, padding_value, dilation)
+    return Geometry.from_options(stride, padding, padding_mode, padding_value, dilation)
 
 
 def filtered(image, weights, divisor=1, bias=0, range="clip", depth=False, threads=None, **geometry):
     """The engine's answer: pixels, or float32 responses for range="raw"."""
     kernel = Kernel(weights, divisor=divisor, bias=bias)
-    tone = None if range == "raw" else range_map(range, image.dtype)
-    return convolve(image, kernel, geometry_of(**geometry), depth=depth, tone=tone, threads=threads).pixels
+    mapping = None if range == "raw" else range_map(range, image.dtype)
+    return convolve(image, kernel, geometry_of(**geometry), depth=depth, mapping=mapping, threads=threads).pixels
 
 
 def assert_agrees(got, image, weights, divisor=1, bias=0, range="clip", depth=False, **geometry):

@@ -57,7 +57,7 @@ def _filter(source, output, weight):
     from convcli.images import Target
     from convcli.kernel import Kernel
 
-    filter_file(source, output, Recipe((Kernel([[weight]]),)), Target.of(output, strip=True), force=True)
+    filter_file(source, output, Recipe((Kernel([[weight]]),)), Target.for_path(output, strip=True), force=True)
 
 
 def _two_results(source, folder):

@@ -57,7 +57,7 @@ def test_the_size_is_the_number_of_kernel_positions(size, kernel, stride, dilati
 def test_same_and_full(size, kernel, stride, dilation):
     assert output_size(size, kernel, stride, "same", dilation) == -(-size // stride)
     assert output_size(size, kernel, 1, "full", dilation) == size + extent(kernel, dilation) - 1
-    geometry = Geometry.of(stride, "same", dilation=dilation)
+    geometry = Geometry.from_options(stride, "same", dilation=dilation)
     (top, bottom), _ = geometry.pads((size, size), (kernel, kernel))
     assert bottom - top in (0, 1)
 
@@ -77,12 +77,12 @@ def test_the_axes_do_not_interact(size, kernel, stride, dilation, padding):
         output_size(size[1], kernel[1], stride[1], columns, dilation[1]),
     )
     assert output_size(size, kernel, stride, padding, dilation) == want
-    assert Geometry.of(stride, padding, dilation=dilation).output(size, kernel) == want
+    assert Geometry.from_options(stride, padding, dilation=dilation).output(size, kernel) == want
 
 
 def test_padding_in_its_five_forms():
     def pads(padding):
-        return Geometry.of(padding=padding).pads((9, 9), (3, 4))
+        return Geometry.from_options(padding=padding).pads((9, 9), (3, 4))
 
     assert pads("valid") == ((0, 0), (0, 0))
     assert pads("same") == ((1, 1), (1, 2))
@@ -120,7 +120,7 @@ def test_modes_under_the_names_of_other_tools(theirs, ours):
 )
 def test_what_is_impossible_is_named(wrong, message):
     with pytest.raises(GeometryError, match=message):
-        Geometry.of(**wrong)
+        Geometry.from_options(**wrong)
 
 
 def test_sizes_that_are_impossible():
@@ -140,7 +140,7 @@ def test_sizes_that_are_impossible():
 @pytest.mark.parametrize("wide", [{"padding": (0, 2**22 + 1)}, {"padding": "full", "dilation": 2**21 + 1}])
 def test_a_border_that_no_table_could_be_made_for(wide):
     with pytest.raises(GeometryError, match=r"a border of 419430\d pixels is wider than the 4194304 that"):
-        Geometry.of(**wide).output((9, 9), (3, 3))
+        Geometry.from_options(**wide).output((9, 9), (3, 3))
     assert max(output_size((9, 9), 3, **wide)) > 9  # which is arithmetic alone
 
 

@@ -113,7 +113,7 @@ class Work:
             return Result(job, "failed", f"{printable_path(job.source)}: {type(error).__name__}: {error}"), False
 
     def _done(self, job: FileJob, digests: list[str]) -> Result:
-        target = Target.of(job.output, self.format, threads=self.threads, **self.writing)
+        target = Target.for_path(job.output, self.format, threads=self.threads, **self.writing)
         source, output = (self._placed(path) for path in (job.source, job.output))
         before = files.stamp(source) if self.prove else None
         files.make_folder(output)

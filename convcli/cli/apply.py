@@ -74,7 +74,7 @@ def apply(
     lossy = picture_words["quality"] is not None or picture_words["lossless"]
     in_pieces = streams(source, output, format_, streaming, picture_words["max_pixels"], lossy)
     writing = writing_from(**picture_words)
-    target = None if in_pieces else Target.of(output, format_, threads=thread_count(threads), **writing)
+    target = None if in_pieces else Target.for_path(output, format_, threads=thread_count(threads), **writing)
     if show and (in_pieces or "-" in (source, output) or (target and target.raw)):
         raise click.UsageError(
             "--show draws two picture files; standard input and output, .npy and what is filtered in pieces are none"

@@ -116,7 +116,7 @@ def batch(
 
     writing, picture = writing_from(**picture_words), picture_options_from(**picture_words)
     if format_:
-        Target.of(output, format_, **writing)
+        Target.for_path(output, format_, **writing)
     listing = Listing(source, output, recursive, patterns, format_)
     with (
         contextlib.nullcontext()

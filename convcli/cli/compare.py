@@ -99,7 +99,7 @@ def compare(
     from convcli.sheets.comparison import padding_sheet, sheet
     from convcli.sheets.output import Output
 
-    target = Output.of(output, None, force)
+    target = Output.for_path(output, None, force)
     if target.kind != "sheet":
         raise RecipeError(f"a sheet is a picture: name one, as in {Path(output).with_suffix('.png')}")
     with Reading(_bytes(source), frame=0) as reading:

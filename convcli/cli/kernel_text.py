@@ -102,9 +102,9 @@ def _route(kernel: Kernel) -> str:
     from convcli.ranges import range_map
 
     range_ = kernel.range or "clip"
-    tone = None if range_ == "normalize" else range_map(range_, "uint8")
-    plan = choose(EngineJob.of(kernel, Geometry(), "uint8", (3000, 4000, 3), kernel.depth > 1, tone))
-    return f"{plan.route} ({plan.why}) on 8-bit photographs"
+    mapping = None if range_ == "normalize" else range_map(range_, "uint8")
+    route = choose(EngineJob.for_picture(kernel, Geometry(), "uint8", (3000, 4000, 3), kernel.depth > 1, mapping))
+    return f"{route.name} ({route.why}) on 8-bit photographs"
 
 
 def _facts(kernel: Kernel, facts: Anatomy) -> list[tuple[str, str]]:

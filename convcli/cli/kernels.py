@@ -183,7 +183,7 @@ def _save_portrait(kernel: Kernel, file: str, force: bool) -> None:
     from convcli.sheets.kernel_portrait import portrait
     from convcli.sheets.output import Output
 
-    output = Output.of(file, None, force)
+    output = Output.for_path(file, None, force)
     if output.kind != "sheet":
         raise RecipeError(f"--image needs a picture, as in {Path(file).stem}.png")
     image = portrait(kernel)

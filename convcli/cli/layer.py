@@ -228,7 +228,7 @@ def _run(source: str, input_: str | None, output: str | None, options: dict[str,
     from convcli.sheets.output import Output
 
     prepare = preparation_from(options)
-    target = Output.of(output, options["format_"], options["force"]) if output else None
+    target = Output.for_path(output, options["format_"], options["force"]) if output else None
     pixels = picture_pixels(input_, gray=options["channels"] == "gray") if input_ else None
     channels = default_channels(source, options) if pixels is None else _channels(pixels)
     stack = Stack([*layers_from(source, channels, options), *steps_from(source, options)])

@@ -219,7 +219,7 @@ def recipe_from(
 
     if padding_value is not None:
         padding_mode = _mode_beside_a_value(padding_mode)
-    geometry = Geometry.of(stride, padding, padding_mode, padding_value or 0.0, dilation)
+    geometry = Geometry.from_options(stride, padding, padding_mode, padding_value or 0.0, dilation)
     chosen = tuple(override(load_kernel(spec), divisor, bias, flip) for spec in kernels)
     tell_hidden(*kernels)
     return Recipe(chosen, geometry, channels, range_, combine)

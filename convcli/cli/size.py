@@ -47,7 +47,7 @@ def size(picture: Size, kernels: tuple[str, ...], stride: Any, padding: Any, dil
     """
     from convcli.geometry import Geometry
 
-    geometry = Geometry.of(stride, padding, dilation=dilation)
+    geometry = Geometry.from_options(stride, padding, dilation=dilation)
     for spec in kernels:
         kernel = _kernel_size(spec)
         if len(kernels) > 1:

@@ -49,8 +49,8 @@ def _calls() -> Iterator[Callable[[], Any]]:
     from convcli.ranges import range_map
 
     for kernel, picture, raw in _jobs():
-        tone = None if raw else range_map("clip", picture.dtype)
-        yield partial(convolve, picture, kernel, Geometry(), tone=tone, depth=kernel.depth > 1)
+        mapping = None if raw else range_map("clip", picture.dtype)
+        yield partial(convolve, picture, kernel, Geometry(), mapping=mapping, depth=kernel.depth > 1)
     for planes, weight in _planes():
         yield partial(conv2d, planes, weight)
 

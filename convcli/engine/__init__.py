@@ -1,4 +1,4 @@
-"""The convolution engine: check, plan, run.
+"""The convolution engine: check, route, run.
 
 It computes what deep learning calls convolution: the kernel is not flipped (cross-correlation).
 """
@@ -41,7 +41,7 @@ def convolve(
     geometry: Geometry,
     *,
     depth: bool = False,
-    tone: RangeMap | None = None,
+    mapping: RangeMap | None = None,
     threads: int | None = None,
     window: RowWindow | None = None,
 ) -> Convolved:
@@ -49,35 +49,35 @@ def convolve(
 
     image: uint8, uint16 or float32, (H, W) or (H, W, C); not modified.
     depth: sum over the channels, one map (H, W) comes out; else every channel by itself.
-    tone: how responses become pixels of the picture's dtype; None gives the float32 responses themselves.
+    mapping: how responses become pixels of the picture's dtype; None gives the float32 responses themselves.
     threads: how many; None is what the machine or CONVCLI_THREADS offers. The result does not depend on it.
     window: only these rows of the map, bit for bit; image holds the rows of the picture that the window names.
     """
     height = window.height if window else image.shape[0]
     size = (height, image.shape[1], image.shape[2] if image.ndim == 3 else 1)
-    job = EngineJob.of(kernel, geometry, image.dtype, size, depth, tone)
+    job = EngineJob.for_picture(kernel, geometry, image.dtype, size, depth, mapping)
     output = geometry.output(size[:2], kernel.size)
-    field = Field.of(size, job, geometry.pads(size[:2], kernel.size), output, depth)
+    field = Field.for_picture(size, job, geometry.pads(size[:2], kernel.size), output, depth)
     if window:
         field, output = window.cut(field, job, size[:2]), (window.last - window.first, output[1])
     source = np.ascontiguousarray(image)
     shape = output if depth or image.ndim == 2 else (*output, size[2])
-    target = empty_result(shape, np.dtype(np.float32) if tone is None else image.dtype)
-    plan = choose(job)
+    target = empty_result(shape, np.dtype(np.float32) if mapping is None else image.dtype)
+    route = choose(job)
     if window and window.whole.units is not None:
-        window.whole.units.append(row_unit(plan, job))
+        window.whole.units.append(row_unit(route, job))
         return Convolved(np.zeros(shape, target.dtype))
     known = window is not None or image.dtype.kind != "f"
     finite = window is None or window.finite
-    if not (finite and (known or plan.route != "spectrum" or _finite(source))):
-        plan = choose(replace(job, finite=False))
-    go = spectrum_run.run_spectrum if plan.route == "spectrum" else run_bands
-    below, above, infinite = go(plan, job, field, source.reshape(-1), target.reshape(-1), threads)
+    if not (finite and (known or route.name != "spectrum" or _finite(source))):
+        route = choose(replace(job, finite=False))
+    go = spectrum_run.run_spectrum if route.name == "spectrum" else run_bands
+    below, above, infinite = go(route, job, field, source.reshape(-1), target.reshape(-1), threads)
     if infinite and not known:
-        plan = choose(replace(job, finite=False))
-        below, above, _ = run_bands(plan, job, field, source.reshape(-1), target.reshape(-1), threads)
+        route = choose(replace(job, finite=False))
+        below, above, _ = run_bands(route, job, field, source.reshape(-1), target.reshape(-1), threads)
     if not window or window.first == 0:
-        log.info("%s: %s (%s), sums in %s", kernel.name or "kernel", plan.route, plan.why, plan.lane)
+        log.info("%s: %s (%s), sums in %s", kernel.name or "kernel", route.name, route.why, route.lane)
     return Convolved(target, below, above)
 
 

@@ -17,37 +17,37 @@ _RING = 320 * 1024  # bytes of a ring of rows beyond which tiles get narrower, s
 _SPECTRA = 768 * 1024  # bytes that a tile of `fft` may take: it is gone through many times, so it has to stay in L2
 
 
-def box(plan: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
+def box(route: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
     """For `box`: running sums over a box."""
-    assert plan.integers is not None
-    down, across = plan.integers.weights.shape
+    assert route.integers is not None
+    down, across = route.integers.weights.shape
     total = np.uint16 if 255 * down * across <= 65535 else np.uint32
     width, line = aligned(field.n), field.n + (across - 1) * field.channels
 
     def args(y0: int, y1: int) -> tuple[Any, ...]:
         return (
-            dst, src, field.rowmap, field.colmap, field.left, field.pitch, total(job.value), down, across, _init(plan),
-            field.n, field.kept, *_finish(plan, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
+            dst, src, field.rowmap, field.colmap, field.left, field.pitch, total(job.value), down, across, _init(route),
+            field.n, field.kept, *_finish(route, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
             np.empty((down + 1) * width, total), width, np.empty(line, total),
-            np.empty(2 * line, total), np.empty(field.n, total), np.empty(field.n, plan.lane), np.zeros(3, np.int64),
+            np.empty(2 * line, total), np.empty(field.n, total), np.empty(field.n, route.lane), np.zeros(3, np.int64),
         )  # fmt: skip
 
     return f"box:{_finisher(dst)}{strided(field)}", args
 
 
-def sweep(plan: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
+def sweep(route: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
     """For `sweep`: taps by the group, or the terms of a sum of separable kernels."""
-    lane = plan.lane
-    if plan.across is not None and plan.down is not None:
-        terms = len(plan.across)
-        columns = np.arange(plan.across.shape[1])
+    lane = route.lane
+    if route.across is not None and route.down is not None:
+        terms = len(route.across)
+        columns = np.arange(route.across.shape[1])
         _, dx = offsets(columns, columns, job, field)
-        ho, hw = _across(plan.across, dx, lane)
-        index = np.tile(np.arange(plan.down.shape[1]), terms)
-        weights, term = plan.down.ravel(), np.repeat(np.arange(terms), plan.down.shape[1])
+        ho, hw = _across(route.across, dx, lane)
+        index = np.tile(np.arange(route.down.shape[1]), terms)
+        weights, term = route.down.ravel(), np.repeat(np.arange(terms), route.down.shape[1])
         place, reach = np.zeros_like(index), int(dx.max())
     else:
-        grid = _grid(plan, job)
+        grid = _grid(route, job)
         depth, index, column = np.nonzero(grid)
         weights = grid[depth, index, column]
         if not len(weights):
@@ -71,8 +71,8 @@ def sweep(plan: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> 
     def args(y0: int, y1: int) -> tuple[Any, ...]:
         return (
             dst, src, field.rowmap, field.colmap, field.left, field.pitch, src_value, terms, ho, hw, rows,
-            vi.astype(np.intp), vx.astype(np.intp), vw.astype(lane), _init(plan), field.n, field.kept, tile, halo,
-            *_finish(plan, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
+            vi.astype(np.intp), vx.astype(np.intp), vw.astype(lane), _init(route), field.n, field.kept, tile, halo,
+            *_finish(route, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
             np.empty(slots * part * max(terms, 1), lane), part * max(terms, 1), period,
             np.full(slots, -1, np.intp), np.empty(tile + halo if terms else 0, lane), np.empty(tile, lane),
             np.empty(len(vw), np.uintp), np.zeros(3, np.int64),
@@ -81,16 +81,16 @@ def sweep(plan: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> 
     return f"sweep:{_finisher(dst)}", args
 
 
-def block(plan: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
+def block(route: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
     """For `block`: four rows at a time."""
     lanes = processor.vector_bytes() // 4
     wide = 4 if lanes == 16 else 2
     span = wide * lanes
     apart, (gap, hop) = job.geometry.dilation[0], block_steps(job.geometry)
-    if plan.across is not None and plan.down is not None:
-        terms, grid, across = len(plan.across), plan.down.T, plan.across
+    if route.across is not None and route.down is not None:
+        terms, grid, across = len(route.across), route.down.T, route.across
     else:
-        terms, grid, across = 0, _grid(plan, job)[0], np.zeros((0, _grid(plan, job).shape[2]))
+        terms, grid, across = 0, _grid(route, job)[0], np.zeros((0, _grid(route, job).shape[2]))
     kh, columns = grid.shape
     rows, down = block_shape(kh)
     w = np.zeros((down, columns), np.float32)
@@ -105,13 +105,13 @@ def block(plan: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> 
     beside = offsets + pixels % field.step * lot
     places = np.arange(terms) * length if terms else beside
     width = length * terms or lot * field.step
-    begin = np.concatenate([np.full(span, _init(plan)), np.zeros(span, np.float32)])
+    begin = np.concatenate([np.full(span, _init(route)), np.zeros(span, np.float32)])
 
     def args(y0: int, y1: int) -> tuple[Any, ...]:
         return (
             dst, src, field.rowmap, field.colmap, field.left, field.pitch, np.float32(job.value), terms,
             across.astype(np.float32).ravel(), beside.astype(np.uintp), passes.ravel(), places.astype(np.uintp), begin,
-            field.kept, tile, reach, *_finish(plan, job), job.geometry.stride[0], apart, gap, field.step,
+            field.kept, tile, reach, *_finish(route, job), job.geometry.stride[0], apart, gap, field.step,
             field.channels, y0, y1, lined(slots * width + span, np.float32), width, np.full(slots, -1, np.intp),
             np.empty(lot * field.step + span if terms else 0, np.float32), lot, np.empty(4 * (tile + span), np.float32),
             np.empty(rows + 3 * hop, np.uintp), np.zeros(3, np.int64),
@@ -126,9 +126,9 @@ def _across(factors: Array, dx: NDArray[np.intp], lane: Any) -> tuple[Array, Arr
     return ho, np.concatenate([_grouped(dx, part)[1] for part in factors]).astype(lane)
 
 
-def fft(plan: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
+def fft(route: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
     """For `fft`: a column transform."""
-    grid = _grid(plan, job)[0]
+    grid = _grid(route, job)[0]
     kh, kw = grid.shape
     size = fft_size(kh)
     angles = 2 * np.pi * np.arange(size) / size
@@ -148,7 +148,7 @@ def fft(plan: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tu
             dst, src, field.rowmap, field.colmap, field.left, field.pitch, real(job.value),
             spectrum.real.astype(real).ravel(), spectrum.imag.astype(real).ravel(), columns, size, kh,
             np.cos(angles).astype(real), np.sin(angles).astype(real), field.n, field.kept, tile, halo,
-            _init(plan), *_finish(plan, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
+            _init(route), *_finish(route, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
             np.empty(size * width, real), np.empty(size * width, real), width, np.empty(tile, real),
             np.empty(tile, real), np.empty(4, np.uintp), np.zeros(3, np.int64),
         )  # fmt: skip
@@ -177,9 +177,9 @@ def _grouped(offsets: Array, weights: Array) -> tuple[Array, Array]:
     return np.concatenate([offsets, more]).astype(np.uintp), np.concatenate([weights, np.zeros(spare, weights.dtype)])
 
 
-def _grid(plan: Route, job: EngineJob) -> Array:
+def _grid(route: Route, job: EngineJob) -> Array:
     """The weights (C, KH, KW) that the sums use."""
-    grid: Array = plan.integers.weights if plan.integers is not None else job.terms(plan.lane)
+    grid: Array = route.integers.weights if route.integers is not None else job.terms(route.lane)
     return grid if grid.ndim == 3 else grid[None]
 
 
@@ -195,19 +195,19 @@ def division(d: int, lane: Any) -> tuple[Any, Any]:
     return real(1), real(d)
 
 
-def _init(plan: Route) -> Any:
+def _init(route: Route) -> Any:
     """What the sums start from: the integer constant, so that the division is of the whole."""
-    return plan.lane.type(plan.integers.constant if plan.integers is not None else 0)
+    return route.lane.type(route.integers.constant if route.integers is not None else 0)
 
 
-def _finish(plan: Route, job: EngineJob) -> tuple[Any, ...]:
+def _finish(route: Route, job: EngineJob) -> tuple[Any, ...]:
     """scale, divisor, shift, magnitude, top for the float loops."""
-    real = plan.lane.type
+    real = route.lane.type
     scale, divisor, shift = real(1), real(0), job.shift
-    if plan.integers is not None:
-        scale, divisor = division(plan.integers.divisor, plan.lane)
+    if route.integers is not None:
+        scale, divisor = division(route.integers.divisor, route.lane)
         shift = job.shift if job.dtype.kind == "f" else 0.0
-    elif plan.lane == np.float64 and job.divisor != 1:
+    elif route.lane == np.float64 and job.divisor != 1:
         scale, divisor = real(1), real(job.divisor)
     top = 65535 if job.dtype == np.uint16 else 255
     return scale, divisor, real(shift), real(-1 if job.absolute else 1), real(top)

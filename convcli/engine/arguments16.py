@@ -16,35 +16,35 @@ from convcli.engine.routes import slides
 _STREAMED = 1 << 22  # bytes of a result from which on `pairs` writes it past the caches
 
 
-def taps(plan: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
+def taps(route: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
     """For `taps`: each tap of the kernel, alone or in pairs."""
-    assert plan.integers is not None
-    w = plan.integers.weights
+    assert route.integers is not None
+    w = route.integers.weights
     i, j = np.nonzero(w)
     dy, dx = offsets(i, j, job, field)
-    count, lane = len(i), plan.lane
-    if plan.paired:
-        return _pairs(plan, job, field, src, dst, (dy, dx, w[i, j].astype(lane)))
+    count, lane = len(i), route.lane
+    if route.paired:
+        return _pairs(route, job, field, src, dst, (dy, dx, w[i, j].astype(lane)))
     lo, hi = reached(field, int(dx.min()), int(dx.max()))
 
     def args(y0: int, y1: int) -> tuple[Any, ...]:
         return (
             dst, src, field.rowmap, field.colmap, dy, dx, w[i, j].astype(lane), field.pitch, field.n, field.kept,
-            lo, hi, field.left, *_finish(plan, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
+            lo, hi, field.left, *_finish(route, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
             np.empty(count, np.uintp), np.empty(count, lane), np.empty(count, np.intp),
             np.empty(field.n, np.float32), np.zeros(3, np.int64),
         )  # fmt: skip
 
-    return f"taps:{count}:{_ending(plan, field)}{strided(field)}", args
+    return f"taps:{count}:{_ending(route, field)}{strided(field)}", args
 
 
 def _pairs(
-    plan: Route, job: EngineJob, field: Field, src: Array, dst: Array, taps: tuple[Array, ...]
+    route: Route, job: EngineJob, field: Field, src: Array, dst: Array, taps: tuple[Array, ...]
 ) -> tuple[str, Arguments]:
-    assert plan.integers is not None
-    (dy, dx, w), size, divisor = taps, processor.vector_bytes(), plan.integers.divisor
+    assert route.integers is not None
+    (dy, dx, w), size, divisor = taps, processor.vector_bytes(), route.integers.divisor
     lo, hi = reached(field, int(dx.min()), int(dx.max()), size)
-    value, init, magnitude, half, shift, *_ = _finish(plan, job)
+    value, init, magnitude, half, shift, *_ = _finish(route, job)
 
     def args(y0: int, y1: int) -> tuple[Any, ...]:
         return (
@@ -56,43 +56,43 @@ def _pairs(
             np.zeros(3, np.int64),
         )  # fmt: skip
 
-    return f"pairs:{w.size}:{_ending(plan, field)}:{size}{strided(field)}", args
+    return f"pairs:{w.size}:{_ending(route, field)}:{size}{strided(field)}", args
 
 
-def separable(plan: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
+def separable(route: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
     """For `separable`: rows filtered across, then down."""
-    assert plan.across is not None and plan.down is not None
-    j, i = np.flatnonzero(plan.across[0]), np.flatnonzero(plan.down[0])
+    assert route.across is not None and route.down is not None
+    j, i = np.flatnonzero(route.across[0]), np.flatnonzero(route.down[0])
     dy, dx = offsets(i, j, job, field)
-    hw, vw = plan.across[0][j].astype(plan.lane), plan.down[0][i].astype(plan.lane)
-    if plan.paired:
-        return _separable_pairs(plan, job, field, src, dst, (dx, hw, dy, vw))
+    hw, vw = route.across[0][j].astype(route.lane), route.down[0][i].astype(route.lane)
+    if route.paired:
+        return _separable_pairs(route, job, field, src, dst, (dx, hw, dy, vw))
     lo, hi = reached(field, int(dx.min()), int(dx.max()))
     slots, width = int(dy.max()) + 1, aligned(field.n)
 
     def args(y0: int, y1: int) -> tuple[Any, ...]:
         return (
             dst, src, field.rowmap, field.colmap, dx, hw, dy, vw, field.pitch, field.n, field.kept,
-            lo, hi, field.left, *_finish(plan, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
-            np.empty(slots * width, plan.lane), width, np.full(slots, -1, np.intp),
+            lo, hi, field.left, *_finish(route, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
+            np.empty(slots * width, route.lane), width, np.full(slots, -1, np.intp),
             np.empty(len(j), np.uintp), np.empty(len(i), np.uintp), np.empty(field.n, np.float32),
             np.zeros(3, np.int64),
         )  # fmt: skip
 
-    return f"separable:{len(j)}:{len(i)}:{_ending(plan, field)}{strided(field)}", args
+    return f"separable:{len(j)}:{len(i)}:{_ending(route, field)}{strided(field)}", args
 
 
 def _separable_pairs(
-    plan: Route, job: EngineJob, field: Field, src: Array, dst: Array, taps: tuple[Array, ...]
+    route: Route, job: EngineJob, field: Field, src: Array, dst: Array, taps: tuple[Array, ...]
 ) -> tuple[str, Arguments]:
-    assert plan.integers is not None
-    (dx, hw, dy, vw), size, divisor = taps, processor.vector_bytes(), plan.integers.divisor
+    assert route.integers is not None
+    (dx, hw, dy, vw), size, divisor = taps, processor.vector_bytes(), route.integers.divisor
     lo, hi = reached(field, int(dx.min()), int(dx.max()), size)
-    value, init, magnitude, half, shift, *_ = _finish(plan, job)
+    value, init, magnitude, half, shift, *_ = _finish(route, job)
     done = np.arange(0, hi - lo, size)
     spots = np.minimum(done, hi - lo - size)
     slots, width = int(dy.max()) + 1, len(spots) * size + aligned(lo + field.n - hi, size)
-    sliding = plan.down is not None and slides(job, plan.down[0])
+    sliding = route.down is not None and slides(job, route.down[0])
 
     def args(y0: int, y1: int) -> tuple[Any, ...]:
         picture = dst, src, field.rowmap, field.colmap, dx, hw
@@ -100,19 +100,19 @@ def _separable_pairs(
             field.pitch, field.n, field.kept, lo, hi, field.left, value, init, magnitude, half, shift, divisor,
         )  # fmt: skip
         where = field.step, field.channels, y0, y1, lo + spots, done - spots
-        ring = lined((slots + sliding) * width, plan.lane), width
+        ring = lined((slots + sliding) * width, route.lane), width
         across = np.empty(hw.size, np.intp), np.empty(hw.size, np.uintp)
         ends = (
             np.zeros(hw.size * size, np.uint8), np.empty(size, np.uint8),
             np.empty(field.n if field.step > 1 else 0, np.uint8), _kept_lanes(field), np.zeros(3, np.int64),
         )  # fmt: skip
         if sliding:
-            return (*picture, len(vw), *how, *where, *ring, lined(width, plan.lane), *across, *ends)
+            return (*picture, len(vw), *how, *where, *ring, lined(width, route.lane), *across, *ends)
         held, down = np.full(slots, -1, np.intp), np.empty(vw.size, np.uintp)
         return (*picture, dy, vw, *how, job.geometry.stride[0], *where, *ring, held, *across, down, *ends)
 
     kind = f"sliding_pairs:{hw.size}" if sliding else f"separable_pairs:{hw.size}:{vw.size}"
-    return f"{kind}:{_ending(plan, field)}:{size}{strided(field)}", args
+    return f"{kind}:{_ending(route, field)}:{size}{strided(field)}", args
 
 
 def _kept_lanes(field: Field) -> NDArray[np.uint64]:
@@ -125,22 +125,22 @@ def _kept_lanes(field: Field) -> NDArray[np.uint64]:
     return lanes
 
 
-def _ending(plan: Route, field: Field) -> str:
+def _ending(route: Route, field: Field) -> str:
     """How the 16-bit loops make a level of a sum: what they know of the divisor when they are compiled."""
-    assert plan.integers is not None
-    d = plan.integers.divisor
+    assert route.integers is not None
+    d = route.integers.divisor
     ending = "whole" if d == 1 else "shifted" if d & (d - 1) == 0 else "odd" if d % 2 else "even"
-    return "sums" if not plan.paired and (field.step > 1 or ending == "even") else ending
+    return "sums" if not route.paired and (field.step > 1 or ending == "even") else ending
 
 
-def _finish(plan: Route, job: EngineJob) -> tuple[Any, ...]:
+def _finish(route: Route, job: EngineJob) -> tuple[Any, ...]:
     """value, init, magnitude, half, shift, scale, divisor, top for the 16-bit loops."""
-    assert plan.integers is not None
-    lane, d = plan.lane.type, plan.integers.divisor
+    assert route.integers is not None
+    lane, d = route.lane.type, route.integers.divisor
     shift = d.bit_length() - 1
     half = max(d // 2 - 1, 0) if d == 1 << shift else d // 2
-    magnitude = -1 if job.absolute and plan.lane == np.int16 else 1
+    magnitude = -1 if job.absolute and route.lane == np.int16 else 1
     return (
-        lane(job.value), lane(plan.integers.constant), lane(magnitude), np.uint16(half), np.uint16(shift),
-        *division(d, plan.lane), np.float32(255),
+        lane(job.value), lane(route.integers.constant), lane(magnitude), np.uint16(half), np.uint16(shift),
+        *division(d, route.lane), np.float32(255),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Runs a plan: bands of rows on threads.
+"""Runs a route: bands of rows on threads.
 
 Nothing of a result depends on how many bands there are: every output row is computed by itself.
 """
@@ -25,13 +25,13 @@ _LOOPS = {"taps": taps, "separable": separable, "box": box, "sweep": sweep, "blo
 
 
 def run_bands(
-    plan: Route, job: EngineJob, field: Field, src: Array, dst: Array, threads: int | None
+    route: Route, job: EngineJob, field: Field, src: Array, dst: Array, threads: int | None
 ) -> tuple[int, int, int]:
     """Fill dst, flat, from src, flat; counts of samples that saturated below and above, and of those not finite, so
     far as `block` and `fft` met any."""
-    name, args = _LOOPS[plan.route](plan, job, field, src, dst)
+    name, args = _LOOPS[route.name](route, job, field, src, dst)
     rows = field.rows
-    if plan.route == "fft":
+    if route.name == "fft":
         kh = job.weights.shape[-2]
         rows = -(-((rows - 1) * job.geometry.stride[0] + 1) // (2 * (fft_size(kh) - kh + 1)))
     bands = min(thread_count(threads), rows)

@@ -39,7 +39,9 @@ class Field:
     channels: int
 
     @classmethod
-    def of(cls, size: tuple[int, int, int], job: EngineJob, pads: Pads, output: tuple[int, int], depth: bool) -> Field:
+    def for_picture(
+        cls, size: tuple[int, int, int], job: EngineJob, pads: Pads, output: tuple[int, int], depth: bool
+    ) -> Field:
         """For a picture (H, W, C) and a map (rows, columns)."""
         height, width, channels = size
         mode = job.geometry.padding_mode

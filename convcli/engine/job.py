@@ -1,4 +1,4 @@
-"""What the choice of a route depends on, and what it comes to: a job and a plan."""
+"""What the choice of a route depends on, and what it comes to: a job and a route."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ class EngineJob:
     finite: bool = True  # whether routes may be used that spread NaN and infinity beyond the kernel
 
     @classmethod
-    def of(
+    def for_picture(
         cls,
         kernel: Kernel,
         geometry: Geometry,
         dtype: Any,
         size: tuple[int, int, int],
         depth: bool,
-        tone: RangeMap | None,
+        mapping: RangeMap | None,
     ) -> EngineJob:
         """From what `convolve` is given; a flat kernel is spread over the depth where the channels are summed.
 
@@ -58,10 +58,10 @@ class EngineJob:
         if depth and weights.ndim == 2:
             weights = np.broadcast_to(weights, (size[2], *weights.shape))
         value = geometry.padding_value * unit if geometry.padding_mode == "constant" else 0.0
-        shift = kernel.bias * unit + (tone.offset if tone else 0.0)
-        absolute = tone is not None and tone.absolute
+        shift = kernel.bias * unit + (mapping.offset if mapping else 0.0)
+        absolute = mapping is not None and mapping.absolute
         work = rows * columns * (1 if depth else size[2]) * weights.size
-        return cls(weights, kernel.divisor, shift, value, dtype, tone is None, absolute, geometry, work)
+        return cls(weights, kernel.divisor, shift, value, dtype, mapping is None, absolute, geometry, work)
 
     def terms(self, lane: Any) -> NDArray[np.float64]:
         """The weights as sums that are no integers use them: in double the division comes after the sum, which of whole
@@ -78,12 +78,12 @@ class EngineJob:
 class Route:
     """A route and what its loop needs to know of the kernel.
 
-    route: taps, separable, box (16-bit integers); sweep, block, fft (floats); spectrum (double, NumPy's).
+    name: taps, separable, box (16-bit integers); sweep, block, fft (floats); spectrum (double, NumPy's).
     lane: the dtype of the sums. across, down: the factors of a separable kernel, one row a term.
     paired: whether the taps of a 16-bit route go two by two, in the vectors of an x86.
     """
 
-    route: str
+    name: str
     why: str
     lane: np.dtype[Any]
     integers: Integers | None = None

@@ -44,8 +44,8 @@ def choose(job: EngineJob) -> Route:
     """The cheapest route that keeps the contract: exact for integer weights on integer pictures, else in float32."""
     integers = _integers(job)
     lane = _lane16(job, integers) if integers is not None else None
-    plan = _plan16(integers, lane, job) if integers is not None and lane is not None else None
-    return plan or _plan_float(job, integers)
+    route = _route16(integers, lane, job) if integers is not None and lane is not None else None
+    return route or _float_route(job, integers)
 
 
 def _integers(job: EngineJob) -> Integers | None:
@@ -89,25 +89,25 @@ def _lane16(job: EngineJob, integers: Integers) -> np.dtype[Any] | None:
     return None
 
 
-def _plan16(integers: Integers, lane: np.dtype[Any], job: EngineJob) -> Route | None:
+def _route16(integers: Integers, lane: np.dtype[Any], job: EngineJob) -> Route | None:
     w = integers.weights
     if w.ndim == 3:
         return None
-    plans = []
+    routes = []
     count, paired = int(np.count_nonzero(w)), pairable(w)
     if 0 < count <= (_PAIRED if paired else _LONGEST):
-        plans.append((count, Route("taps", f"{count} integer taps, sums fit 16 bits", lane, integers, paired=paired)))
+        routes.append((count, Route("taps", f"{count} integer taps, sums fit 16 bits", lane, integers, paired=paired)))
     factors = _integer_factors(w)
     if factors is not None and job.geometry.dilation[0] * (w.shape[0] - 1) < 256:
         taps, paired = [int(np.count_nonzero(factor)) for factor in factors], pairable(factors[0])
         if max(taps) <= (_PAIRED if paired else _LONGEST):
             across, down = factors[0][None], factors[1][None]
-            plan = Route("separable", "rank 1, sums fit 16 bits", lane, integers, across, down, paired)
+            route = Route("separable", "rank 1, sums fit 16 bits", lane, integers, across, down, paired)
             rows = min(taps[1], _SLIDING) if paired and slides(job, factors[1]) else taps[1]
-            plans.append((taps[0] + rows + (_PAIRED_RING if paired else _RING), plan))
+            routes.append((taps[0] + rows + (_PAIRED_RING if paired else _RING), route))
     if _is_box(job, integers) and w.size >= 25:
-        plans.append((_BOX, Route("box", "a box: running sums", np.dtype(np.float32), integers)))
-    return min(plans, key=lambda cost: cost[0])[1] if plans else None
+        routes.append((_BOX, Route("box", "a box: running sums", np.dtype(np.float32), integers)))
+    return min(routes, key=lambda cost: cost[0])[1] if routes else None
 
 
 def pairable(weights: NDArray[np.int64]) -> bool:
@@ -142,7 +142,7 @@ def _integer_factors(w: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[n
     return (across, down) if (np.outer(down, across) == w).all() else None
 
 
-def _plan_float(job: EngineJob, integers: Integers | None) -> Route:
+def _float_route(job: EngineJob, integers: Integers | None) -> Route:
     exact = integers is not None and job.dtype.kind != "f"
     small = (job.work <= _SMALL and (job.raw or job.dtype.kind == "f")) or _shown(job, exact)
     lane = np.dtype(np.float64 if small else np.float32)

@@ -17,16 +17,16 @@ Array = NDArray[Any]
 
 
 def run_spectrum(
-    plan: Route, job: EngineJob, field: Field, src: Array, dst: Array, threads: int | None
+    route: Route, job: EngineJob, field: Field, src: Array, dst: Array, threads: int | None
 ) -> tuple[int, int, int]:
     """Fill dst, flat, from src, flat, which is finite; the counts are those of `bands.run`."""
-    weights: Array = plan.integers.weights if plan.integers is not None else job.weights / job.divisor
+    weights: Array = route.integers.weights if route.integers is not None else job.weights / job.divisor
     grid = spread_out(weights, job.geometry.dilation)
     stride, maps = job.geometry.stride, field.channels
     places = _tiles(field, grid, stride)
     out, pixels = dst.reshape(field.rows, field.kept // maps, maps), src.reshape(-1, field.pitch)
     colmap = field.colmap.reshape(-1, field.samples)
-    whole = plan.integers is not None and job.dtype.kind != "f" and spectrum.exact(grid, job.top)
+    whole = route.integers is not None and job.dtype.kind != "f" and spectrum.exact(grid, job.top)
     counts = [(0, 0)]
 
     def work(mine: list[tuple[int, int]]) -> None:
@@ -37,7 +37,7 @@ def run_spectrum(
             y, x = (top + y) // stride[0], (left + x) // stride[1]
             made = made[: field.rows - y, : out.shape[1] - x]
             into = out[y : y + made.shape[0], x : x + made.shape[1]]
-            counts.append(_finish(made, into, plan, job))
+            counts.append(_finish(made, into, route, job))
 
     helpers = min(thread_count(threads), len(places))
     run_on_threads(work, [(places[i::helpers],) for i in range(helpers)])
@@ -60,13 +60,13 @@ def _tiles(field: Field, grid: Array, stride: tuple[int, int]) -> list[tuple[int
     return [(top, left) for top in range(0, rows, down) for left in range(0, columns, across)]
 
 
-def _finish(made: NDArray[np.float64], into: Array, plan: Route, job: EngineJob) -> tuple[int, int]:
+def _finish(made: NDArray[np.float64], into: Array, route: Route, job: EngineJob) -> tuple[int, int]:
     """Sums to responses to what the picture holds; how many saturated."""
     shift = job.shift
-    if plan.integers is not None:
+    if route.integers is not None:
         if job.dtype.kind != "f":
-            made, shift = made + plan.integers.constant, 0.0
-        made = made / plan.integers.divisor
+            made, shift = made + route.integers.constant, 0.0
+        made = made / route.integers.divisor
     made = made + shift
     if job.absolute:
         made = np.abs(made)

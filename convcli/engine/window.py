@@ -46,7 +46,7 @@ class Whole:
 class RowWindow:
     """Rows `first` to `last` (not included) of the map of a picture that has `height` rows.
 
-    rows: which rows of the picture are at hand, ascending. `Window.of` says which are needed.
+    rows: which rows of the picture are at hand, ascending. `RowWindow.needed` says which are needed.
     first and last are multiples of the unit of every route that is taken, or the map's end.
     """
 
@@ -58,7 +58,7 @@ class RowWindow:
     plane: str = "color"
 
     @classmethod
-    def of(
+    def needed(
         cls, size: tuple[int, int], kernels: Sequence[tuple[int, int]], geometry: Geometry, first: int, last: int,
         whole: Whole | None = None,
     ) -> RowWindow:  # fmt: skip
@@ -105,9 +105,9 @@ def _span(
     return slice(first * stride, last * stride - 1 + extent(kernel[0], geometry.dilation[0]))
 
 
-def row_unit(plan: Route, job: EngineJob) -> int:
+def row_unit(route: Route, job: EngineJob) -> int:
     """Windows must begin and end at multiples of so many rows, or at the map's end: the tiles of the route."""
     rows = int(job.weights.shape[-2])
-    if plan.route == "spectrum":
+    if route.name == "spectrum":
         return spectrum.step((extent(rows, job.geometry.dilation[0]), 1))[0]
-    return 2 * (fft_size(rows) - rows + 1) if plan.route == "fft" else 1
+    return 2 * (fft_size(rows) - rows + 1) if route.name == "fft" else 1

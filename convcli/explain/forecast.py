@@ -148,10 +148,10 @@ def _step(kernel: Kernel, recipe: Recipe, picture: PictureShape, reach: Size, ap
     range_ = recipe.range or kernel.range or "clip"
     made = PictureShape((rows, columns), 1 if depth else picture.channels, picture.dtype)
     taps = kernel.size[0] * kernel.size[1]
-    tone: RangeMap | None = (
+    mapping: RangeMap | None = (
         None if range_ in ("raw", "normalize") or recipe.combine else range_map(range_, picture.dtype)
     )
-    job = EngineJob.of(kernel, geometry, picture.dtype, (*picture.size, picture.channels), depth, tone)
+    job = EngineJob.for_picture(kernel, geometry, picture.dtype, (*picture.size, picture.channels), depth, mapping)
     chosen = choose(job)
     receptive = tuple(
         r + (extent(k, d) - 1) * a for r, k, d, a in zip(reach, kernel.size, geometry.dilation, apart, strict=True)
@@ -161,7 +161,7 @@ def _step(kernel: Kernel, recipe: Recipe, picture: PictureShape, reach: Size, ap
         (unused(*axes[1]), unused(*axes[0])), int(kernel.weights.size),
         rows * columns * (picture.channels if kernel.depth == 1 else 1),
         rows * columns * taps * picture.channels, taps * (picture.channels if depth else 1),
-        picture.samples * made.samples, (receptive[0], receptive[1]), chosen.route, chosen.why,
+        picture.samples * made.samples, (receptive[0], receptive[1]), chosen.name, chosen.why,
     )  # fmt: skip
 
 

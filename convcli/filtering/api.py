@@ -62,7 +62,7 @@ def filter_image(
     if threads is not None:
         threads = whole_number("threads", threads, least=1)
     chosen = override(_as_kernel(kernel), flip=bool(flip))
-    geometry = Geometry.of(stride, padding, padding_mode, padding_value, dilation)
+    geometry = Geometry.from_options(stride, padding, padding_mode, padding_value, dilation)
     if chosen.depth > 1 and is_one(channels, ("each",)):
         channels = "sum"
     return run_recipe(checked, Recipe((chosen,), geometry, channels, range), threads=threads).pixels

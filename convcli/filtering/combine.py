@@ -131,11 +131,11 @@ def to_pixels(responses: Array, range_: str, dtype: Any, limits: Limits | None =
     """Responses on the dtype's own scale as its pixels, and how many saturated below and above."""
     if range_ == "normalize":
         return normalize(responses.astype(np.float32), dtype, limits), 0, 0
-    tone, top = range_map(range_, dtype), full_scale(dtype)
+    mapping, top = range_map(range_, dtype), full_scale(dtype)
     pixels = np.empty(responses.shape, dtype)
     below = above = 0
     for rows in _bands(responses):
-        values = (np.abs(responses[rows]) if tone.absolute else responses[rows]) + tone.offset
+        values = (np.abs(responses[rows]) if mapping.absolute else responses[rows]) + mapping.offset
         if pixels.dtype.kind != "f":
             np.rint(values, out=values)
             below, above = below + int((values < 0).sum()), above + int((values > top).sum())

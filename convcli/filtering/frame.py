@@ -158,9 +158,9 @@ def _settled(
     if not linear:
         pixels, below, above = to_pixels(responses, range_, dtype, window.limits if window else None)
     else:
-        toned, _, _ = to_pixels(responses, range_, np.float32, window.limits if window else None)
-        below, above = int((toned < 0).sum()), int((toned > 1).sum())
-        pixels = _light().from_linear(toned, dtype)
+        mapped, _, _ = to_pixels(responses, range_, np.float32, window.limits if window else None)
+        below, above = int((mapped < 0).sum()), int((mapped > 1).sum())
+        pixels = _light().from_linear(mapped, dtype)
     count.add(Filtered(pixels, range_, pixels.size, below, above))
     return pixels
 

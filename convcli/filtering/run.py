@@ -60,9 +60,11 @@ def run_recipe(
         if recipe.channels == "gray":
             image = luma(image)
         _check_depth(image, kernel, depth)
-        tone = None if range_ in ("raw", "normalize") else range_map(range_, image.dtype)
+        mapping = None if range_ in ("raw", "normalize") else range_map(range_, image.dtype)
         dtype = image.dtype
-        done = engine.convolve(image, kernel, recipe.geometry, depth=depth, tone=tone, threads=threads, window=window)
+        done = engine.convolve(
+            image, kernel, recipe.geometry, depth=depth, mapping=mapping, threads=threads, window=window
+        )
         samples, below, above = samples + done.pixels.size, below + done.below, above + done.above
         image = done.pixels
         if range_ == "normalize":
@@ -110,14 +112,14 @@ def _bands(image: NDArray[Any], recipe: Recipe, whole: Whole) -> Iterator[RowWin
     size = image.shape[0], image.shape[1]
     kernels, (rows, columns) = [kernel.size for kernel in recipe.kernels], recipe.output(size)
     told = Whole(units=[1])
-    first = RowWindow.of(size, kernels, recipe.geometry, 0, 1, told)
+    first = RowWindow.needed(size, kernels, recipe.geometry, 0, 1, told)
     _combined_rows(image[first.rows], recipe, 1, first)
     step = math.lcm(*(told.units or ()))
     tallest = max(extent(height, recipe.geometry.dilation[0]) for height, _ in kernels)
     enough = max(_SAMPLES // (columns * math.prod(image.shape[2:])), 8 * tallest)
     step *= -(-enough // step)
     for start in range(0, rows, step):
-        yield RowWindow.of(size, kernels, recipe.geometry, start, min(start + step, rows), whole)
+        yield RowWindow.needed(size, kernels, recipe.geometry, start, min(start + step, rows), whole)
 
 
 def _combined_rows(image: NDArray[Any], recipe: Recipe, threads: int | None, window: RowWindow) -> Filtered:

@@ -64,7 +64,7 @@ class Target:
             raise RecipeError(f"--compression is for PNG and TIFF; {self.format} has --quality or no choice")
 
     @classmethod
-    def of(cls, path: str | Path, word: str | None = None, **options: Any) -> Target:
+    def for_path(cls, path: str | Path, word: str | None = None, **options: Any) -> Target:
         """The target that a path's suffix, or the word of --format, names."""
         return cls(format_of(path, word), **options)
 

@@ -24,12 +24,12 @@ def check(path: Path) -> list[str]:
     known = {kernel.name: kernel for kernel in built_in()}
     for kernel in load_file(path):
         facts = anatomy(kernel)
-        lines.append(f"{path}: {kernel.name or 'kernel'}: {told(kernel, facts)}")
+        lines.append(f"{path}: {kernel.name or 'kernel'}: {summary(kernel, facts)}")
         lines += [f"{path}: {kernel.name}: note: {note}" for note in notes(kernel, facts, known)]
     return lines
 
 
-def told(kernel: Kernel, facts: Anatomy) -> str:
+def summary(kernel: Kernel, facts: Anatomy) -> str:
     """Size, sum, rank, symmetry and response range in a line."""
     height, width = kernel.size
     rank = "separable" if facts.separable else "not separable" if facts.rank is None else f"rank {facts.rank}"

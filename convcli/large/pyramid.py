@@ -36,10 +36,10 @@ def halved(rows: Array, first: int, height: int, threads: int | None = None) -> 
 
     Only the level's last row may be without a partner.
     """
-    geometry = Geometry.of(2, (0, height % 2, 0, rows.shape[1] % 2), "replicate")
+    geometry = Geometry.from_options(2, (0, height % 2, 0, rows.shape[1] % 2), "replicate")
     last = first + len(rows)
     window = RowWindow(height, np.arange(first, last), first // 2, -(-last // 2))
-    return convolve(rows, _MEAN, geometry, tone=range_map("clip", rows.dtype), threads=threads, window=window).pixels
+    return convolve(rows, _MEAN, geometry, mapping=range_map("clip", rows.dtype), threads=threads, window=window).pixels
 
 
 class Pyramid:

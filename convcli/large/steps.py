@@ -126,7 +126,7 @@ class Step:
 
     def _window(self, first: int, last: int, whole: Whole) -> RowWindow:
         kernels = [kernel.size for kernel in self._recipe.kernels]
-        return RowWindow.of(self._size, kernels, self._recipe.geometry, first, last, whole)
+        return RowWindow.needed(self._size, kernels, self._recipe.geometry, first, last, whole)
 
     def _fitting(self, unit: int, memory: int, grain: int) -> int:
         """How many rows of the map to make at a time: what fits, in whole units; whole grains, or parts of one."""

@@ -55,7 +55,7 @@ def bank_of(filters: Sequence[Filter], channels: int, groups: int = 1, **options
         top, left = (size[0] - kh) // 2, (size[1] - kw) // 2
         weight[index, :, top : top + kh, left : left + kw] = one.weights
     bias = np.array([f.bias for f in filters]) if any(f.bias for f in filters) else None
-    layer = Conv2d.of(weight, bias, groups, **options)
+    layer = Conv2d.from_weights(weight, bias, groups, **options)
     layer.names = tuple(f.name or f"{i}" for i, f in enumerate(filters))
     return layer
 
@@ -74,4 +74,4 @@ def from_weights(spec: str, bias: bool = True, groups: int = 1, **options: Any) 
             "(O, C/groups, KH, KW)"
         )
     beside = file.bias_of(name) if bias else None
-    return Conv2d.of(file.tensor(name), file.tensor(beside) if beside else None, groups, **options)
+    return Conv2d.from_weights(file.tensor(name), file.tensor(beside) if beside else None, groups, **options)

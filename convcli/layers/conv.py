@@ -60,7 +60,7 @@ class Conv2d(Layer):
         self.kernel_size = pair("kernel_size", kernel_size, least=1)
         self.groups = whole_number("groups", groups, least=1)
         self.padding = padding
-        self._geometry = Geometry.of(stride, 0, padding_mode, 0, dilation)
+        self._geometry = Geometry.from_options(stride, 0, padding_mode, 0, dilation)
         self._pads((1, 1))  # a wrong padding is told now
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.float32, np.float64):
@@ -74,7 +74,7 @@ class Conv2d(Layer):
         self._bias = random.uniform(-bound, bound, shape[:1]).astype(self.dtype) if bias else None
 
     @classmethod
-    def of(cls, weight: Any, bias: Any = None, groups: int = 1, **options: Any) -> Conv2d:
+    def from_weights(cls, weight: Any, bias: Any = None, groups: int = 1, **options: Any) -> Conv2d:
         """A layer that has these weights (O, C/groups, KH, KW) and, if any, this bias (O,)."""
         array = np.asarray(weight)
         if array.ndim != 4:

@@ -32,7 +32,7 @@ class Output:
     force: bool = False
 
     @classmethod
-    def of(cls, path: str, format_: str | None, force: bool) -> Output:
+    def for_path(cls, path: str, format_: str | None, force: bool) -> Output:
         """What the path's suffix, or the word of --format, asks for. Raises where it can't be written."""
         suffix = "." + format_.lower().lstrip(".") if format_ else Path(path).suffix.lower()
         if path != "-" and not format_ and (Path(path).is_dir() or not suffix):
@@ -43,7 +43,7 @@ class Output:
         else:
             from convcli.images import Target
 
-            Target.of(path, format_)
+            Target.for_path(path, format_)
             kind = "sheet"
         if path != "-":
             check_output(path, force)
@@ -77,7 +77,7 @@ def _check_folder(path: Path, force: bool) -> None:
 def _write(path: str, pixels: NDArray[np.uint8], format_: str | None, force: bool) -> None:
     from convcli.images import Frame, Metadata, Origin, Target
 
-    target = Target.of(path, format_)
+    target = Target.for_path(path, format_)
     with _stream(path, force) as stream:
         target.write(stream, [Frame(np.ascontiguousarray(pixels))], Origin(target.format, "RGB"), Metadata())
 

@@ -4,7 +4,10 @@ import os
 import subprocess
 import sys
 
+import pytest
 
+
+@pytest.mark.slow
 def test_compiles_once_and_keeps_it(tmp_path, monkeypatch):
     import numpy as np
     from click.testing import CliRunner

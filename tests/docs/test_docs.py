@@ -147,6 +147,7 @@ def test_links_and_pictures_exist():
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+@pytest.mark.slow
 def test_sample_pictures_are_what_the_script_draws(tmp_path):
     """Small differences between versions of the font and the resampler are let through."""
     import numpy as np

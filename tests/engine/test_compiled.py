@@ -41,14 +41,16 @@ from convcli.kernel import Kernel
 from convcli.ranges import range_map
 {before}
 picture = np.random.default_rng(4).integers(0, 256, (12, 17), np.uint8)
-done = convolve(picture, Kernel([[1, -3]]), Geometry.of(1, "same"), tone=range_map("abs", np.uint8))
+done = convolve(picture, Kernel([[1, -3]]), Geometry.from_options(1, "same"), mapping=range_map("abs", np.uint8))
 sys.stdout.buffer.write(done.pixels.tobytes())
 print("numba" in sys.modules, file=sys.stderr)
 """
 
 
 def filtered():
-    return convolve(PICTURE, Kernel(WEIGHTS), Geometry.of(1, "same"), tone=range_map("abs", np.uint8)).pixels
+    return convolve(
+        PICTURE, Kernel(WEIGHTS), Geometry.from_options(1, "same"), mapping=range_map("abs", np.uint8)
+    ).pixels
 
 
 def start(cache, before="", **how):
@@ -128,8 +130,8 @@ SPARED = (
     "numba", "rich", "scipy", "yaml", "hashlib", "tempfile", "json", "asyncio", "concurrent.futures",
     "importlib.metadata", "convcli.kernels.evaluate", "convcli.kernels.grammar",
     "convcli.kernels.readers.yaml_tree", "convcli.kernels.readers.grids", "convcli.kernels.families",
-    "convcli.filtering.linear_light", "convcli.large.run", "convcli.layers", "convcli.batch.report", "convcli.engine.loops",
-    "tifffile", "fsspec",
+    "convcli.filtering.linear_light", "convcli.large.run", "convcli.layers", "convcli.batch.report",
+    "convcli.engine.loops", "tifffile", "fsspec",
 ) + (("llvmlite",) if LINUX_X86_64 else ())  # fmt: skip
 
 
@@ -472,6 +474,7 @@ def test_a_full_disk_leaves_no_half_file(cache, monkeypatch):
 # ---------------------------------------------------------------- several at once, and killed ones
 
 
+@pytest.mark.slow
 def test_two_processes_compile_at_once(tmp_path):
     cache = tmp_path / "code"
     for process in [start(cache), start(cache)]:
@@ -482,6 +485,7 @@ def test_two_processes_compile_at_once(tmp_path):
     assert pixels.tolist() == WANTED.ravel().tolist() and said == "False\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["while compiling", "before the rename"])
 def test_a_killed_compile_leaves_nothing_that_is_used(compiled, tmp_path, moment):
     cache = tmp_path / "code"

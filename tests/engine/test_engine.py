@@ -137,6 +137,7 @@ LARGE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LARGE)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_large_kernels(name, dtype):
@@ -249,11 +250,11 @@ def test_saturated_samples_are_counted():
     image = np.array([[10, 20, 200], [0, 128, 255]], np.uint8)
     for dtype in (np.uint8, np.uint16):
         scaled = image.astype(dtype) * (257 if dtype == np.uint16 else 1)
-        done = convolve(scaled, Kernel([[2]], bias=-30), geometry_of(), tone=range_map("clip", dtype))
+        done = convolve(scaled, Kernel([[2]], bias=-30), geometry_of(), mapping=range_map("clip", dtype))
         assert (done.below, done.above) == (2, 2)  # -10 and -30; 370 and 480
     big = picture((300, 200, 3))
     for kernel in (Kernel(SOBEL), Kernel(random_kernel(15, 15)), Kernel(np.ones((9, 9)), divisor=40)):
-        done = convolve(big, kernel, geometry_of(), tone=range_map("clip", big.dtype), threads=2)
+        done = convolve(big, kernel, geometry_of(), mapping=range_map("clip", big.dtype), threads=2)
         r = np.rint(naive.responses_by_tap(big, kernel.weights, kernel.divisor))
         assert done.below == pytest.approx((r < 0).sum(), abs=5) and done.above == pytest.approx((r > 255).sum(), abs=5)
 

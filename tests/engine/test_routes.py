@@ -63,22 +63,22 @@ def possible_plans(job):
 
 
 def float_routes(job, integers):
-    base = replace(routes._plan_float(job, integers), across=None, down=None)
-    if base.route == "box":
+    base = replace(routes._float_route(job, integers), across=None, down=None)
+    if base.name == "box":
         yield base
-    yield replace(base, route="sweep")
+    yield replace(base, name="sweep")
     if job.weights.ndim == 3:
         return
     w = integers.weights if integers is not None else job.weights / job.divisor
     exact = integers is not None and job.dtype.kind != "f"
     factors = routes._integer_terms(w) if integers is not None else routes._float_terms(w, 1e-7)
     if factors is not None:
-        yield replace(base, route="sweep", across=factors[0], down=factors[1])
+        yield replace(base, name="sweep", across=factors[0], down=factors[1])
     if base.lane == np.float32 and job.finite:
         if routes.block_steps(job.geometry)[1] <= routes._FARTHEST:
-            yield replace(base, route="block")
+            yield replace(base, name="block")
         if not exact and job.geometry.dilation[0] == 1:
-            yield replace(base, route="fft")
+            yield replace(base, name="fft")
 
 
 def forced(
@@ -88,15 +88,15 @@ def forced(
     monkeypatch.setattr(routes, "_SMALL", 0)
     monkeypatch.setattr(routes, "_SHOWN_SAMPLES", 0)  # small pictures are summed in double, which not every route can
     kernel, where = Kernel(weights, divisor=divisor, bias=bias), geometry_of(**geometry)
-    tone = None if range == "raw" else range_map(range, image.dtype)
+    mapping = None if range == "raw" else range_map(range, image.dtype)
     size = (*image.shape[:2], image.shape[2] if image.ndim == 3 else 1)
-    for way in list(possible_plans(EngineJob.of(kernel, where, image.dtype, size, depth, tone))):
+    for way in list(possible_plans(EngineJob.for_picture(kernel, where, image.dtype, size, depth, mapping))):
         for vector in (vectors if way.paired else None) or (VECTOR,):
             monkeypatch.setattr(processor, "vector_bytes", lambda vector=vector: vector)
             monkeypatch.setattr(engine, "choose", lambda job, way=way: way)
             terms = "whole" if way.across is None else f"{len(way.across)} terms"
-            name = f"{way.route}, {way.lane}, {terms}{f', pairs of {vector} bytes' if way.paired else ''}"
-            yield name, engine.convolve(image, kernel, where, depth=depth, tone=tone, threads=threads)
+            name = f"{way.name}, {way.lane}, {terms}{f', pairs of {vector} bytes' if way.paired else ''}"
+            yield name, engine.convolve(image, kernel, where, depth=depth, mapping=mapping, threads=threads)
     monkeypatch.setattr(processor, "vector_bytes", lambda: VECTOR)
 
 
@@ -116,6 +116,7 @@ def check_all(monkeypatch, image, weights, **how):
     return names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KERNELS)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_every_route_over_modes_strides_and_ranges(monkeypatch, name, dtype):
@@ -158,6 +159,7 @@ def test_every_route_at_heights_below_the_kernel(monkeypatch, height, name):
         check_all(monkeypatch, picture((height, 20), seed=height), weights, padding="full", stride=(2, 1), **how)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KERNELS)
 def test_every_route_in_bands_of_any_height(monkeypatch, name):
     """A band may be one row, and there may be more threads than rows; nothing of the result depends on it."""
@@ -212,9 +214,9 @@ def test_every_route_saturates_and_counts_alike(monkeypatch, name):
 
 
 def chosen(weights, divisor=1, bias=0, dtype=np.uint8, range_="clip"):
-    tone = None if range_ == "raw" else range_map(range_, dtype)
+    mapping = None if range_ == "raw" else range_map(range_, dtype)
     return routes.choose(
-        EngineJob.of(Kernel(weights, divisor, bias), geometry_of(), dtype, (3000, 4000, 3), False, tone)
+        EngineJob.for_picture(Kernel(weights, divisor, bias), geometry_of(), dtype, (3000, 4000, 3), False, mapping)
     )
 
 
@@ -226,6 +228,7 @@ def extremes(weights):
         yield np.tile(a, (2, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("weights", "divisor", "bias", "lane"),
     [
@@ -259,7 +262,7 @@ def test_boxes_whose_sums_just_fit_16_bits_and_just_do_not(monkeypatch, size):
     white = np.full((300, 301), 255, np.uint8)
     white[::7, ::5] = 254
     route = "separable" if size == (16, 16) and VECTOR > 16 else "box"
-    assert chosen(np.ones(size), size[0] * size[1]).route == route
+    assert chosen(np.ones(size), size[0] * size[1]).name == route
     for divisor in (size[0] * size[1], 256):
         check_all(monkeypatch, white, np.ones(size), divisor=divisor, padding_mode="reflect")
 
@@ -271,7 +274,7 @@ def test_the_longest_group_of_taps_and_one_more(monkeypatch, count):
     weights = weights.reshape(5, 5)
     check_all(monkeypatch, picture((20, 31)), weights, divisor=3, range="offset")
     monkeypatch.setattr(processor, "vector_bytes", lambda: 16)
-    assert (chosen(weights).route == "taps") == (count <= 9)
+    assert (chosen(weights).name == "taps") == (count <= 9)
 
 
 def test_a_column_of_ones_with_a_gap_does_not_slide(monkeypatch):
@@ -290,10 +293,11 @@ def test_the_longest_group_of_pairs_and_one_more(monkeypatch, count):
     weights[RNG.permutation(120)[:count]] = RNG.choice([1, -1], count)
     weights = weights.reshape(10, 12)
     plans = chosen(weights)
-    assert (plans.route == "taps" and plans.paired) == (count <= 81)
+    assert (plans.name == "taps" and plans.paired) == (count <= 81)
     check_all(monkeypatch, picture((20, 80)), weights, divisor=3, range="offset")
 
 
+@pytest.mark.slow
 @PAIRS
 @pytest.mark.parametrize(
     ("weights", "fit"),
@@ -331,6 +335,7 @@ def test_pairs_write_past_the_caches(monkeypatch, threads):
             check_all(monkeypatch, image, weights, **how)
 
 
+@pytest.mark.slow
 @PAIRS
 @pytest.mark.parametrize("weights", [[[100, 28, 100, 28, 1]], [[100, -28, 28, -100]]], ids=["unsigned", "signed"])
 def test_pairs_divide_by_every_divisor(monkeypatch, weights):
@@ -360,6 +365,7 @@ def test_every_loop_met_here_is_kept_for_the_next_process():
     assert compiler._calls and refused == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", range(1, 6))
 def test_every_route_at_every_stride(monkeypatch, columns):
     """In large pictures, the pixels of a stride are dealt out by the vector."""

@@ -23,8 +23,8 @@ def picture(shape, dtype=np.uint8, seed=1):
 
 
 def chosen(weights, size, dtype=np.uint8, divisor=1.0, depth=False, range_="clip", **geometry):
-    tone = None if range_ == "raw" else range_map(range_, dtype)
-    return choose(EngineJob.of(Kernel(weights, divisor), geometry_of(**geometry), dtype, size, depth, tone))
+    mapping = None if range_ == "raw" else range_map(range_, dtype)
+    return choose(EngineJob.for_picture(Kernel(weights, divisor), geometry_of(**geometry), dtype, size, depth, mapping))
 
 
 @pytest.mark.parametrize("how", [
@@ -37,7 +37,7 @@ def test_large_kernels_of_whole_weights_agree_with_the_definition(monkeypatch, h
     monkeypatch.setattr(spectrum, "_SAMPLE", 0.001)  # else small pictures go by the tap
     image, divisor = picture((130, 141, 3), dtype), int(LARGE.sum())
     words = {k: v for k, v in how.items() if k not in ("range", "bias", "depth")}
-    assert chosen(LARGE, image.shape, dtype, divisor, how.get("depth", False), **words).route == "spectrum"
+    assert chosen(LARGE, image.shape, dtype, divisor, how.get("depth", False), **words).name == "spectrum"
     got = filtered(image, LARGE, divisor, **how)
     want = naive.responses_by_tap(image, LARGE, divisor, how.get("bias", 0), depth=how.get("depth", False), **words)
     assert_renders(got, want, image, LARGE, divisor, how.get("bias", 0), how.get("range", "clip"), words)
@@ -45,7 +45,7 @@ def test_large_kernels_of_whole_weights_agree_with_the_definition(monkeypatch, h
 
 def test_the_exact_sums_of_a_picture_taken_as_kernel():
     kernel, image = RNG.integers(0, 256, (480, 640)), picture((500, 700))
-    assert chosen(kernel, (500, 700, 1), divisor=float(kernel.sum())).route == "spectrum"
+    assert chosen(kernel, (500, 700, 1), divisor=float(kernel.sum())).name == "spectrum"
     got = filtered(image, kernel, range="raw", padding="valid")
     want = [[int((kernel * image[y : y + 480, x : x + 640]).sum()) for x in range(0, 61, 20)] for y in range(0, 21, 10)]
     np.testing.assert_array_equal(got[::10, ::20], np.float32(want))
@@ -53,7 +53,7 @@ def test_the_exact_sums_of_a_picture_taken_as_kernel():
 
 def test_more_rows_than_the_other_transform_takes():
     weights, image = RNG.normal(size=(600, 33)), picture((700, 90), np.float32)
-    assert chosen(weights, (700, 90, 1), np.float32, range_="raw", padding="full").route == "spectrum"
+    assert chosen(weights, (700, 90, 1), np.float32, range_="raw", padding="full").name == "spectrum"
     want = fftconvolve(image, weights[::-1, ::-1])
     got = filtered(image, weights, range="raw", padding="full")
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-6 * np.abs(want).max())
@@ -62,21 +62,21 @@ def test_more_rows_than_the_other_transform_takes():
 def test_sums_too_large_to_be_rounded_are_not_transformed():
     weights = LARGE.astype(np.int64) * 2**22 + 1
     assert spectrum.exact(LARGE, 255) and not spectrum.exact(weights, 255)
-    assert chosen(weights, (4000, 4000, 3)).route == "sweep"
+    assert chosen(weights, (4000, 4000, 3)).name == "sweep"
 
 
 def test_nothing_depends_on_threads_or_on_windows_of_rows():
     kernel, image = Kernel(RNG.normal(size=(560, 9))), picture((5000, 20), np.float32)
     geometry = geometry_of(stride=(3, 1))
-    plan = EngineJob.of(kernel, geometry, np.float32, (*image.shape, 1), False, None)
+    plan = EngineJob.for_picture(kernel, geometry, np.float32, (*image.shape, 1), False, None)
     unit = row_unit(choose(plan), plan)
     whole = engine.convolve(image, kernel, geometry, threads=1).pixels
     np.testing.assert_array_equal(engine.convolve(image, kernel, geometry, threads=3).pixels, whole)
     for first in range(0, len(whole), unit):
-        window = RowWindow.of(image.shape, [kernel.size], geometry, first, min(first + unit, len(whole)))
+        window = RowWindow.needed(image.shape, [kernel.size], geometry, first, min(first + unit, len(whole)))
         part = engine.convolve(image[window.rows], kernel, geometry, window=window).pixels
         np.testing.assert_array_equal(part, whole[first : first + unit])
-    assert choose(plan).route == "spectrum" and len(whole) > unit
+    assert choose(plan).name == "spectrum" and len(whole) > unit
 
 
 def test_a_float_picture_with_nan_goes_by_the_tap():

@@ -62,7 +62,7 @@ def drawn(figure, index, monkeypatch):
 def test_cells_hold_the_numbers_of_the_engine(shape, size, stride, dilation, padding, mode, range_, seed):
     image = picture(shape, seed)
     weights = np.random.default_rng(seed).integers(-3, 4, size)
-    geometry = Geometry.of(stride, padding, mode, 99, dilation)
+    geometry = Geometry.from_options(stride, padding, mode, 99, dilation)
     recipe = Recipe((Kernel(weights, divisor=2),), geometry, "each", range_)
     height, width = geometry.output(shape, size)
     pads_y, pads_x = geometry.pads(shape, size)
@@ -103,7 +103,9 @@ def test_cells_hold_the_numbers_of_the_engine(shape, size, stride, dilation, pad
 
 def test_every_number_of_the_cells_is_drawn(monkeypatch):
     image = picture((5, 5))
-    recipe = Recipe((Kernel(SOBEL, name="sobel-x"),), Geometry.of(stride=2, dilation=2, padding=2), range="abs")
+    recipe = Recipe(
+        (Kernel(SOBEL, name="sobel-x"),), Geometry.from_options(stride=2, dilation=2, padding=2), range="abs"
+    )
     figure = figure_of(image, recipe, (0, 0, 5, 5))
     words = drawn(figure, 4, monkeypatch)
     for cell in figure.cells(4):
@@ -115,7 +117,7 @@ def test_every_number_of_the_cells_is_drawn(monkeypatch):
 
 
 def test_a_frame_is_the_same_drawn_alone_and_after_others():
-    recipe = Recipe((Kernel(SOBEL),), Geometry.of(stride=2, dilation=2, padding=3), range="abs")
+    recipe = Recipe((Kernel(SOBEL),), Geometry.from_options(stride=2, dilation=2, padding=3), range="abs")
     figure = figure_of(picture((9, 8)), recipe, (0, 0, 8, 9))
     for index, frame in enumerate(draw_frames(figure, range(figure.frames))):
         np.testing.assert_array_equal(np.asarray(frame), np.asarray(draw_frame(figure, index)))
@@ -289,6 +291,6 @@ def test_other_formats_are_below_three_megabytes_too(suffix, tmp_path):
 
 def test_a_large_kernel_gets_a_crop_of_few_positions():
     for words in ({}, {"padding": "valid"}, {"padding": "full"}, {"stride": 3}):
-        recipe = Recipe((Kernel(np.ones((15, 15))),), Geometry.of(**words))
+        recipe = Recipe((Kernel(np.ones((15, 15))),), Geometry.from_options(**words))
         figure = figure_of(np.asarray(Image.open(SCENE)), recipe)
         assert 4 <= figure.frames <= MOST_FRAMES

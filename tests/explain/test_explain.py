@@ -61,7 +61,7 @@ def test_border_is_the_definition(mode, n):
 def test_the_way_ends_in_the_pixel(shape, dtype, size, stride, dilation, padding, mode, channels, range_, where):
     image = picture(shape, dtype)
     kernel = Kernel(np.random.default_rng(where).integers(-4, 5, size), divisor=3, bias=2)
-    geometry = Geometry.of(stride, padding, mode, 40, dilation)
+    geometry = Geometry.from_options(stride, padding, mode, 40, dilation)
     recipe = Recipe((kernel,), geometry, channels, range_)
     want = run_recipe(image, recipe).pixels
     y, x = np.unravel_index(where % (want.shape[0] * want.shape[1]), want.shape[:2])
@@ -80,7 +80,9 @@ def test_the_way_ends_in_the_pixel(shape, dtype, size, stride, dilation, padding
 
 def test_what_lies_under_the_kernel_by_hand():
     image = np.arange(1, 13, dtype=np.uint8).reshape(3, 4)
-    recipe = Recipe((Kernel([[1, 2], [3, 4]]),), Geometry.of(stride=(1, 2), padding=1, padding_mode="reflect"))
+    recipe = Recipe(
+        (Kernel([[1, 2], [3, 4]]),), Geometry.from_options(stride=(1, 2), padding=1, padding_mode="reflect")
+    )
     e = explain_pixel(image, recipe, (0, 0))
     (window,) = e.responses[0].windows
     assert e.first == (-1, -1)
@@ -174,7 +176,7 @@ def test_the_report_shows_patch_kernel_and_products():
 @pytest.mark.parametrize("size", [1, 3, 7, 25])
 def test_the_report_fits_the_terminal(width, size):
     kernel = Kernel(np.random.default_rng(0).normal(size=(size, size)), name="noise")
-    e = explain_pixel(picture((40, 40, 3)), Recipe((kernel,), Geometry.of(padding_mode="reflect")), (1, 1))
+    e = explain_pixel(picture((40, 40, 3)), Recipe((kernel,), Geometry.from_options(padding_mode="reflect")), (1, 1))
     grids = [line for line in report(e, width) if line.plain.startswith("  ") and "=" not in line.plain]
     assert all(line.cell_len <= max(width, 66) for line in grids)
     text = "\n".join(line.plain for line in report(e, width))
@@ -246,11 +248,11 @@ def test_combined_responses_end_in_the_pixel(how, dtype):
     image = picture((9, 11, 3), dtype)
     kernels = (Kernel(SOBEL, name="across"), Kernel(np.transpose(SOBEL), divisor=2, bias=3), Kernel(np.ones((3, 2))))
     for channels, range_, geometry in (
-        ("each", "clip", Geometry.of(stride=(1, 2))),
-        ("gray", "offset", Geometry.of(padding_mode="constant", padding_value=40)),
-        ("sum", "abs", Geometry.of(dilation=2)),
-        ("each", "normalize", Geometry.of()),
-        (None, None, Geometry.of()),
+        ("each", "clip", Geometry.from_options(stride=(1, 2))),
+        ("gray", "offset", Geometry.from_options(padding_mode="constant", padding_value=40)),
+        ("sum", "abs", Geometry.from_options(dilation=2)),
+        ("each", "normalize", Geometry.from_options()),
+        (None, None, Geometry.from_options()),
     ):
         recipe = Recipe(kernels, geometry, channels, range_, how)
         want, raw = (

@@ -35,7 +35,7 @@ def convcli(*words, **how):
 )
 @settings(max_examples=60, deadline=None)
 def test_work_is_counted_as_the_definition_does_it(size, kernel, stride, dilation, padding, channels):
-    recipe = Recipe((Kernel(np.ones(kernel)),), Geometry.of(stride, padding, dilation=dilation), channels)
+    recipe = Recipe((Kernel(np.ones(kernel)),), Geometry.from_options(stride, padding, dilation=dilation), channels)
     (step,) = plan_of(PictureShape(size, 3, "uint8"), recipe).steps
     rows, columns = naive.starts(size, kernel, stride, padding, dilation)
     c = 1 if channels == "gray" else 3
@@ -65,7 +65,9 @@ def test_the_layer_of_the_lesson():
 def test_the_receptive_field_is_what_a_gradient_reaches():
     """PyTorch's autograd finds which pixels an output of the chain depends on."""
     sizes, stride, dilation = [(3, 5), (5, 1), (2, 3)], (2, 1), (1, 2)
-    recipe = Recipe(tuple(Kernel(np.ones(size)) for size in sizes), Geometry.of(stride, "valid", dilation=dilation))
+    recipe = Recipe(
+        tuple(Kernel(np.ones(size)) for size in sizes), Geometry.from_options(stride, "valid", dilation=dilation)
+    )
     steps = plan_of(PictureShape((90, 90), 1, "float32"), recipe).steps
     for count in range(1, 4):
         x = torch.zeros(1, 1, 90, 90, requires_grad=True)
@@ -78,7 +80,7 @@ def test_the_receptive_field_is_what_a_gradient_reaches():
 
 
 def test_a_chain_goes_from_map_to_map():
-    recipe = Recipe((Kernel(np.ones((5, 5))), Kernel(np.ones((3, 3, 3)))), Geometry.of(2, "valid"))
+    recipe = Recipe((Kernel(np.ones((5, 5))), Kernel(np.ones((3, 3, 3)))), Geometry.from_options(2, "valid"))
     first, second = plan_of(PictureShape((101, 200), 3, "uint16"), recipe).steps
     assert (first.map.size, first.map.channels) == ((49, 98), 3)
     assert second.picture == first.map and (second.map.size, second.map.channels) == ((24, 48), 1)

@@ -33,7 +33,7 @@ def embedded(text):
 
 
 def recipe_of(spec, **how):
-    return Recipe((load_kernel(spec),), Geometry.of(**how))
+    return Recipe((load_kernel(spec),), Geometry.from_options(**how))
 
 
 # Without a browser
@@ -406,8 +406,8 @@ def test_what_the_geometry_leaves_out_and_the_weights_save_is_told(opened):
     for recipe in (
         recipe_of("sobel-x"),
         recipe_of("gaussian-5", stride=(4, 3), padding="valid"),
-        Recipe((load_kernel("sobel-x"),), Geometry.of(dilation=2, padding=1), "gray"),
-        Recipe((load_kernel("sobel-x"),), Geometry.of(stride=5, padding=0), "sum"),
+        Recipe((load_kernel("sobel-x"),), Geometry.from_options(dilation=2, padding=1), "gray"),
+        Recipe((load_kernel("sobel-x"),), Geometry.from_options(stride=5, padding=0), "sum"),
     ):
         chromium = opened(image, recipe)
         told = chromium.find_element(By.ID, "facts").text

@@ -74,6 +74,7 @@ def interrupted(path, event):
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed file:ResourceWarning")
 def test_an_interrupt_at_any_line_leaves_the_old_file_or_the_new_one(tmp_path):
     path = tmp_path / "out"

@@ -181,7 +181,7 @@ def test_the_result_does_not_depend_on_the_bands_it_is_made_in(specs, dtype, str
     if dtype == np.float32:
         image[40, 3] = np.nan
     padding = "same" if len({load_kernel(spec).size for spec in specs}) > 1 else (40, 3)
-    recipe = Recipe(kernels(*specs), Geometry.of(stride, padding, mode, 30, 1), range=range_, combine=how)
+    recipe = Recipe(kernels(*specs), Geometry.from_options(stride, padding, mode, 30, 1), range=range_, combine=how)
     with np.errstate(invalid="ignore"):
         whole = run_recipe(image, recipe)
         monkeypatch.setattr("convcli.filtering.run._SAMPLES", 1)

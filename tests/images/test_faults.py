@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the memory limit is Linux's")
 def test_every_damaged_file_ends_in_a_picture_or_in_one_sentence():
     pytest.importorskip("tifffile")

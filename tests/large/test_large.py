@@ -57,15 +57,15 @@ def test_windows_of_every_route(spec, dtype):
     """Whichever rows are made together, they are those of the whole map."""
     a, kernel = picture((301, 67), dtype=dtype), load_kernel(spec)
     for stride, mode, dilation in ((1, "zeros", 1), (2, "reflect", 1), (1, "circular", 2), (3, "symmetric", 1)):
-        geometry = Geometry.of(stride, "same", mode, dilation=dilation)
-        tone = range_map("clip", a.dtype)
-        want = convolve(a, kernel, geometry, tone=tone).pixels
-        job = EngineJob.of(kernel, geometry, a.dtype, a.shape, False, tone)
+        geometry = Geometry.from_options(stride, "same", mode, dilation=dilation)
+        mapping = range_map("clip", a.dtype)
+        want = convolve(a, kernel, geometry, mapping=mapping).pixels
+        job = EngineJob.for_picture(kernel, geometry, a.dtype, a.shape, False, mapping)
         unit = row_unit(choose(job), job)
         for first in range(0, len(want), step := unit * max(1, 50 // unit)):
             last = min(first + step, len(want))
-            window = RowWindow.of(a.shape[:2], [kernel.size], geometry, first, last)
-            got = convolve(a[window.rows], kernel, geometry, tone=tone, window=window).pixels
+            window = RowWindow.needed(a.shape[:2], [kernel.size], geometry, first, last)
+            got = convolve(a[window.rows], kernel, geometry, mapping=mapping, window=window).pixels
             np.testing.assert_array_equal(got, want[first:last])
 
 

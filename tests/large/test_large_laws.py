@@ -51,7 +51,7 @@ def frames(draw):
 def recipes(draw):
     specs = draw(st.lists(st.sampled_from(SPECS), min_size=1, max_size=3))
     padding = draw(st.sampled_from(("same", "valid", "full", 3, (0, 40, 2, 1), (50, 0, 0, 60))))
-    geometry = Geometry.of(
+    geometry = Geometry.from_options(
         draw(st.sampled_from((1, 1, 2, (3, 1), (1, 4)))), padding, draw(st.sampled_from(PADDING_MODES)),
         draw(st.sampled_from((0, 77.5))), draw(st.sampled_from((1, 1, 2, (1, 3)))),
     )  # fmt: skip

@@ -203,7 +203,7 @@ def resnet_stem() -> tuple[Stack, Any]:
     conv, norm = torch.nn.Conv2d(3, 64, 7, 2, 3, bias=False), torch.nn.BatchNorm2d(64).eval()
     norm.running_mean, norm.running_var = torch.randn(64) / 9, torch.rand(64) + 0.5
     theirs = torch.nn.Sequential(conv, norm, torch.nn.ReLU(), torch.nn.MaxPool2d(3, 2, 1))
-    bank = Conv2d.of(conv.weight.detach().numpy(), stride=2, padding=3)
+    bank = Conv2d.from_weights(conv.weight.detach().numpy(), stride=2, padding=3)
     bn = BatchNorm2d(*(v.detach().numpy() for v in (norm.running_mean, norm.running_var, norm.weight, norm.bias)))
     return Stack([bank, bn, Activation("relu"), MaxPool2d(3, 2, 1)]), theirs
 

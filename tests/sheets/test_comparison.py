@@ -39,7 +39,7 @@ def test_every_kernel_has_a_tile_with_its_own_pixels():
 
 
 def test_strides_are_shown_in_their_own_size():
-    geometries = [Geometry.of(stride=stride) for stride in (1, 2)]
+    geometries = [Geometry.from_options(stride=stride) for stride in (1, 2)]
     found = [Candidate(str(g.stride), Recipe((load_kernel("box"),), g)) for g in geometries]
     done = sheet(PICTURE, found, 3, 160)
     small = filter_image(PICTURE, "box", stride=2)

@@ -30,7 +30,7 @@ def test_in_a_finalizer_where_nothing_can_be_raised():
         "def waits(*_, **__):\n"
         "    Dropped()\n"
         "    for _ in range(3000): time.sleep(0.01)\n"
-        "import convcli.geometry\nconvcli.geometry.Geometry.of = waits"
+        "import convcli.geometry\nconvcli.geometry.Geometry.from_options = waits"
     )
     done = pressed(moment, "size", "5x5", "-k", "3")
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "\nInterrupted.\n")

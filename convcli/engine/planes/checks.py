@@ -50,7 +50,7 @@ def checked(
     if planes.dtype not in (np.float32, np.float64):
         raise RecipeError(f"x must be float32 or float64, not {planes.dtype}; convert it with astype")
     batch = planes if planes.ndim == 4 else planes[None]
-    return _settled(batch, weight, bias, Geometry.of(stride, 0, padding_mode, 0, dilation), padding, groups)
+    return _settled(batch, weight, bias, Geometry.from_options(stride, 0, padding_mode, 0, dilation), padding, groups)
 
 
 def _settled(x: NDArray[Any], weight: Any, bias: Any, geometry: Geometry, padding: Any, groups: int) -> Planes:
@@ -91,7 +91,7 @@ def pads_of(padding: Any, geometry: Geometry, size: tuple[int, int], kernel: tup
         if len(padding) != 2 or not all(isinstance(p, Sequence) and len(p) == 2 for p in padding):
             raise GeometryError(f"padding must be a number, a pair or ((top, bottom), (left, right)), not {padding!r}")
         padding = (*padding[0], *padding[1])
-    settled = Geometry.of(geometry.stride, "same" if lower else padding, dilation=geometry.dilation)
+    settled = Geometry.from_options(geometry.stride, "same" if lower else padding, dilation=geometry.dilation)
     (top, bottom), (left, right) = settled.pads(size, kernel)
     return ((bottom, top), (right, left)) if lower else ((top, bottom), (left, right))
 

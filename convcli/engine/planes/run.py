@@ -42,7 +42,7 @@ class Columns:
     runs: list[int]
 
     @classmethod
-    def of(cls, form: Form, lanes: int) -> Columns:
+    def for_form(cls, form: Form, lanes: int) -> Columns:
         """For vectors of so many lanes, which may read beyond the end of a row."""
         stride, size, pads = form.stride[1], form.x[3], form.pads[1]
         seen = index_map(size, *pads, form.padding_mode)
@@ -133,7 +133,7 @@ def _aligned(size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
 def _plan(form: Form, lanes: int, workers: int, cache: int) -> PlanesPlan:
     """For vectors of so many lanes, and working memory of about `cache` bytes."""
     threes, rest = _threes(form)
-    columns = Columns.of(form, lanes)
+    columns = Columns.for_form(form, lanes)
     if threes and form.output[0] > 1 and form.weight[0] // form.groups >= _TALL:
         return _two_rows(form, columns, workers, cache, threes, rest)
     return _one_row(form, columns, workers, cache)
