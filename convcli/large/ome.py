@@ -7,6 +7,7 @@ and times are apart. Of instruments, regions of interest and annotations nothing
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 from xml.etree import ElementTree
@@ -66,7 +67,7 @@ def tiff_metadata(facts: Facts, shape: MapShape, made: str) -> dict[str, Any]:
     if len(facts.channels) == count and any(facts.channels):
         known = {word for channel in facts.channels for word in channel}
         words["Channel"] = {word: [channel.get(word) for channel in facts.channels] for word in sorted(known)}
-    words["UUID"] = f"urn:uuid:{uuid5(NAMESPACE_URL, f'{made} {shape} {words}')}"
+    words["UUID"] = f"urn:uuid:{uuid5(NAMESPACE_URL, f'{made} {astuple(shape)} {words}')}"
     return words
 
 
