@@ -1,23 +1,19 @@
-"""The convolution engine: check, route, run.
+"""The convolution engine: check, plan, run.
 
 It computes what deep learning calls convolution: the kernel is not flipped (cross-correlation).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from logging import getLogger
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.engine import spectrum_run
-from convcli.engine.bands import run_bands
-from convcli.engine.field import Field
-from convcli.engine.job import EngineJob
+from convcli.engine.plans import plan_of
 from convcli.engine.recycling import empty_result
-from convcli.engine.routes import choose
 from convcli.engine.window import RowWindow, row_unit
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
@@ -53,31 +49,29 @@ def convolve(
     threads: how many; None is what the machine or CONVCLI_THREADS offers. The result does not depend on it.
     window: only these rows of the map, bit for bit; image holds the rows of the picture that the window names.
     """
-    height = window.height if window else image.shape[0]
-    size = (height, image.shape[1], image.shape[2] if image.ndim == 3 else 1)
-    job = EngineJob.for_picture(kernel, geometry, image.dtype, size, depth, mapping)
-    output = geometry.output(size[:2], kernel.size)
-    field = Field.for_picture(size, job, geometry.pads(size[:2], kernel.size), output, depth)
-    if window:
-        field, output = window.cut(field, job, size[:2]), (window.last - window.first, output[1])
-    source = np.ascontiguousarray(image)
-    shape = output if depth or image.ndim == 2 else (*output, size[2])
-    target = empty_result(shape, np.dtype(np.float32) if mapping is None else image.dtype)
-    route = choose(job)
+    size = (window.height if window else image.shape[0], image.shape[1], image.shape[2] if image.ndim == 3 else 1)
+    source, asked = np.ascontiguousarray(image), (kernel, geometry, image.dtype, size, depth, mapping)
+    plan = plan_of(*asked, finite=window is None or window.finite)
+    dtype = np.dtype(np.float32) if mapping is None else image.dtype
+    rows, columns = (window.last - window.first, plan.output[1]) if window else plan.output
+    target = empty_result((rows, columns) if depth or image.ndim == 2 else (rows, columns, size[2]), dtype)
     if window and window.whole.units is not None:
-        window.whole.units.append(row_unit(route, job))
-        return Convolved(np.zeros(shape, target.dtype))
-    known = window is not None or image.dtype.kind != "f"
-    finite = window is None or window.finite
-    if not (finite and (known or route.name != "spectrum" or _finite(source))):
-        route = choose(replace(job, finite=False))
-    go = spectrum_run.run_spectrum if route.name == "spectrum" else run_bands
-    below, above, infinite = go(route, job, field, source.reshape(-1), target.reshape(-1), threads)
-    if infinite and not known:
-        route = choose(replace(job, finite=False))
-        below, above, _ = run_bands(route, job, field, source.reshape(-1), target.reshape(-1), threads)
+        window.whole.units.append(row_unit(plan.route, plan.job))
+        target.fill(0)
+        return Convolved(target)
+    flat, into = source.reshape(-1), target.reshape(-1)
+    if window:
+        below, above, _ = plan.run_rows(window.cut(plan.field, plan.job, size[:2]), flat, into, threads)
+    else:
+        floats = image.dtype.kind == "f"
+        if floats and plan.route.name == "spectrum" and not _finite(source):
+            plan = plan_of(*asked, finite=False)
+        below, above, infinite = plan.run(flat, into, threads)
+        if floats and infinite:
+            plan = plan_of(*asked, finite=False)
+            below, above, _ = plan.run(flat, into, threads)
     if not window or window.first == 0:
-        log.info("%s: %s (%s), sums in %s", kernel.name or "kernel", route.name, route.why, route.lane)
+        log.info("%s: %s (%s), sums in %s", kernel.name or "kernel", plan.route.name, plan.route.why, plan.route.lane)
     return Convolved(target, below, above)
 
 

@@ -74,7 +74,7 @@ def sweep(route: Route, job: EngineJob, field: Field, src: Array, dst: Array) ->
             vi.astype(np.intp), vx.astype(np.intp), vw.astype(lane), _init(route), field.n, field.kept, tile, halo,
             *_finish(route, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
             np.empty(slots * part * max(terms, 1), lane), part * max(terms, 1), period,
-            np.full(slots, -1, np.intp), np.empty(tile + halo if terms else 0, lane), np.empty(tile, lane),
+            np.empty(slots, np.intp), np.empty(tile + halo if terms else 0, lane), np.empty(tile, lane),
             np.empty(len(vw), np.uintp), np.zeros(3, np.int64),
         )  # fmt: skip
 
@@ -112,7 +112,7 @@ def block(route: Route, job: EngineJob, field: Field, src: Array, dst: Array) ->
             dst, src, field.rowmap, field.colmap, field.left, field.pitch, np.float32(job.value), terms,
             across.astype(np.float32).ravel(), beside.astype(np.uintp), passes.ravel(), places.astype(np.uintp), begin,
             field.kept, tile, reach, *_finish(route, job), job.geometry.stride[0], apart, gap, field.step,
-            field.channels, y0, y1, lined(slots * width + span, np.float32), width, np.full(slots, -1, np.intp),
+            field.channels, y0, y1, lined(slots * width + span, np.float32), width, np.empty(slots, np.intp),
             np.empty(lot * field.step + span if terms else 0, np.float32), lot, np.empty(4 * (tile + span), np.float32),
             np.empty(rows + 3 * hop, np.uintp), np.zeros(3, np.int64),
         )  # fmt: skip

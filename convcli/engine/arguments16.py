@@ -74,7 +74,7 @@ def separable(route: Route, job: EngineJob, field: Field, src: Array, dst: Array
         return (
             dst, src, field.rowmap, field.colmap, dx, hw, dy, vw, field.pitch, field.n, field.kept,
             lo, hi, field.left, *_finish(route, job), job.geometry.stride[0], field.step, field.channels, y0, y1,
-            np.empty(slots * width, route.lane), width, np.full(slots, -1, np.intp),
+            np.empty(slots * width, route.lane), width, np.empty(slots, np.intp),
             np.empty(len(j), np.uintp), np.empty(len(i), np.uintp), np.empty(field.n, np.float32),
             np.zeros(3, np.int64),
         )  # fmt: skip
@@ -108,7 +108,7 @@ def _separable_pairs(
         )  # fmt: skip
         if sliding:
             return (*picture, len(vw), *how, *where, *ring, lined(width, route.lane), *across, *ends)
-        held, down = np.full(slots, -1, np.intp), np.empty(vw.size, np.uintp)
+        held, down = np.empty(slots, np.intp), np.empty(vw.size, np.uintp)
         return (*picture, dy, vw, *how, job.geometry.stride[0], *where, *ring, held, *across, down, *ends)
 
     kind = f"sliding_pairs:{hw.size}" if sliding else f"separable_pairs:{hw.size}:{vw.size}"

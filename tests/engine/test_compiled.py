@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convcli.engine import convolve
+from convcli.engine import convolve, plans
 from convcli.engine.compiled import cache as code_cache
 from convcli.engine.compiled import compiler, elf, loader, processor
 from convcli.geometry import Geometry
@@ -106,6 +106,7 @@ def cache(compiled, tmp_path, monkeypatch):
 def used(cache):
     """Whether what is kept is used: filters the picture, which must come out right either way."""
     compiler._calls.clear()
+    plans._plans.clear()
     before = len(cache.compiled)
     np.testing.assert_array_equal(filtered(), WANTED)
     return len(cache.compiled) == before

@@ -10,7 +10,7 @@ import pytest
 from compare import assert_renders, geometry_of
 
 from convcli import engine
-from convcli.engine import arguments16, bands, field, routes
+from convcli.engine import arguments16, bands, field, plans, routes
 from convcli.engine.compiled import cache, compiler, processor
 from convcli.engine.job import EngineJob, Route
 from convcli.kernel import Kernel
@@ -93,7 +93,8 @@ def forced(
     for way in list(possible_plans(EngineJob.for_picture(kernel, where, image.dtype, size, depth, mapping))):
         for vector in (vectors if way.paired else None) or (VECTOR,):
             monkeypatch.setattr(processor, "vector_bytes", lambda vector=vector: vector)
-            monkeypatch.setattr(engine, "choose", lambda job, way=way: way)
+            monkeypatch.setattr(plans, "_plans", {})
+            monkeypatch.setattr(plans, "choose", lambda job, way=way: way)
             terms = "whole" if way.across is None else f"{len(way.across)} terms"
             name = f"{way.name}, {way.lane}, {terms}{f', pairs of {vector} bytes' if way.paired else ''}"
             yield name, engine.convolve(image, kernel, where, depth=depth, mapping=mapping, threads=threads)

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convcli.engine.compiled import cache, loader
 
@@ -74,7 +75,7 @@ def _obtain(name: str, codes: str) -> Call:
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return _find_loop(name)
     symbol, binary = cache.find(name, codes) or _compile(name, codes)
-    return _bind(loader.load(symbol, binary), codes.split())
+    return Loop(loader.load(symbol, binary), codes.split())
 
 
 def _find_loop(name: str) -> Call:
@@ -119,23 +120,53 @@ def _say(message: str) -> None:
 # ---------------------------------------------------------------- calling
 
 
-def _bind(address: int, codes: list[str]) -> Call:
-    """A Python function that calls the code at the address; it holds no GIL while it runs."""
-    pointer, size = ctypes.c_void_p, ctypes.c_ssize_t
-    spread = [[pointer, pointer, size, size, pointer, size, size] if c.endswith("[]") else [_SCALARS[c]] for c in codes]
-    kinds: list[Any] = [kind for argument in spread for kind in argument]
-    function = ctypes.CFUNCTYPE(ctypes.c_int, pointer, pointer, *kinds)(address)
+class Loop:
+    """Machine code of a loop as a function; it holds no GIL while it runs."""
 
-    def call(*args: Any) -> None:
-        flat: list[Any] = []
-        for value in args:
-            if isinstance(value, np.ndarray):
-                flat += (None, None, value.size, value.itemsize, value.ctypes.data, value.size, value.itemsize)
-            else:
-                flat.append(value if isinstance(value, int) else value.item())
+    def __init__(self, address: int, codes: list[str]) -> None:
+        pointer, size = ctypes.c_void_p, ctypes.c_ssize_t
+        array = [pointer, pointer, size, size, pointer, size, size]
+        kinds: list[Any] = [kind for code in codes for kind in (array if code.endswith("[]") else [_SCALARS[code]])]
+        self._function = ctypes.CFUNCTYPE(ctypes.c_int, pointer, pointer, *kinds)(address)
+
+    def __call__(self, *args: Any) -> None:
+        """Call it with arrays and numbers of the types that it was compiled for."""
+        self.run(_flat(args))
+
+    def run(self, flat: list[Any]) -> None:
+        """Call it with arguments in the form of `_flat`."""
         result, problem = ctypes.c_void_p(), ctypes.c_void_p()
-        status = function(ctypes.addressof(result), ctypes.addressof(problem), *flat)
+        status = self._function(ctypes.byref(result), ctypes.byref(problem), *flat)
         if status not in (0, -2):
             raise RuntimeError(f"a compiled loop failed with status {status}")
 
-    return call
+
+def _flat(args: tuple[Any, ...]) -> list[Any]:
+    """Arguments as Numba's calling convention has them: an array is seven, of which the fifth is its address."""
+    flat: list[Any] = []
+    for value in args:
+        if isinstance(value, np.ndarray):
+            flat += (None, None, value.size, value.itemsize, value.ctypes.data, value.size, value.itemsize)
+        else:
+            flat.append(value if isinstance(value, int) else value.item())
+    return flat
+
+
+class Bound:
+    """A loop with all that it is called with, but for the first two arrays, which come with each call.
+
+    The other arrays are working memory, so it serves one call at a time. To put the arguments in their form once saves
+    more time than a small picture takes.
+    """
+
+    def __init__(self, call: Call, args: tuple[Any, ...]) -> None:
+        self.call, self.rest = call, args[2:]
+        self._flat = _flat(args) if isinstance(call, Loop) else []
+
+    def __call__(self, first: NDArray[Any], second: NDArray[Any]) -> None:
+        """Call the loop; the arrays have the dtypes and lengths of those that it was bound with."""
+        if not isinstance(self.call, Loop):
+            self.call(first, second, *self.rest)
+            return
+        self._flat[4], self._flat[11] = first.ctypes.data, second.ctypes.data
+        self.call.run(self._flat)

@@ -154,6 +154,7 @@ def separable(across: int, down: int, finish: str, step: int = 1, channels: int 
         scale, divisor, top, stride, step, channels, y0, y1, ring, width, held, ho, vo, acc, counts,
     ):  # fmt: skip
         """dst[y, p] = level(init + sum over i, j of vw[i] * hw[j] * src[y*stride + dy[i], p + dx[j] - left])"""
+        held[:] = -1
         total = type(init)(0)
         for j in range(hw.size):
             total = type(init)(total + hw[j] * value)

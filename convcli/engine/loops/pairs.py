@@ -198,6 +198,7 @@ def separable_pairs(width: int, height: int, finish: str, size: int, step: int =
         counts,
     ):  # fmt: skip
         """dst[y, p] = level(init + sum over i, j of vw[i] * hw[j] * src[y*stride + dy[i], p + dx[j] - left])"""
+        held[:] = -1
         inverse, found, edges = _inverse(divisor, shift), np.intp(0), lo + n - hi
         total, weights = _across_constant(hw, value, init), take(vw)
         for y in range(y0, y1):
