@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convcli.engine.out import serves
 from convcli.engine.plans import plan_of
 from convcli.engine.recycling import empty_result
 from convcli.engine.window import RowWindow, row_unit
@@ -40,6 +41,7 @@ def convolve(
     mapping: RangeMap | None = None,
     threads: int | None = None,
     window: RowWindow | None = None,
+    out: NDArray[Any] | None = None,
 ) -> Convolved:
     """Slide the kernel over the picture.
 
@@ -48,13 +50,15 @@ def convolve(
     mapping: how responses become pixels of the picture's dtype; None gives the float32 responses themselves.
     threads: how many; None is what the machine or CONVCLI_THREADS offers. The result does not depend on it.
     window: only these rows of the map, bit for bit; image holds the rows of the picture that the window names.
+    out: an array that may be filled instead of a new one, if it is like one and shares no memory with image.
     """
     size = (window.height if window else image.shape[0], image.shape[1], image.shape[2] if image.ndim == 3 else 1)
     source, asked = np.ascontiguousarray(image), (kernel, geometry, image.dtype, size, depth, mapping)
     plan = plan_of(*asked, finite=window is None or window.finite)
     dtype = np.dtype(np.float32) if mapping is None else image.dtype
     rows, columns = (window.last - window.first, plan.output[1]) if window else plan.output
-    target = empty_result((rows, columns) if depth or image.ndim == 2 else (rows, columns, size[2]), dtype)
+    shape = (rows, columns) if depth or image.ndim == 2 else (rows, columns, size[2])
+    target = out if out is not None and serves(out, shape, dtype, source) else empty_result(shape, dtype)
     if window and window.whole.units is not None:
         window.whole.units.append(row_unit(plan.route, plan.job))
         target.fill(0)

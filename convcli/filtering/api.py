@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.choices import is_one
+from convcli.engine.out import checked_out, filled
 from convcli.errors import RecipeError
 from convcli.filtering.recipe import Recipe, override
 from convcli.filtering.run import run_recipe
@@ -30,6 +31,7 @@ def filter_image(
     range: str | None = "clip",
     *,
     threads: int | None = None,
+    out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
     """Filter a picture: slide the kernel over it and return the feature map.
 
@@ -45,11 +47,12 @@ def filter_image(
     range: how responses become pixels: "clip", "abs", "normalize", "offset"; "raw" gives the float32 responses;
         None is the kernel's own range.
     threads: how many threads the engine may use; the result does not depend on it.
+    out: an array of the result's shape and dtype that is filled and returned; it may overlap a.
 
     Returns an array of a's dtype (float32 for "raw"), (H', W') or (H', W', C).
     Raises ConvcliError for wrong arguments.
 
-    The memory of results that are gone, 128 MB at most, stays with the process for the next results;
+    The memory of results that are gone, 256 MB at most, stays with the process for the next results;
     `convcli.engine.recycling.release()` gives it back.
 
     >>> import numpy as np
@@ -65,7 +68,10 @@ def filter_image(
     geometry = Geometry.from_options(stride, padding, padding_mode, padding_value, dilation)
     if chosen.depth > 1 and is_one(channels, ("each",)):
         channels = "sum"
-    return run_recipe(checked, Recipe((chosen,), geometry, channels, range), threads=threads).pixels
+    into = checked_out(out)
+    return filled(
+        into, run_recipe(checked, Recipe((chosen,), geometry, channels, range), threads=threads, out=into).pixels
+    )
 
 
 def picture(a: Any) -> NDArray[Any]:

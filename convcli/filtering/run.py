@@ -39,12 +39,14 @@ class Filtered:
 
 
 def run_recipe(
-    image: NDArray[Any], recipe: Recipe, *, threads: int | None = None, window: RowWindow | None = None
-) -> Filtered:
+    image: NDArray[Any], recipe: Recipe, *, threads: int | None = None, window: RowWindow | None = None,
+    out: NDArray[Any] | None = None,
+) -> Filtered:  # fmt: skip
     """The recipe applied to an array (H, W) or (H, W, C) of uint8, uint16 or float32.
 
     window: only these rows of what one step makes of a picture of which the array holds the rows needed; a step is one
         kernel, or several that are combined.
+    out: an array that may be filled instead of a new one, where the last kernel's responses need no second look.
 
     Raises RecipeError where the picture's channels do not match, GeometryError where a kernel does not fit.
     """
@@ -63,8 +65,9 @@ def run_recipe(
         mapping = None if range_ in ("raw", "normalize") else range_map(range_, image.dtype)
         dtype = image.dtype
         done = engine.convolve(
-            image, kernel, recipe.geometry, depth=depth, mapping=mapping, threads=threads, window=window
-        )
+            image, kernel, recipe.geometry, depth=depth, mapping=mapping, threads=threads, window=window,
+            out=out if step == last and range_ != "normalize" else None,
+        )  # fmt: skip
         samples, below, above = samples + done.pixels.size, below + done.below, above + done.above
         image = done.pixels
         if range_ == "normalize":

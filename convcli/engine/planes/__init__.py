@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convcli.engine.out import checked_out, filled
 from convcli.engine.planes.checks import checked
 from convcli.engine.planes.run import convolve_planes
 
@@ -20,6 +21,8 @@ def conv2d(
     dilation: Any = 1,
     groups: int = 1,
     padding_mode: str = "zeros",
+    *,
+    out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
     """What torch.nn.functional.conv2d computes, on NumPy arrays.
 
@@ -31,6 +34,7 @@ def conv2d(
     groups: input and output channels are split into so many parts that do not see each other; depthwise is groups=C.
     padding_mode: zeros, replicate, reflect, symmetric, circular. A border wider than the planes repeats, where PyTorch
         refuses.
+    out: an array of the result's shape and dtype that is filled and returned; it may overlap the others.
 
     Returns (N, O, H', W') or (O, H', W'), of x's dtype.
     Raises ConvcliError for wrong arguments.
@@ -39,5 +43,10 @@ def conv2d(
     >>> conv2d(np.ones((3, 4, 4), np.float32), np.ones((2, 3, 3, 3)), padding=1)[:, 0, 0]
     array([12., 12.], dtype=float32)
     """
-    maps = convolve_planes(checked(x, weight, bias, stride, padding, dilation, groups, padding_mode))
-    return maps if np.ndim(x) == 4 else maps[0]
+    into, planes = checked_out(out), checked(x, weight, bias, stride, padding, dilation, groups, padding_mode)
+    batch = np.ndim(x) == 4
+    given = into if into is None or batch else into[None]
+    maps = convolve_planes(planes, out=given)
+    if into is not None and maps is given:
+        return into
+    return filled(into, maps if batch else maps[0])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from convcli.engine.compiled import compiler, processor
 from convcli.engine.field import index_map
+from convcli.engine.out import serves
 from convcli.engine.planes.checks import Form, Planes
 from convcli.engine.recycling import empty_result
 from convcli.engine.threads import run_on_threads
@@ -85,20 +86,24 @@ class PlanesPlan:
     rest: tuple[int, ...] = ()
 
 
-def convolve_planes(job: Planes, threads: int | None = None) -> NDArray[Any]:
-    """The feature maps (N, O, H', W'). The result does not depend on the number of threads."""
+def convolve_planes(job: Planes, threads: int | None = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    """The feature maps (N, O, H', W'), in `out` where it can be filled. They don't depend on the number of threads."""
     form, dtype = job.form, job.x.dtype
     shape = (form.x[0], form.weight[0], *form.output)
     products = prod(shape) * prod(form.weight[1:])
     workers = thread_count(threads) if products > _SMALL else 1
     lanes, wide = _vectors(form.itemsize)
     plan = _plan(form, lanes, workers, _CACHE)
-    out = _aligned(prod(shape), dtype)
-    if not out.size:
-        return out.reshape(shape)
+    maps = (
+        out
+        if out is not None and serves(out, shape, dtype, job.x, job.weight, job.bias)
+        else _aligned(prod(shape), dtype).reshape(shape)
+    )
+    if not maps.size:
+        return maps
     weights = (_packed(job) if plan.rows == 1 else _turned(job, plan)).reshape(-1)
     plain = np.ascontiguousarray(job.weight).reshape(-1)
-    arrays = np.ascontiguousarray(job.x).reshape(-1), weights, plain, job.bias, plan.table, out
+    arrays = np.ascontiguousarray(job.x).reshape(-1), weights, plain, job.bias, plan.table, maps.reshape(-1)
     turn = np.zeros(1, np.intp)  # the bands that are taken: a thread that starts later, or is slower, does fewer
     room = plan.room + plan.rows * _TALL * lanes  # a tile of a map that is narrower comes last
     work = [(*arrays, _aligned(room, dtype), turn) for _ in range(workers)]
@@ -107,7 +112,7 @@ def convolve_planes(job: Planes, threads: int | None = None) -> NDArray[Any]:
         call(*work[0])
     else:
         run_on_threads(call, work, quick=products < _QUICK)
-    return out.reshape(shape)
+    return maps
 
 
 def _vectors(itemsize: int) -> tuple[int, tuple[int, int]]:

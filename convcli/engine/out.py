@@ -1,0 +1,39 @@
+"""`out=`: an array of the caller's that a result goes into, with NumPy's meaning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convcli.errors import RecipeError
+
+
+def serves(out: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any], *sources: NDArray[Any]) -> bool:
+    """Whether a result can be computed in `out` itself: it is like a new array, and no part of what it is made from."""
+    like = out.shape == shape and out.dtype == dtype and out.flags.c_contiguous and out.flags.aligned
+    return like and not any(np.may_share_memory(out, source) for source in sources)
+
+
+def checked_out(out: Any) -> NDArray[Any] | None:
+    """The array that a caller wants filled. Raises RecipeError where it can't be."""
+    if out is None:
+        return None
+    if not isinstance(out, np.ndarray):
+        raise RecipeError(f"out must be a NumPy array, not {type(out).__name__}")
+    if not out.flags.writeable:
+        raise RecipeError("out is read-only; give an array that may be written to")
+    return out
+
+
+def filled(out: NDArray[Any] | None, result: NDArray[Any]) -> NDArray[Any]:
+    """The result, in `out` where that is given. Raises RecipeError where shape or dtype differ."""
+    if out is None or result is out:
+        return result
+    if out.shape != result.shape or out.dtype != result.dtype:
+        raise RecipeError(
+            f"out must have the shape {result.shape} and dtype {result.dtype}, not {out.shape} and {out.dtype}"
+        )
+    out[...] = result
+    return out
