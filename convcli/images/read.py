@@ -18,6 +18,7 @@ from convcli.errors import AccessError, ConvcliError, ImageError
 from convcli.files.names import printable_path
 from convcli.images import high_depth
 from convcli.images.early import EarlyDecoding
+from convcli.images.formats import OPENED, POSTSCRIPT
 from convcli.images.metadata import metadata_of
 from convcli.images.modes import frame_of, image_bytes
 from convcli.images.origin import origin_of
@@ -83,7 +84,7 @@ class Reading:
         self._stream.seek(0)
         with _damage(self.name, self._max_pixels):
             try:
-                image = self._ahead.image if self._ahead else Image.open(self._stream)
+                image = self._ahead.image if self._ahead else Image.open(self._stream, formats=OPENED)
             except UnidentifiedImageError:
                 self._open_elsewhere(head)
                 return
@@ -103,6 +104,8 @@ class Reading:
 
     def _open_elsewhere(self, head: bytes) -> None:
         """What Pillow does not know may still be a TIFF with float colour."""
+        if head.startswith(POSTSCRIPT):
+            raise ImageError(f"{self.name} is PostScript, a program, which is never run; convert it to PNG first")
         if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise UnidentifiedImageError
         self._open_pages("is not a TIFF of 8-bit or gray samples")
