@@ -14,12 +14,16 @@ from typing import BinaryIO
 
 from convcli.errors import AccessError, ConvcliError, ImageError
 from convcli.files.names import PART, Stamp, printable_path
+from convcli.files.reading import MOST, open_regular, read_regular
 
 
-def read(path: str | Path) -> bytes:
-    """The file's content. Raises ImageError where there is none, AccessError where it can't be had."""
+def read(path: str | Path, most: int = MOST) -> bytes:
+    """The file's content, of at most so many bytes.
+
+    Raises ImageError where there is none or more, AccessError where it can't be had.
+    """
     try:
-        return Path(path).read_bytes()
+        return read_regular(path, most)
     except FileNotFoundError:
         raise ImageError(f"{printable_path(path)} does not exist") from None
     except OSError as error:
@@ -44,7 +48,7 @@ def digest(path: str | Path) -> str:
     """SHA-256 of the file's content, in hexadecimal."""
     from hashlib import file_digest
 
-    with Path(path).open("rb") as stream:
+    with open_regular(path) as stream:
         return file_digest(stream, "sha256").hexdigest()
 
 
