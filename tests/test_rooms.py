@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "files": {"errors"},  # knows names and bytes, and nothing of what is in them
     "images": {"errors", "ranges", "files"},  # a picture is arrays and what the file was; kernels are no concern
     "engine": {"errors", "geometry", "kernel", "ranges", "system"},  # the value Kernel, never how it was written
-    "kernels": {"errors", "choices", "kernel", "images"},  # a picture can be a kernel; none is ever computed
+    "kernels": {"errors", "choices", "kernel", "files", "images"},  # a file or a picture can be one; none is computed
     "filtering": VOCABULARY | {"files", "system", "images", "engine", "kernels"},  # the way of a picture, no Click
     "sheets": VOCABULARY | {"files", "images", "filtering"},
     "explain": VOCABULARY | {"images", "engine", "kernels", "filtering"},

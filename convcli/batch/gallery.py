@@ -8,21 +8,52 @@ from __future__ import annotations
 
 import html
 import os
+import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from convcli.batch.work import Result
 from convcli.errors import ConvcliError
-from convcli.files import open_output
+from convcli.files import check_output, open_output
+from convcli.files.names import printable_path
 from convcli.images.eight_bit import picture_of
 from convcli.system.cores import thread_count
 
 _SIDE = 480  # the longer side of a thumbnail
+_NAME = re.compile(r"[0-9]{5,}-(before|after)\.jpg")
 _FEW = 12  # so many failures are listed at once, more when asked for
+
+
+def check_gallery(page: str | Path, force: bool) -> None:
+    """Raise ConvcliError where the page or its thumbnails can't be written, before any work is done.
+
+    The thumbnails' names are ours, not the user's: a link under one of them is never followed.
+    """
+    check_output(page, force)
+    folder = _folder(Path(page))
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        what = "a link" if folder.is_symlink() else "a file"
+        raise ConvcliError(f"{printable_path(folder)}, where thumbnails go, is {what}; remove it or rename the page")
+    if not folder.is_dir():
+        return
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConvcliError(f"{printable_path(folder)}, where thumbnails go, is read-only; rename the page")
+    for made in folder.iterdir():
+        if not _NAME.fullmatch(made.name):
+            continue
+        if made.is_symlink() or not made.is_file():
+            raise ConvcliError(f"{printable_path(made)} is in the way of a thumbnail; remove it or rename the page")
+        if not force:
+            raise ConvcliError(f"{printable_path(folder)} holds thumbnails already; --force overwrites them")
+
+
+def _folder(page: Path) -> Path:
+    return page.with_name(f"{page.stem}-thumbnails")
 
 
 def write_gallery(page: str | Path, results: Sequence[Result], how: str, *, force: bool = False) -> None:
@@ -31,14 +62,15 @@ def write_gallery(page: str | Path, results: Sequence[Result], how: str, *, forc
     Raises ConvcliError where they can't be written. A picture without a thumbnail is listed without one.
     """
     page = Path(page)
-    folder = page.with_name(f"{page.stem}-thumbnails")
+    folder = _folder(page)
     folder.mkdir(exist_ok=True)
+    check_gallery(page, force)
     from PIL import Image  # noqa: F401  (before the threads that use it)
 
     done = [(number, result) for number, result in enumerate(results, 1) if result.status != "failed"]
     above = _above(str(result.job.output) for _, result in done)
     with ThreadPoolExecutor(thread_count()) as pool:
-        cards = list(pool.map(lambda one: _card(page, folder, above, *one), done))
+        cards = list(pool.map(lambda one: _card(page, folder, above, force, *one), done))
     failed = [result for result in results if result.status == "failed"]
     text = _page(how, cards, failed, len(results))
     with open_output(page, force) as stream:
@@ -51,10 +83,10 @@ def _above(paths: Iterable[str]) -> str:
     return os.path.commonpath(folders) if folders else ""
 
 
-def _card(page: Path, folder: Path, above: str, number: int, result: Result) -> str:
+def _card(page: Path, folder: Path, above: str, force: bool, number: int, result: Result) -> str:
     job = result.job
-    before = _thumbnail(job.source, folder / f"{number:05}-before.jpg")
-    after = _thumbnail(job.output, folder / f"{number:05}-after.jpg")
+    before = _thumbnail(job.source, folder / f"{number:05}-before.jpg", force)
+    after = _thumbnail(job.output, folder / f"{number:05}-after.jpg", force)
     name, link = Path(os.path.relpath(job.output, above or ".")).as_posix(), _link(page, job.output)
     images = "".join(
         f'<img class="{kind}" loading="lazy" decoding="async" alt="{kind}: {html.escape(name)}" '
@@ -74,7 +106,7 @@ def _card(page: Path, folder: Path, above: str, number: int, result: Result) -> 
     )
 
 
-def _thumbnail(picture: str | Path, made: Path) -> Path | None:
+def _thumbnail(picture: str | Path, made: Path, force: bool) -> Path | None:
     """A small JPEG of the first frame; None where the file is no picture (responses in .npy, say)."""
     from PIL import Image
 
@@ -86,7 +118,10 @@ def _thumbnail(picture: str | Path, made: Path) -> Path | None:
     if grown > 1:
         image = image.resize((image.width * grown, image.height * grown), Image.Resampling.NEAREST)
     image.thumbnail((_SIDE, _SIDE))
-    image.save(made, "JPEG", quality=84)
+    content = BytesIO()
+    image.save(content, "JPEG", quality=84)
+    with open_output(made, force) as stream:
+        stream.write(content.getbuffer())
     return made
 
 

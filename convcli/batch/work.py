@@ -146,10 +146,10 @@ class Work:
         writing and format.
         """
         kernels = kernel_digest(self.recipe.kernels)
+        options = {name: value for name, value in asdict(self.options).items() if name != "max_bytes"}
         parts = (
             kernels, [kernel.range for kernel in self.recipe.kernels], asdict(self.recipe.geometry),
-            self.recipe.channels, self.recipe.range, self.recipe.combine, asdict(self.options), self.writing,
-            self.format,
+            self.recipe.channels, self.recipe.range, self.recipe.combine, options, self.writing, self.format,
         )  # fmt: skip
         text = json.dumps(parts, sort_keys=True)
         return {

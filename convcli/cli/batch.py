@@ -161,14 +161,14 @@ def batch(
 
 
 def _check_gallery(page: str, listing: Listing, force: bool) -> None:
+    from convcli.batch.gallery import check_gallery
     from convcli.errors import RecipeError
     from convcli.explain.page import check_page
-    from convcli.files import check_output
 
     check_page(page)
     if listing.in_place:
         raise RecipeError("--gallery shows before and after; in the same folder the pictures before are gone")
-    check_output(page, force)
+    check_gallery(page, force)
 
 
 def _write_gallery(page: str, results: list[Result], recipe: Any, force: bool, quiet: bool) -> None:

@@ -9,7 +9,7 @@ import click
 
 from convcli.cli.console import console
 from convcli.cli.kernel_text import defaults, draw, table
-from convcli.cli.options import force_opt, kernel_names, paths, tell_hidden
+from convcli.cli.options import force_opt, kernel_from, kernel_names, paths
 
 if TYPE_CHECKING:
     from convcli.kernel import Kernel
@@ -114,12 +114,10 @@ def show(
     """
     from convcli.errors import RecipeError
     from convcli.kernels.facts import anatomy
-    from convcli.kernels.load import load_kernel
 
     if sum(map(bool, (as_json, as_yaml, tool, picture))) > 1:
         raise click.UsageError("--json, --yaml, --emit and --image are four ways to show a kernel; choose one")
-    kernel = load_kernel(spec)
-    tell_hidden(spec)
+    kernel = kernel_from(spec)
     if normalize:
         from convcli.kernels.algebra import MODIFIERS
 

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from convcli.files import local
 from convcli.files.names import Stamp, is_url
+from convcli.files.reading import MOST
 
 __all__ = [
     "check_input_folder", "check_output", "check_output_folder", "digest", "entries", "exists", "make_folder",
@@ -20,9 +21,12 @@ __all__ = [
 ]  # fmt: skip
 
 
-def read(path: str | Path) -> bytes:
-    """The file's content. Raises ImageError where there is none, AccessError where it can't be had."""
-    content: bytes = _home(path).read(path)
+def read(path: str | Path, most: int = MOST) -> bytes:
+    """The file's content, of at most so many bytes.
+
+    Raises ImageError where there is none or more, AccessError where it can't be had.
+    """
+    content: bytes = _home(path).read(path, most)
     return content
 
 

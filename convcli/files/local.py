@@ -14,12 +14,16 @@ from typing import BinaryIO
 
 from convcli.errors import AccessError, ConvcliError, ImageError
 from convcli.files.names import PART, Stamp, printable_path
+from convcli.files.reading import MOST, open_regular, read_regular
 
 
-def read(path: str | Path) -> bytes:
-    """The file's content. Raises ImageError where there is none, AccessError where it can't be had."""
+def read(path: str | Path, most: int = MOST) -> bytes:
+    """The file's content, of at most so many bytes.
+
+    Raises ImageError where there is none or more, AccessError where it can't be had.
+    """
     try:
-        return Path(path).read_bytes()
+        return read_regular(path, most)
     except FileNotFoundError:
         raise ImageError(f"{printable_path(path)} does not exist") from None
     except OSError as error:
@@ -44,7 +48,7 @@ def digest(path: str | Path) -> str:
     """SHA-256 of the file's content, in hexadecimal."""
     from hashlib import file_digest
 
-    with Path(path).open("rb") as stream:
+    with open_regular(path) as stream:
         return file_digest(stream, "sha256").hexdigest()
 
 
@@ -132,6 +136,10 @@ def open_output(
             stream.flush()
             if when_complete:
                 when_complete(stream)
+            if not _names(part, stream):
+                _unfinished.discard(part)
+                part = None
+                raise AccessError(f"{printable_path(path)} was taken by another process meanwhile; name another output")
             if not force and target.exists():
                 raise ConvcliError(f"{printable_path(path)} has appeared meanwhile; --force overwrites it")
             if os.name == "posix":  # while the lock is held, so that nobody takes the name over
@@ -193,10 +201,10 @@ def _regular(path: Path) -> bool:
 
 
 def _part_of(target: Path) -> tuple[Path, BinaryIO]:
-    """The temporary file for `target`, locked and empty.
+    """The temporary file for `target`: made by us just now, locked and empty.
 
-    Its name follows from the target's, so what a killed run left behind is taken over by the next run. The lock tells
-    a leftover from a file that another process is writing now.
+    Its name follows from the target's, so that what a killed run left behind is replaced by the next run. Anybody who
+    may write to the folder can guess it too: what stands there is never written to.
     """
     name = target.name
     if len(os.fsencode(name)) > 200:
@@ -204,33 +212,66 @@ def _part_of(target: Path) -> tuple[Path, BinaryIO]:
 
         name = sha256(os.fsencode(name)).hexdigest()[:32]
     part = target.parent / f".{name}{PART}"
-    stream = open(part, "r+b", opener=_opened)  # noqa: SIM115 - closed by `open_output`; Path.open takes no opener
-    if _locked(stream) and _names(part, stream):
-        stream.truncate(0)
+    try:
+        stream = open(part, "w+b", opener=_made)  # noqa: SIM115 - closed by `open_output`; Path.open takes no opener
+    except FileExistsError:
+        _clear(part, target)
+        stream = open(part, "w+b", opener=_made)  # noqa: SIM115
+    if locked(stream.fileno()) and _names(part, stream):
         return part, stream
     stream.close()
-    raise AccessError(
+    raise in_work(target)
+
+
+def _made(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_EXCL, 0o666)
+
+
+def _clear(part: Path, target: Path) -> None:
+    """Take away what stands under a temporary name, unless a process that writes there now holds its lock."""
+    try:
+        regular = stat.S_ISREG(part.lstat().st_mode)
+        file = os.open(part, os.O_RDONLY | _NOFOLLOW) if regular else None
+        try:
+            if file is not None and not locked(file):
+                raise in_work(target)
+            part.unlink()
+        finally:
+            if file is not None:
+                os.close(file)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise in_the_way(part, target, error) from None
+
+
+def in_work(target: Path) -> ConvcliError:
+    """The error for an output that somebody else writes now."""
+    return AccessError(
         f"{printable_path(target)} is being written by another process; wait for it, or name another output"
     )
 
 
-def _opened(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CREAT | _NOFOLLOW, 0o666)
+def in_the_way(part: Path, target: Path, error: OSError) -> ConvcliError:
+    """The error for what stands under a temporary name and can't be taken away."""
+    return AccessError(
+        f"{printable_path(target)} can't be written: {printable_path(part)} is in the way and can't be removed "
+        f"({error.strerror or error}); remove it, or name another output"
+    )
 
 
-_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
-def _locked(stream: BinaryIO) -> bool:
+def locked(file: int) -> bool:
+    """Lock an open file or folder; whether nobody else has it in work."""
     try:
         import fcntl
-    except ImportError:
-        return True
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # a file system without locks
+    except (ImportError, OSError):  # a system, or a file system, without locks
         return True
     return True
 

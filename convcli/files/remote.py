@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 from convcli.errors import AccessError, ConvcliError, ImageError, RecipeError, first_line
 from convcli.files.names import PART, WRAPPERS, Stamp, folder_of, printable_path, protocol
+from convcli.files.reading import MOST, read_to_end, too_much
 
 try:
     import fsspec
@@ -46,12 +47,32 @@ class Entry:
         return self.stamp is None
 
 
-def read(url: str) -> bytes:
-    """The file's content. Raises ImageError where there is none, AccessError where it can't be had."""
+def read(url: str, most: int = MOST) -> bytes:
+    """The file's content, of at most so many bytes.
+
+    Raises ImageError where there is none or more, AccessError where it can't be had.
+    """
     with _told(url, "read"):
         fs, path = _found(url)
-        content: bytes = fs.cat_file(path)
+        content = _content(fs, path, protocol(url), most)
+        if len(content) > most:
+            raise too_much(printable_path(url), most)
         return content
+
+
+def _content(fs: Any, path: str, scheme: str, most: int) -> bytes:
+    """No more than a byte more than `most`, in one request where the place is a store or a server."""
+    if scheme not in _OBJECTS:  # a server need not tell a length, nor the true one; an entry of an archive tells any
+        streamed = {"block_size": 0, "size": 1} if scheme in ("http", "https") else {}
+        with fs.open(path, **streamed) as stream:
+            return read_to_end(stream, printable_path(path), most)
+    try:
+        content: bytes = fs.cat_file(path, start=0, end=most + 1)
+    except Exception:  # an empty file has no first byte, which stores take for an error
+        if fs.info(path)["size"]:
+            raise
+        return b""
+    return content
 
 
 def exists(url: str) -> bool:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from convcli.choices import ALPHA
 from convcli.engine.window import RowWindow
 from convcli.errors import RecipeError
+from convcli.files.reading import MOST
 from convcli.filtering.alpha import as_float, as_samples, sampled, usual, weighted
 from convcli.filtering.combine import default_range
 from convcli.filtering.recipe import Recipe
@@ -28,6 +29,7 @@ class PictureOptions:
 
     alpha: "keep", "weight", "filter", "drop", or None: what suits each kernel. linear: filter in linear light.
     frame: the only one to read. max_pixels: more are refused. reduce_depth: 8 bits a channel will do.
+    max_bytes: more are not taken from a pipe or a URL.
     """
 
     alpha: str | None = None
@@ -35,6 +37,7 @@ class PictureOptions:
     frame: int | None = None
     max_pixels: int = MAX_PIXELS
     reduce_depth: bool = False
+    max_bytes: int = MOST
 
     def __post_init__(self) -> None:
         if self.alpha not in (None, *ALPHA):

@@ -16,8 +16,10 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from convcli.errors import AccessError, ConvcliError, ImageError
 from convcli.files.names import printable_path
+from convcli.files.reading import MOST
 from convcli.images import high_depth
 from convcli.images.early import EarlyDecoding
+from convcli.images.formats import OPENED, POSTSCRIPT
 from convcli.images.metadata import metadata_of
 from convcli.images.modes import frame_of, image_bytes
 from convcli.images.origin import origin_of
@@ -46,6 +48,8 @@ class Reading:
     """A picture file that is open: its size is known, its pixels come with `frames`.
 
     max_pixels: more are refused. frame: the only one to read, counted from 0. reduce_depth: 8 bits a channel will do.
+    pipes: a pipe is waited for and read to its end, and "-" is standard input: what a user has named, not what was
+    found. max_bytes: how much of it, of a URL or of a file that has to be read at once, is taken into memory.
     ahead: the same file, where its decoding has begun.
 
     size: (height, width), upright. origin: what the file was. bytes: about how much memory its pixels take.
@@ -60,15 +64,20 @@ class Reading:
         max_pixels: int = MAX_PIXELS,
         frame: int | None = None,
         reduce_depth: bool = False,
+        pipes: bool = False,
+        max_bytes: int = MOST,
         ahead: EarlyDecoding | None = None,
     ) -> None:
-        self.name = "standard input" if isinstance(source, bytes) else printable_path(source)
+        if isinstance(source, bytes) or (pipes and str(source) == "-"):
+            self.name = "standard input"
+        else:
+            self.name = printable_path(source)
         self.reduced = False
         self.metadata = Metadata()
         self._pages: high_depth.TiffPages | None = None
         self._image: ImageFile.ImageFile | None = None
         self._max_pixels, self._reduce, self._ahead = max_pixels, reduce_depth, ahead
-        self._stream = opened(source, self.name)
+        self._stream = opened(source, self.name, pipes, max_bytes)
         try:
             self._open()
             self._choose(frame)
@@ -83,7 +92,7 @@ class Reading:
         self._stream.seek(0)
         with _damage(self.name, self._max_pixels):
             try:
-                image = self._ahead.image if self._ahead else Image.open(self._stream)
+                image = self._ahead.image if self._ahead else Image.open(self._stream, formats=OPENED)
             except UnidentifiedImageError:
                 self._open_elsewhere(head)
                 return
@@ -103,6 +112,8 @@ class Reading:
 
     def _open_elsewhere(self, head: bytes) -> None:
         """What Pillow does not know may still be a TIFF with float colour."""
+        if head.startswith(POSTSCRIPT):
+            raise ImageError(f"{self.name} is PostScript, a program, which is never run; convert it to PNG first")
         if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise UnidentifiedImageError
         self._open_pages("is not a TIFF of 8-bit or gray samples")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from convcli.errors import AccessError, ImageError, first_line
 from convcli.images import Frame
 from convcli.large import libraries
-from convcli.large.ome import facts_of
+from convcli.large.ome import facts_of, names_other_files
 from convcli.large.pages import Facts, Stack
 from convcli.system.cores import thread_count
 
@@ -158,7 +158,7 @@ def open_tiff(source: str, name: str, frame: int | None, drop: bool) -> Iterator
     logging.getLogger("tifffile").disabled = True  # what matters of its messages, we say ourselves
     with contextlib.ExitStack() as closing:
         try:
-            tiff = closing.enter_context(tifffile.TiffFile(source))
+            tiff = closing.enter_context(tifffile.TiffFile(source, _multifile=False))  # opens what a file names
             groups = _groups(tiff, name)
         except OSError as error:
             raise AccessError(f"{name} can't be read: {error.strerror or error}") from None
@@ -186,11 +186,14 @@ def _groups(tiff: Any, name: str) -> list[Group]:
         pages = [_whole(page) for page in tiff.pages]
         return [([page], (), Facts()) for page in pages if not page.is_reduced] or [([pages[0]], (), Facts())]
     found: list[Group] = []
-    for index, series in enumerate(tiff.series):
+    series_of_pages = tiff.series
+    if series_of_pages[0].kind.lower() != "ome" and names_other_files(tiff.ome_metadata, tiff.filename):
+        raise ImageError(f"{name} keeps pages in other files, which are not read; join them into one OME-TIFF")
+    for index, series in enumerate(series_of_pages):
         axes = [axis for axis in series.axes if axis not in "YXS"]
         lengths = [length for axis, length in zip(series.axes, series.shape, strict=True) if axis not in "YXS"]
-        if any(page is None or page.parent is not tiff for page in series.pages):
-            raise ImageError(f"{name} keeps pages in other files, which are not read; join them into one OME-TIFF")
+        if any(page is None for page in series.pages):
+            raise ImageError(f"{name} is damaged or incomplete: it lacks pages that its OME-XML names")
         facts = facts_of(tiff.ome_metadata, index)
         found.append(
             ([_whole(page) for page in series.pages], tuple(zip(map(str.lower, axes), lengths, strict=True)), facts)

@@ -1,5 +1,8 @@
 """`convcli batch --gallery`: a page over the results that works from disk, in a real browser."""
 
+import errno
+import os
+from io import BytesIO
 from pathlib import Path
 
 import browser
@@ -8,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from convcli.batch import gallery
 from convcli.cli import main
 
 
@@ -149,3 +153,71 @@ def test_thousands_are_loaded_only_when_they_come_into_sight(tmp_path, chromium)
     chromium.get((tmp_path / "many.html").as_uri())
     loaded = chromium.execute_script("return [...document.images].filter(i => i.complete && i.naturalWidth).length")
     assert 0 < loaded < 400
+
+
+class TestThumbnailsAreOutputs:
+    """Nothing is overwritten unasked, nothing through a link, nothing in halves; and it is known before the batch."""
+
+    @pytest.fixture
+    def thumbnails(self, tmp_path):
+        folder = tmp_path / "page-thumbnails"
+        folder.mkdir()
+        return folder
+
+    def refused(self, album, tmp_path, *words):
+        done = batch("-k", "box", album, tmp_path / "out", "--gallery", tmp_path / "page.html", *words)
+        assert done.exit_code == 1 and not (tmp_path / "out").exists() and not (tmp_path / "page.html").exists()
+        return " ".join(done.stderr.split())
+
+    def test_what_is_there_is_kept_without_force(self, album, tmp_path, thumbnails):
+        (thumbnails / "00002-after.jpg").write_bytes(b"mine")
+        assert "holds thumbnails already; --force overwrites them" in self.refused(album, tmp_path)
+        assert (thumbnails / "00002-after.jpg").read_bytes() == b"mine"
+
+    def test_force_overwrites(self, album, tmp_path, thumbnails):
+        (thumbnails / "00001-after.jpg").write_bytes(b"old")
+        (thumbnails / "notes.txt").write_bytes(b"mine")
+        batch("-k", "box", album, tmp_path / "out", "--force", "--gallery", tmp_path / "page.html")
+        assert Image.open(thumbnails / "00001-after.jpg").format == "JPEG"
+        assert (thumbnails / "notes.txt").read_bytes() == b"mine" and len(list(thumbnails.iterdir())) == 9
+
+    @pytest.mark.parametrize("force", [(), ("--force",)])
+    @pytest.mark.parametrize("kind", ["link", "link to nothing", "folder"])
+    def test_nothing_else_is_written_through(self, album, tmp_path, thumbnails, kind, force):
+        victim = tmp_path / "precious.txt"
+        victim.write_bytes(b"precious")
+        there = thumbnails / "00001-before.jpg"
+        if kind == "folder":
+            there.mkdir()
+        else:
+            there.symlink_to(victim if kind == "link" else tmp_path / "nothing")
+        assert "is in the way of a thumbnail" in self.refused(album, tmp_path, *force)
+        assert victim.read_bytes() == b"precious" and not (tmp_path / "nothing").exists()
+
+    @pytest.mark.parametrize("kind", ["a link", "a file"])
+    def test_the_folder_is_a_folder(self, album, tmp_path, kind):
+        (tmp_path / "elsewhere").mkdir()
+        if kind == "a link":
+            (tmp_path / "page-thumbnails").symlink_to("elsewhere")
+        else:
+            (tmp_path / "page-thumbnails").write_bytes(b"mine")
+        assert f"where thumbnails go, is {kind}" in self.refused(album, tmp_path, "--force")
+        assert not list((tmp_path / "elsewhere").iterdir())
+
+    def test_a_full_disk_leaves_no_half_of_one(self, album, tmp_path, monkeypatch):
+        """The room for one thumbnail is there, and not for all."""
+        left = [4000]
+
+        class Full(BytesIO):
+            def getbuffer(self):
+                left[0] -= len(self.getvalue())
+                if left[0] < 0:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                return super().getbuffer()
+
+        monkeypatch.setattr(gallery, "BytesIO", Full)
+        done = batch("-k", "box", album, tmp_path / "out", "--gallery", tmp_path / "page.html")
+        assert done.exit_code == 1 and "No space left on device" in done.stderr
+        assert not (tmp_path / "page.html").exists()
+        for made in (tmp_path / "page-thumbnails").iterdir():
+            Image.open(made).load()
