@@ -1,4 +1,4 @@
-"""Who may import whom. Each room of the package sees only what its sentence in docs/architecture.md says."""
+"""Who may import whom, and which room may meet which library; docs/architecture.md says what each room is for."""
 
 import ast
 import sys

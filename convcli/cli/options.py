@@ -267,7 +267,7 @@ def picture_options_from(
     max_bytes: int | None,
     **others: Any,
 ) -> Any:
-    """The Handling that the picture options ask for."""
+    """The PictureOptions that the picture options ask for."""
     from convcli.files.reading import MOST
     from convcli.filtering.frame import PictureOptions
     from convcli.images import MAX_PIXELS
