@@ -21,7 +21,12 @@ MAY_IMPORT = {
     "kernel": {"choices", "errors"},
     "system": {"errors"},  # knows the machine, and nothing of pictures
     "files": {"errors"},  # knows names and bytes, and nothing of what is in them
-    "images": {"errors", "ranges", "files"},  # a picture is arrays and what the file was; kernels are no concern
+    "images": {
+        "errors",
+        "ranges",
+        "files",
+        "system",
+    },  # a picture is arrays and what the file was
     "engine": {"errors", "geometry", "kernel", "ranges", "system"},  # the value Kernel, never how it was written
     "kernels": {"errors", "choices", "kernel", "files", "images"},  # a file or a picture can be one; none is computed
     "filtering": VOCABULARY | {"files", "system", "images", "engine", "kernels"},  # the way of a picture, no Click

@@ -10,7 +10,6 @@ import html
 import os
 import re
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from io import BytesIO
 from pathlib import Path
@@ -23,6 +22,7 @@ from convcli.files import check_output, open_output
 from convcli.files.names import printable_path
 from convcli.images.eight_bit import picture_of
 from convcli.system.cores import thread_count
+from convcli.system.pool import ThreadPool
 
 _SIDE = 480  # the longer side of a thumbnail
 _NAME = re.compile(r"[0-9]{5,}-(before|after)\.jpg")
@@ -69,7 +69,7 @@ def write_gallery(page: str | Path, results: Sequence[Result], how: str, *, forc
 
     done = [(number, result) for number, result in enumerate(results, 1) if result.status != "failed"]
     above = _above(str(result.job.output) for _, result in done)
-    with ThreadPoolExecutor(thread_count()) as pool:
+    with ThreadPool(thread_count()) as pool:
         cards = list(pool.map(lambda one: _card(page, folder, above, force, *one), done))
     failed = [result for result in results if result.status == "failed"]
     text = _page(how, cards, failed, len(results))

@@ -123,10 +123,10 @@ def _pool(address: str | None, recipe: Recipe, workers: int) -> Iterator[tuple[E
         with worker_pool(address, partial(warm, recipe), workers) as place:
             yield place
         return
-    from concurrent.futures import ThreadPoolExecutor
+    from convcli.system.pool import ThreadPool
 
     keep_freed()
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPool(workers) as pool:
         try:
             yield pool, lambda: 2 * workers
         except BaseException:

@@ -154,7 +154,11 @@ def _at_times(say: Callable[[], None]) -> Iterator[None]:
                 say()
 
     thread = threading.Thread(target=speak, daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # no thread is to be had: the work matters more
+        yield
+        return
     try:
         yield
     finally:

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from convcli.large import libraries
 from convcli.large.ome import facts_of, names_other_files
 from convcli.large.pages import Facts, Stack
 from convcli.system.cores import thread_count
+from convcli.system.pool import ThreadPool
 
 Array = NDArray[Any]
 _GRAY, _RGB, _CMYK, _YCBCR = 1, 2, 5, 6  # photometric interpretations
@@ -33,7 +33,7 @@ class Page:
     it, is as where the picture is held in memory.
     """
 
-    def __init__(self, page: Any, file: int, name: str, pool: ThreadPoolExecutor, drop: bool) -> None:
+    def __init__(self, page: Any, file: int, name: str, pool: ThreadPool, drop: bool) -> None:
         self.name, self._page, self._file, self._pool = name, page, file, pool
         extra = tuple(map(int, page.extrasamples))
         stored = np.dtype(page.dtype or "u1").newbyteorder("=")
@@ -173,7 +173,7 @@ def open_tiff(source: str, name: str, frame: int | None, drop: bool) -> Iterator
             groups = [([pages[frame][0]], (), pages[frame][1])]
         file = os.open(source, os.O_RDONLY)
         closing.callback(os.close, file)
-        pool = closing.enter_context(ThreadPoolExecutor(thread_count()))
+        pool = closing.enter_context(ThreadPool(thread_count()))
         yield [_stack(group, lead, facts, file, name, pool, drop) for group, lead, facts in groups]
 
 
@@ -207,7 +207,7 @@ def _whole(page: Any) -> Any:
 
 
 def _stack(
-    group: list[Any], lead: tuple[tuple[str, int], ...], facts: Facts, file: int, name: str, pool: ThreadPoolExecutor,
+    group: list[Any], lead: tuple[tuple[str, int], ...], facts: Facts, file: int, name: str, pool: ThreadPool,
     drop: bool,
 ) -> Stack:  # fmt: skip
     from dataclasses import replace

@@ -14,7 +14,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Executor, Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from convcli.large.pages import Stack
 from convcli.large.pieces import Finish, Piece, Tell, finished, make
 from convcli.large.reading import Reading
 from convcli.large.steps import Chain
+from convcli.system.pool import ThreadPool
 
 _GLANCE = 0.5  # seconds
 Place = tuple[Executor, Callable[[], int]]
@@ -93,7 +94,7 @@ def _make(
 ) -> tuple[Piece, Counted]:
     """A piece, and what was counted on the way. Runs on a worker."""
     chain = _opened.chain(job, page, wholes)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPool(1) as pool:
         piece = finished(make(chain, page, first, last, levels, 1), finish, pool)
     return piece, [dict(step.counts.bands) for step in chain.steps]
 

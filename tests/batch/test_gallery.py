@@ -178,7 +178,8 @@ class TestThumbnailsAreOutputs:
         (thumbnails / "00001-after.jpg").write_bytes(b"old")
         (thumbnails / "notes.txt").write_bytes(b"mine")
         batch("-k", "box", album, tmp_path / "out", "--force", "--gallery", tmp_path / "page.html")
-        assert Image.open(thumbnails / "00001-after.jpg").format == "JPEG"
+        with Image.open(thumbnails / "00001-after.jpg") as image:
+            assert image.format == "JPEG"
         assert (thumbnails / "notes.txt").read_bytes() == b"mine" and len(list(thumbnails.iterdir())) == 9
 
     @pytest.mark.parametrize("force", [(), ("--force",)])
