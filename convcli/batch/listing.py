@@ -6,22 +6,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
+from functools import cached_property
 
 from convcli import files
 from convcli.errors import ConvcliError
-from convcli.files.names import PART, folder_key, joined, printable_path
+from convcli.files.names import PART, Stamp, folder_key, joined, local_path, printable_path
 from convcli.images.formats import readable
 
 
 @dataclass(frozen=True)
 class FileJob:
-    """One picture and where its result goes. `problem`: why it can't even be listed, where that is so."""
+    """One picture and where its result goes.
+
+    problem: why it can't even be listed, where that is so. seen: where the result takes the place of the picture, the
+    stamp that the picture had when it was listed.
+    """
 
     source: str
     output: str
     problem: str = ""
+    seen: Stamp | None = None
 
 
 @dataclass(frozen=True)
@@ -54,17 +60,27 @@ class Listing:
         return count
 
     def __iter__(self) -> Iterator[FileJob]:
-        yield from self._inside([""], None if self.in_place else folder_key(self.output))
+        into = None if self.in_place else folder_key(self.output)
+        links: dict[str, str] = {}
+        waiting = [[""]]  # a stack, for folders may lie deeper than Python's calls may
+        while waiting:
+            folders: list[str] = []
+            yield from self._inside(waiting.pop(), folders, links)
+            if self.recursive:
+                deeper = [path for path in folders if into is None or folder_key(joined(self.folder, path)) != into]
+                waiting.extend(reversed(_alike(deeper)))
 
-    @property
+    @cached_property
     def in_place(self) -> bool:
         """Whether the outputs go where the inputs are."""
-        return folder_key(self.output) == folder_key(self.folder)
+        return folder_key(self.output) == folder_key(self.folder) or files.same(self.folder, self.output)
 
-    def _inside(self, group: list[str], into: str | None) -> Iterator[FileJob]:
-        """The jobs of folders whose outputs are one folder on a disk that does not know upper from lower case."""
+    def _inside(self, group: list[str], folders: list[str], links: dict[str, str]) -> Iterator[FileJob]:
+        """The jobs of folders whose outputs are one folder on a disk that does not know upper from lower case.
+
+        folders: gets those that lie in them.
+        """
         names: list[str] = []
-        folders: list[str] = []
         for below in group:
             place = joined(self.folder, below)
             try:
@@ -81,12 +97,7 @@ class Listing:
                 yield FileJob(place, "", f"{printable_path(place)} can't be listed: {error.strerror or error}")
             except ConvcliError as error:
                 yield FileJob(place, "", str(error))
-        yield from self._jobs(sorted(names))
-        if self.recursive:
-            for alike in _alike(folders):
-                deeper = [path for path in alike if into is None or folder_key(joined(self.folder, path)) != into]
-                if deeper:
-                    yield from self._inside(deeper, into)
+        yield from self._jobs(sorted(names), links)
 
     def _wanted(self, path: str, name: str) -> bool:
         if name.endswith(PART):
@@ -95,7 +106,7 @@ class Listing:
             return any(fnmatch(name, p) or fnmatch(path, p) for p in self.patterns)
         return not name.startswith(".") and os.path.splitext(name)[1].lower() in readable()
 
-    def _jobs(self, paths: list[str]) -> Iterator[FileJob]:
+    def _jobs(self, paths: list[str], links: dict[str, str]) -> Iterator[FileJob]:
         """The jobs of one folder. Names that differ only in case are one file on many disks: they clash everywhere."""
         suffix = "." + self.format.lower().lstrip(".") if self.format else None
         owners: dict[str, str] = {}
@@ -109,7 +120,28 @@ class Listing:
                     f"{printable_path(mirrored)}; "
                     "rename one, or choose among them with --pattern"
                 )
-            yield job
+            yield self._once(job, path, links) if self.in_place else job
+
+    def _once(self, job: FileJob, path: str, links: dict[str, str]) -> FileJob:
+        """The job; or, where it is a link to a picture that another job takes the place of, why it is left out.
+
+        links: the pictures that links have led to, and the first of these.
+        """
+        source = local_path(job.source)
+        if source is None or job.output != joined(self.output, path) or not os.path.islink(source):  # noqa: PTH114
+            return job
+        real = os.path.realpath(source)
+        inside = os.path.relpath(real, folder_key(self.folder))
+        folder, name = os.path.split(inside)
+        listed = self._wanted(inside, name) and not folder.startswith(os.pardir) and (self.recursive or not folder)
+        other = joined(self.folder, inside) if listed else links.setdefault(real, job.source)
+        if other == job.source:
+            return job
+        return replace(
+            job,
+            problem=f"{printable_path(job.source)} is another name of {printable_path(other)}; "
+            "in the same folder it would be filtered twice",
+        )
 
 
 def _alike(paths: list[str]) -> list[list[str]]:

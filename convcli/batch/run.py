@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from convcli.batch.report import EarlierReport, Report
 from convcli.batch.resume import SkipRule
 from convcli.batch.work import Result, Work
 from convcli.errors import AccessError, RecipeError, first_line
-from convcli.files.names import is_url, printable_path
+from convcli.files.names import Stamp, is_url, printable_path
 from convcli.filtering.frame import PictureOptions
 from convcli.filtering.recipe import Recipe
 from convcli.filtering.run import warm
@@ -84,25 +84,34 @@ def run_folder(
     )
     told = work.report_fields()
     rule = _skip_rule(listing, options, told["recipe_digest"])
-    with _report(options) as report, _pool(options.cluster, recipe, workers) as (pool, capacity):
+    with _report(options, listing) as report, _pool(options.cluster, recipe, workers) as (pool, capacity):
+        work = replace(work, intents=report.intents() if report else None)
+        jobs = _looked_at(listing, rule.look)
         for result in run_jobs(
-            listing, work.do, pool, capacity=capacity, settle=rule.settle, stop=options.stop, halted=halted
+            jobs, work.do, pool, capacity=capacity, settle=rule.settle, stop=options.stop, halted=halted
         ):
             tell(result)
             if report and not rule.reported(result):
                 report.add(result.record() | told)
 
 
+def _looked_at(jobs: Iterable[FileJob], look: Callable[[str], Stamp | None]) -> Iterator[FileJob]:
+    """The jobs, those whose output takes the picture's place with the picture's stamp."""
+    for job in jobs:
+        yield replace(job, seen=look(job.source)) if not job.problem and files.same(job.source, job.output) else job
+
+
 def _skip_rule(listing: Listing, options: FolderOptions, recipe_digest: str) -> SkipRule:
-    if options.resume and options.report is None and listing.in_place:
-        raise RecipeError("--resume in the same folder needs --report: inputs and outputs are the same files")
+    for option, given in (("--resume", options.resume), ("--cluster", options.cluster)):
+        if given and options.report is None and listing.in_place:
+            raise RecipeError(f"{option} in the same folder needs --report: inputs and outputs are the same files")
     earlier = EarlierReport(options.report) if options.resume and options.report else None
     if_exists = options.if_exists or ("overwrite" if options.overwrites else "fail")
-    return SkipRule(if_exists, options.resume, earlier, recipe_digest, listing.in_place, files.stamps_by_folder())
+    return SkipRule(if_exists, options.resume, earlier, recipe_digest, files.stamps_by_folder())
 
 
 @contextlib.contextmanager
-def _report(options: FolderOptions) -> Iterator[Report | None]:
+def _report(options: FolderOptions, listing: Listing) -> Iterator[Report | None]:
     """The report that lines are written to, if one is wanted."""
     path = options.report
     if is_url(path):
@@ -111,6 +120,10 @@ def _report(options: FolderOptions) -> Iterator[Report | None]:
         yield None
         return
     with Report(path, append=options.resume) as report:
+        if listing.in_place and report.intents() is None:
+            raise RecipeError(
+                f"{printable_path(path)} is no file; in the same folder --report must be one, for it is read again"
+            )
         yield report
 
 

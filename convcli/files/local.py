@@ -9,6 +9,7 @@ import signal
 import stat
 import threading
 from collections.abc import Callable, Iterator
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,6 +34,29 @@ def stamp(path: str | Path) -> Stamp | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return info.st_size, info.st_mtime_ns
+
+
+def stamp_of(stream: BinaryIO) -> Stamp | None:
+    """The stamp of an output that is open and complete, which it keeps under its name; None of what is no file yet."""
+    try:
+        info = os.fstat(stream.fileno())
+    except UnsupportedOperation:
+        return None
+    return info.st_size, info.st_mtime_ns
+
+
+def to_disk(stream: BinaryIO) -> None:
+    """Have the content on the disk before anything else is done, where it is a file of this machine."""
+    with contextlib.suppress(UnsupportedOperation):
+        os.fsync(stream.fileno())
+
+
+def same(one: str, other: str) -> bool:
+    """Whether both paths lead to the same file or folder."""
+    try:
+        return os.path.samestat(os.stat(one), os.stat(other))  # noqa: PTH116 - a million of them
+    except OSError:
+        return False
 
 
 def exists(path: str) -> bool:

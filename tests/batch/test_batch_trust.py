@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -308,8 +309,61 @@ def test_a_past_of_many_lines(tmp_path):
                 stream.write(json.dumps({"input": f"i{i}", "output": f"o{i}", "status": status}) + "\n")
         stream.write(json.dumps({"input": "i7", "output": "o7", "status": "failed"}) + "\nrubbish\n[1]\n")
     past = EarlierReport(report)
-    assert past.record("i3", "o3")["input"] == "i3" and past.record("i7", "o7") is None
-    assert past.record("i3", "o4") is None and past.record("none", "") is None
+    assert [line.status for line in past.lines("i3", "o3")] == ["done", "failed"]
+    assert [line.status for line in past.lines("i7", "o7")] == ["failed", "done", "failed"]
+    assert not list(past.lines("i3", "o4")) and not list(past.lines("none", ""))
+
+
+@pytest.mark.parametrize("line", [
+    b"[" * 100_000, b'{"a":' * 100_000, b"{" * 100_000, b"9" * 10_000, b"\xff\0", b"null", b'{"input": 1}',
+])  # fmt: skip
+def test_a_line_that_is_none_of_ours_is_passed_over(album, line):
+    for torn in (b"", b"\n"):
+        (album / "r.jsonl").write_bytes(line + torn)
+        shutil.rmtree(album / "out", ignore_errors=True)
+        result = convcli("in", "out", "--report", "r.jsonl", "--resume", "--json")
+        assert result.exit_code == 0 and json.loads(result.stdout)["done"] == 6
+        again = convcli("in", "out", "--report", "r.jsonl", "--resume", "--json")
+        assert again.exit_code == 0 and json.loads(again.stdout)["skipped"] == 6
+
+
+ODD = [None, [], {}, "", "ab", 5, [1], ["a", "b"], [[], []], [None, None], {"0": 1}, [1, 2, 3], 1e400, [10**400, 1]]
+
+
+@pytest.mark.parametrize("key", [
+    "input", "output", "status", "recipe_digest", "input_stamp", "output_stamp", "output_digest", "input_digest",
+])  # fmt: skip
+def test_a_line_with_an_odd_value_proves_nothing(album, key):
+    """And ends nothing: its file is done again, the others stay. A digest proves also where a stamp doesn't."""
+    assert convcli("in", "out", "--report", "r.jsonl").exit_code == 0
+    whole = lines(album / "r.jsonl")
+    for value in ODD:
+        spoilt = [line | {key: value} if line["input"] == "in/3.png" else line for line in whole]
+        (album / "r.jsonl").write_text("".join(json.dumps(line) + "\n" for line in spoilt))
+        result = convcli("in", "out", "--report", "r.jsonl", "--resume", "--json")
+        figures = json.loads(result.stdout)
+        harmless = {"output_stamp", "input_digest"}
+        assert result.exit_code == 0 and figures["done"] <= 1 and (figures["done"] == 1 or key in harmless), value
+
+
+def test_a_stamp_is_that_of_what_was_written(album, monkeypatch):
+    """Another run puts its file in the output's place just after: the line tells of ours, and proves nothing of it."""
+    real = os.replace
+
+    def replace(part, target, **words):
+        real(part, target, **words)
+        if str(target).endswith("3.png"):
+            Path(target).write_bytes(b"of another run")
+
+    monkeypatch.setattr("os.replace", replace)
+    convcli("in", "out", "--report", "r.jsonl")
+    monkeypatch.undo()
+    monkeypatch.chdir(album)
+    assert (album / "out/3.png").read_bytes() == b"of another run"
+    line = {line["input"]: line for line in lines(album / "r.jsonl")}["in/3.png"]
+    assert line["output_stamp"] != [14, (album / "out/3.png").stat().st_mtime_ns]
+    assert json.loads(convcli("in", "out", "--report", "r.jsonl", "--resume", "--json").stdout)["done"] == 1
+    assert digests(album / "out")["3.png"] == line["output_digest"]
 
 
 def command(*words):
