@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatch
+from fnmatch import translate
 from functools import cached_property
+from typing import Any
 
 from convcli import files
 from convcli.errors import ConvcliError
@@ -34,11 +36,11 @@ class FileJob:
 class Listing:
     """The pictures below `folder`, and the output of each: its name mirrored below `output`. Both are paths or URLs.
 
-    patterns: of file names (or of paths below the folder); without any, every suffix that names a picture.
+    patterns: of file names (or of paths below the folder), in any case; without one, every suffix that names a picture.
     format: the outputs' suffix, instead of the inputs'.
 
     Every iteration looks at the disk anew and holds the names of one folder at a time: first its files in the order of
-    their names, then its folders. Hidden files and the output folder, where it lies inside, are left out.
+    their names, then its folders. Hidden files and folders, and the output folder where it lies inside, are left out.
     Raises ConvcliError where the folder is missing, or where two pictures would write one output.
     """
 
@@ -60,14 +62,13 @@ class Listing:
         return count
 
     def __iter__(self) -> Iterator[FileJob]:
-        into = None if self.in_place else folder_key(self.output)
         links: dict[str, str] = {}
         waiting = [[""]]  # a stack, for folders may lie deeper than Python's calls may
         while waiting:
             folders: list[str] = []
             yield from self._inside(waiting.pop(), folders, links)
             if self.recursive:
-                deeper = [path for path in folders if into is None or folder_key(joined(self.folder, path)) != into]
+                deeper = [path for path in folders if not files.same(joined(self.folder, path), self.output)]
                 waiting.extend(reversed(_alike(deeper)))
 
     @cached_property
@@ -90,7 +91,8 @@ class Listing:
                         problem = f"{printable_path(place)} holds something named {printable_path(name)!r}"
                         yield FileJob(place, "", f"{problem}: no name of a file")
                     elif folder:
-                        folders.append(path)
+                        if not name.startswith("."):
+                            folders.append(path)
                     elif self._wanted(path, name):
                         names.append(path)
             except OSError as error:
@@ -100,11 +102,24 @@ class Listing:
         yield from self._jobs(sorted(names), links)
 
     def _wanted(self, path: str, name: str) -> bool:
+        """Whether a file is one of the pictures. As shells have it, only a pattern that begins its name with a dot
+        means hidden files; unlike there, none cares for upper and lower case, which cameras and systems mix."""
         if name.endswith(PART):
             return False
-        if self.patterns:
-            return any(fnmatch(name, p) or fnmatch(path, p) for p in self.patterns)
-        return not name.startswith(".") and os.path.splitext(name)[1].lower() in readable()
+        if not self.patterns:
+            return not name.startswith(".") and os.path.splitext(name)[1].lower() in readable()
+        return any(
+            (seen or not name.startswith(".")) and (match(name) or match(path.replace(os.sep, "/")))
+            for match, seen in self._matches
+        )
+
+    @cached_property
+    def _matches(self) -> list[tuple[Callable[[str], Any], bool]]:
+        """What matches each pattern, and whether it means hidden files."""
+        return [
+            (re.compile(translate(pattern), re.IGNORECASE).match, pattern.rpartition("/")[2].startswith("."))
+            for pattern in self.patterns
+        ]
 
     def _jobs(self, paths: list[str], links: dict[str, str]) -> Iterator[FileJob]:
         """The jobs of one folder. Names that differ only in case are one file on many disks: they clash everywhere."""

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 @click.option("-r", "--recursive", is_flag=True, help="Look into folders of the folder too.")
 @click.option(
     "--pattern", "patterns", multiple=True, metavar="GLOB",
-    help="Only files of such names (*.jpg, holiday/*); repeatable. [default: every picture]",
+    help="Only files of such names (*.jpg, holiday/*), in upper or lower case; repeatable. Hidden files need a pattern "
+    "that begins with a dot. [default: every picture]",
 )  # fmt: skip
 @format_opt
 @click.option(
