@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convcli.system import interrupts
+
 if TYPE_CHECKING:
     from convcli.batch.work import Result
 
@@ -181,8 +183,8 @@ def _bar(total: int) -> Iterator[Callable[[], None]]:
 class StopOnSignal:
     """Ctrl-C and SIGTERM, with which batch systems and containers end a run: the files in hand are finished.
 
-    `with Halt() as halt:` and ask `halt.asked`; outside the main thread nothing is changed. A Ctrl-C after that drops
-    the files in hand. Another SIGTERM does not, for `timeout` sends two at once.
+    `with StopOnSignal() as halt:` and ask `halt.asked`; outside the main thread nothing is changed. A Ctrl-C after that
+    drops the files in hand. Another SIGTERM does not, for `timeout` sends two at once.
     """
 
     def __init__(self) -> None:
@@ -216,7 +218,7 @@ class StopOnSignal:
         if not self.asked:
             self.signal = number
             how = ("Interrupted", "again") if number == signal.SIGINT else ("Terminated", "Ctrl-C")
-            click.echo("\n{}: finishing the files in hand; {} drops them.".format(*how), err=True)
+            interrupts.tell("\n{}: finishing the files in hand; {} drops them.\n".format(*how))
         elif number == signal.SIGINT:
             import os
 

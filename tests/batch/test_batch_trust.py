@@ -1,16 +1,20 @@
 """convcli batch: reports, resuming, retries, Ctrl-C, and disks that misbehave."""
 
+import fcntl
 import hashlib
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -22,6 +26,7 @@ from convcli.batch.report import EarlierReport
 from convcli.batch.run import run_jobs
 from convcli.batch.work import Result
 from convcli.cli import main
+from convcli.cli.batch_progress import StopOnSignal
 from convcli.errors import AccessError
 
 RNG = np.random.default_rng(7)
@@ -399,3 +404,51 @@ def test_an_interrupted_run_goes_on(tmp_path, monkeypatch, how):
     found = {line["output"]: line["output_digest"] for line in lines(tmp_path / "r.jsonl")}
     assert len(found) == 40 == len(lines(tmp_path / "r.jsonl"))
     assert {Path(name).name: value for name, value in found.items()} == digests(tmp_path / "out")
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_middle_of_a_line(monkeypatch, how):
+    """It comes while standard error is being written to, whose buffer belongs to that write."""
+
+    class Slow(io.RawIOBase):
+        def writable(self):
+            return True
+
+        def write(self, data):
+            if not came:
+                came.append(how)
+                signal.raise_signal(how)
+            return len(data)
+
+    came = []
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BufferedWriter(Slow())))
+    with StopOnSignal() as halt:
+        click.echo("Done: in/a.png -> out/a.png", err=True)
+        assert halt.asked and halt.exit_code == 128 + how
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="pipes have one size")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_nobody_reads(album, how):
+    """Standard error is a full pipe; it is read once the signal was sent, and the run ends as it does elsewhere."""
+    for i in range(6, 150):
+        shutil.copy(album / "in/0.png", album / "in" / f"{i}.png")
+    read, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    running = subprocess.Popen(command("in", "out", "-v", "-j", "1", "--report", "r.jsonl"), stderr=write, env=buffered)
+    os.close(write)
+    until = time.monotonic() + 1200
+    while waiting_in(read) < 4000:
+        assert time.monotonic() < until and running.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.1)
+    running.send_signal(how)
+    with os.fdopen(read, "rb") as stream:
+        told = stream.read().decode()
+    assert running.wait(1200) == 128 + how and "Traceback" not in told
+    assert "Interrupted; the same command with --resume goes on" in told and "150 done" not in told
+
+
+def waiting_in(pipe):
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
