@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcli.cli.batch_progress import StopOnSignal, Tally, progress, waiting
+from convcli.cli.batch_progress import StopOnSignal, Tally, job_line, progress, result_line, waiting
 from convcli.cli.options import (
     Address,
     combine_opt,
@@ -23,7 +25,7 @@ from convcli.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from convcli.batch.listing import Listing
+    from convcli.batch.listing import FileJob, Listing
     from convcli.batch.work import Result
 
 
@@ -62,7 +64,7 @@ if TYPE_CHECKING:
 @click.option(
     "--report", metavar="FILE.jsonl", shell_complete=paths, help="Write a line of JSON for each file as it finishes."
 )
-@click.option("-n", "--dry-run", is_flag=True, help="Only list what would be read and written.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only list what would be read and written, skipped or refused.")
 @click.option("-q", "--quiet", is_flag=True, help="Tell of failures only.")
 @click.option("-v", "--verbose", is_flag=True, help="A line for each file.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as JSON on standard output.")
@@ -111,7 +113,7 @@ def batch(
     recipe = recipe_from(**recipe_words)
     _check(force, if_exists, quiet, verbose)
     from convcli.batch.listing import Listing
-    from convcli.batch.run import FolderOptions, run_folder
+    from convcli.batch.run import FolderOptions, plan_folder, run_folder
     from convcli.files.names import printable_path
     from convcli.images import Target
 
@@ -127,10 +129,10 @@ def batch(
         planned = listing.check()
     if gallery:
         _check_gallery(gallery, listing, force or resume)
-    if dry_run:
-        _list(listing, planned)
-        return
     options = FolderOptions(jobs, if_exists, force, resume, report, retries, on_error == "stop", cluster)
+    if dry_run:
+        _list(plan_folder(listing, recipe, options, picture, writing), planned)
+        return
     tally = Tally(planned)
     results: list[Result] = []
     with StopOnSignal() as halt:
@@ -190,10 +192,14 @@ def _check(force: bool, if_exists: str | None, quiet: bool, verbose: bool) -> No
         raise click.UsageError("--quiet and --verbose contradict each other; leave one out")
 
 
-def _list(listing: Listing, planned: int) -> None:
+def _list(plan: Iterable[tuple[FileJob, Result | None]], planned: int) -> None:
     """What would be done, one line a file, on standard output."""
-    from convcli.files.names import printable_path
-
-    for job in listing:
-        click.echo(job.problem or f"{printable_path(job.source)} -> {printable_path(job.output)}")
-    click.echo(f"{planned} pictures; nothing was written.", err=True)
+    counts = Counter[str]()
+    for job, settled in plan:
+        counts[settled.status if settled else "to do"] += 1
+        click.echo(result_line(settled) if settled else job_line(job))
+    others = [f"{counts[status]} {status}" for status in ("to do", "skipped", "failed") if counts[status]]
+    told = f": {', '.join(others)}" if counts["skipped"] or counts["failed"] else ""
+    click.echo(f"{planned} pictures{told}; nothing was written.", err=True)
+    if counts["failed"]:
+        click.get_current_context().exit(1)

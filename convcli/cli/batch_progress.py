@@ -18,6 +18,7 @@ import click
 from convcli.system import interrupts
 
 if TYPE_CHECKING:
+    from convcli.batch.listing import FileJob
     from convcli.batch.work import Result
 
 _EVERY = 10.0  # seconds between two lines of progress where there is no terminal
@@ -94,10 +95,8 @@ def progress(tally: Tally, quiet: bool, verbose: bool) -> Iterator[Callable[[Res
     """What tells of a result: failures always; a bar with rate and time left on a terminal, else a line at times."""
 
     def line(result: Result) -> None:
-        if result.status == "failed":
-            click.echo(f"Failed: {result.reason}", err=True)
-        elif verbose:
-            click.echo(_line(result), err=True)
+        if verbose or result.status == "failed":
+            click.echo(result_line(result), err=True)
 
     if quiet:
         yield line
@@ -117,13 +116,23 @@ def _both(line: Callable[[Result], None], advance: Callable[[], None]) -> Callab
     return tell
 
 
-def _line(result: Result) -> str:
+def job_line(job: FileJob) -> str:
+    """From where to where."""
     from convcli.files.names import printable_path
 
+    return f"{printable_path(job.source)} -> {printable_path(job.output)}"
+
+
+def result_line(result: Result) -> str:
+    """What became of a file."""
+    from convcli.files.names import printable_path
+
+    if result.status == "failed":
+        return f"Failed: {result.reason}"
     if result.status == "skipped":
         return f"Skipped: {printable_path(result.job.source)}: {result.reason}"
     took = f" ({result.outcome.seconds:.2f} s)" if result.outcome else ""
-    return f"Done: {printable_path(result.job.source)} -> {printable_path(result.job.output)}{took}"
+    return f"Done: {job_line(result.job)}{took}"
 
 
 def _spoken(tally: Tally) -> contextlib.AbstractContextManager[None]:
