@@ -167,8 +167,13 @@ def _check_gallery(page: str, listing: Listing, force: bool) -> None:
     from convcli.errors import RecipeError
     from convcli.explain.page import check_page
     from convcli.files import check_output
+    from convcli.files.names import is_url, printable_path
 
     check_page(page)
+    if is_url(page):
+        raise RecipeError(
+            f"--gallery is a page of this machine, with a folder beside it; {printable_path(page)} is none"
+        )
     if listing.in_place:
         raise RecipeError("--gallery shows before and after; in the same folder the pictures before are gone")
     check_output(page, force)
