@@ -19,7 +19,7 @@ from urllib.parse import quote
 from convcli.batch.work import Result
 from convcli.errors import ConvcliError
 from convcli.files import check_output, open_output
-from convcli.files.names import printable_path
+from convcli.files.names import local_path, printable_path, public
 from convcli.images.eight_bit import picture_of
 from convcli.system.cores import thread_count
 from convcli.system.pool import ThreadPool
@@ -77,20 +77,30 @@ def write_gallery(page: str | Path, results: Sequence[Result], how: str, *, forc
         stream.write(text.encode())
 
 
-def _above(paths: Iterable[str]) -> str:
-    """The folder that all paths are in."""
-    folders = [Path(path).parent for path in paths]
-    return os.path.commonpath(folders) if folders else ""
+def _above(outputs: Iterable[str]) -> str:
+    """What the names of all outputs begin with, down to the last folder that they share."""
+    shared = os.path.commonprefix([_plain(output) for output in outputs])  # noqa: RUF071 - the rest is cut off
+    return shared[: shared.rfind("/") + 1]
+
+
+def _plain(name: str) -> str:
+    """A URL as it is, a path in its shortest form with slashes."""
+    path = local_path(name)
+    return public(name) if path is None else Path(os.path.normpath(path)).as_posix()
+
+
+def _shown(name: str) -> str:
+    """A name as text of the page."""
+    return html.escape(printable_path(name))
 
 
 def _card(page: Path, folder: Path, above: str, force: bool, number: int, result: Result) -> str:
     job = result.job
     before = _thumbnail(job.source, folder / f"{number:05}-before.jpg", force)
     after = _thumbnail(job.output, folder / f"{number:05}-after.jpg", force)
-    name, link = Path(os.path.relpath(job.output, above or ".")).as_posix(), _link(page, job.output)
+    name = _shown(_plain(job.output).removeprefix(above))
     images = "".join(
-        f'<img class="{kind}" loading="lazy" decoding="async" alt="{kind}: {html.escape(name)}" '
-        f'src="{_link(page, made)}">'
+        f'<img class="{kind}" loading="lazy" decoding="async" alt="{kind}: {name}" src="{_link(page, str(made))}">'
         for kind, made in (("before", before), ("after", after))
         if made
     )
@@ -100,9 +110,9 @@ def _card(page: Path, folder: Path, above: str, force: bool, number: int, result
         facts = f"{width}x{height} to {columns}x{rows}, {result.outcome.seconds:.2f} s"
     alone = "" if before and after else " alone"
     return (
-        f'<li class="card{alone}" data-name="{html.escape(str(job.source))}"><div class="pair">{images}</div>'
-        f'<input type="range" min="0" max="100" value="50" aria-label="Before and after: {html.escape(name)}">'
-        f'<a class="name" href="{link}">{html.escape(name)}</a><span class="facts">{facts}</span></li>'
+        f'<li class="card{alone}" data-name="{_shown(job.source)}"><div class="pair">{images}</div>'
+        f'<input type="range" min="0" max="100" value="50" aria-label="Before and after: {name}">'
+        f'{_named(page, job.output, name)}<span class="facts">{facts}</span></li>'
     )
 
 
@@ -125,13 +135,23 @@ def _thumbnail(picture: str | Path, made: Path, force: bool) -> Path | None:
     return made
 
 
-def _link(page: Path, target: str | Path) -> str:
-    return quote(Path(os.path.relpath(target, page.parent)).as_posix())
+def _named(page: Path, output: str, name: str) -> str:
+    """The name, which leads to the file where a browser can go there."""
+    link = _link(page, output)
+    if link is None:
+        return f'<span class="name" title="{_shown(output)}">{name}</span>'
+    return f'<a class="name" href="{link}">{name}</a>'
+
+
+def _link(page: Path, target: str) -> str | None:
+    """The way from the page to a file of this machine; None of one in a store, where no browser can go."""
+    path = local_path(target)
+    return None if path is None else quote(os.fsencode(Path(os.path.relpath(path, page.parent)).as_posix()))
 
 
 def _page(how: str, cards: Sequence[str], failed: Sequence[Any], total: int) -> str:
     rows = "".join(
-        f"<tr><td>{html.escape(str(result.job.source))}</td>"
+        f"<tr><td>{_shown(result.job.source)}</td>"
         f'<td class="reason">{html.escape(result.reason.removeprefix(f"{result.job.source} "))}</td></tr>'
         for result in failed
     )

@@ -9,6 +9,7 @@ import signal
 import stat
 import threading
 from collections.abc import Callable, Iterator
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,16 +28,41 @@ def read(path: str | Path, most: int = MOST) -> bytes:
     except FileNotFoundError:
         raise ImageError(f"{printable_path(path)} does not exist") from None
     except OSError as error:
-        raise AccessError(f"{printable_path(path)} can't be read: {error.strerror or error}") from None
+        raise _unreadable(path, error) from None
 
 
 def stamp(path: str | Path) -> Stamp | None:
-    """The file's size and time of change; None where there is none."""
+    """The file's size and time of change; None where there is none. Raises AccessError where that can't be told."""
     try:
         info = os.stat(path)  # noqa: PTH116 - a million of them
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise _unreadable(path, error) from None
     return info.st_size, info.st_mtime_ns
+
+
+def stamp_of(stream: BinaryIO) -> Stamp | None:
+    """The stamp of an output that is open and complete, which it keeps under its name; None of what is no file yet."""
+    try:
+        info = os.fstat(stream.fileno())
+    except UnsupportedOperation:
+        return None
+    return info.st_size, info.st_mtime_ns
+
+
+def to_disk(stream: BinaryIO) -> None:
+    """Have the content on the disk before anything else is done, where it is a file of this machine."""
+    with contextlib.suppress(UnsupportedOperation):
+        os.fsync(stream.fileno())
+
+
+def same(one: str, other: str) -> bool:
+    """Whether both paths lead to the same file or folder."""
+    try:
+        return os.path.samestat(os.stat(one), os.stat(other))  # noqa: PTH116 - a million of them
+    except OSError:
+        return False
 
 
 def exists(path: str) -> bool:
@@ -53,13 +79,19 @@ def digest(path: str | Path) -> str:
 
 
 def entries(folder: str) -> Iterator[tuple[str, bool]]:
-    """Name of every file and folder in it, and whether it is a folder; no link to a folder, nothing that is neither."""
+    """Name of every file and folder in it, and whether it is a folder; no link to a folder, nothing that is neither.
+
+    What can't be told, of a link that leads to itself say, counts as a file: whoever opens it is told why not.
+    """
     with os.scandir(folder) as found:
         for entry in found:
-            if entry.is_dir(follow_symlinks=False):
-                yield entry.name, True
-            elif not entry.is_dir() and (entry.is_file() or entry.is_symlink()):
-                yield entry.name, False
+            try:
+                is_folder = entry.is_dir(follow_symlinks=False)
+                is_file = not is_folder and not entry.is_dir() and (entry.is_file() or entry.is_symlink())
+            except OSError:
+                is_folder, is_file = False, True
+            if is_folder or is_file:
+                yield entry.name, is_folder
 
 
 def check_input_folder(folder: str) -> None:
@@ -83,7 +115,16 @@ def check_output_folder(folder: str) -> None:
 
 def make_folder(path: str) -> None:
     """Make the folder that the file lies in."""
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)  # noqa: PTH103, PTH120 - a million of them
+    folder, missing = os.path.dirname(path), []  # noqa: PTH120 - a million of them
+    while folder and not os.path.isdir(folder):  # noqa: PTH112
+        missing.append(folder)
+        folder = os.path.dirname(folder)  # noqa: PTH120
+    for folder in reversed(missing):  # not `makedirs`, which calls itself for each, and folders may lie a thousand deep
+        try:
+            os.mkdir(folder)  # noqa: PTH102
+        except FileExistsError:  # another thread's, or a file
+            if not os.path.isdir(folder):  # noqa: PTH112
+                raise
 
 
 def check_output(path: str | Path, force: bool) -> None:
@@ -185,6 +226,10 @@ def _uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, before or signal.SIG_DFL)
         if came:
             signal.raise_signal(signal.SIGINT)
+
+
+def _unreadable(path: str | Path, error: OSError) -> ConvcliError:
+    return AccessError(f"{printable_path(path)} can't be read: {error.strerror or error}")
 
 
 def unwritable(path: str | Path, error: OSError) -> ConvcliError:

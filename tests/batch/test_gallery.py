@@ -2,8 +2,10 @@
 
 import errno
 import os
+from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import unquote_to_bytes, urljoin
 
 import browser
 import numpy as np
@@ -90,6 +92,56 @@ def test_names_in_folders_of_folders_are_told_apart_and_reasons_name_the_file_on
     text = (tmp_path / "g.html").read_text(encoding="utf-8")
     assert ">a/x.png</a>" in text and ">b/x.png</a>" in text
     assert '<td class="reason">is empty</td>' in text and '<details id="failed"><summary>' in text
+
+
+class Links(HTMLParser):
+    """Where a page leads to, and what it shows."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found = []
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        self.found += [value for name, value in attributes if name in ("href", "src")]
+
+
+@pytest.mark.parametrize("where", ["in/../out", "file://{}/out", "file://{}/out/", "{}/out"])
+@pytest.mark.parametrize("page", ["g.html", "pages/g.html"])
+def test_every_link_leads_to_a_file(album, tmp_path, monkeypatch, where, page):
+    """Whatever the outputs are called by, and wherever the page lies."""
+    monkeypatch.chdir(tmp_path)
+    Path("pages").mkdir()
+    save = Image.fromarray(np.zeros((8, 8), np.uint8)).save
+    save(album / "100%#1?.png")
+    save(album / os.fsdecode(b"latin-\xe9.png"))
+    for source in ("in", f"file://{tmp_path}/in"):
+        batch("-k", "box", source, where.format(tmp_path), "--force", "--gallery", page)
+        found = Links(Path(page)).found
+        assert len(found) == 18
+        for link in found:
+            assert Path(os.fsdecode(unquote_to_bytes(urljoin((tmp_path / page).as_uri(), link))[7:])).is_file(), link
+        text = Path(page).read_text(encoding="utf-8")
+        assert ">gray.png</a>" in text and ">100%#1?.png</a>" in text
+
+
+def test_outputs_in_a_store_have_no_dead_links(album, tmp_path):
+    """A browser can't go there: names and thumbnails are shown, and no password."""
+    page = tmp_path / "g.html"
+    for place in ("memory://me:secret@out", "memory://out/deeper"):
+        done = batch("-k", "box", "-f", album, place, "--gallery", page)
+        assert "4 done, 1 failed" in done.stderr
+        text = page.read_text(encoding="utf-8")
+        assert "secret" not in text and "%3A" not in text and ">gray.png</span>" in text
+        links = Links(page).found
+        assert len(links) == 8 and all((tmp_path / link).is_file() for link in links)
+
+
+def test_the_page_itself_is_of_this_machine(album, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = batch("-k", "box", album, tmp_path / "out", "--gallery", "memory://g.html")
+    assert done.exit_code == 2 and "--gallery is a page of this machine" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
 
 
 @pytest.fixture(scope="module")

@@ -359,7 +359,7 @@ def test_no_file_is_opened_that_an_ome_tiff_names(tmp_path, monkeypatch):
     tifffile.imwrite("a.tif", np.ones((64, 64), np.uint8), description=xml, metadata=None)
     done = subprocess.run(
         [sys.executable, "-m", "convcli", "apply", "-k", "box", "a.tif", "out.zarr"],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=1200, check=False,
     )  # fmt: skip
     assert done.returncode == 1 and "keeps pages in other files" in done.stderr
     assert not (tmp_path / "out.zarr").exists()

@@ -58,7 +58,7 @@ def run(words, folder, before=(sys.executable, "-m", "convcli"), **how):
     environment = {**os.environ, "CONVCLI_THREADS": "4"}
     environment.pop("OPENBLAS_NUM_THREADS", None)
     return subprocess.run(
-        [*before, *words.split()], cwd=folder, env=environment, capture_output=True, text=True, timeout=600,
+        [*before, *words.split()], cwd=folder, env=environment, capture_output=True, text=True, timeout=1200,
         check=False, **how,
     )  # fmt: skip
 
