@@ -12,7 +12,7 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from hashlib import blake2b, sha256
 from io import FileIO
@@ -195,7 +195,9 @@ class EarlierReport:
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
         self.there = self._path.exists()
-        found = np.fromiter(_places(self._path), dtype=np.dtype([("name", "u8"), ("place", "i8")]))
+        self._end = 0  # of the lines that were read
+        self._late: dict[int, int] = {}  # the places of intents that were written later on
+        found = np.fromiter(self._read(), dtype=np.dtype([("name", "u8"), ("place", "i8")]))
         self._found = found[np.argsort(found["name"], kind="stable")]
 
     def lines(self, source: str, output: str) -> Iterator[Line]:
@@ -203,23 +205,33 @@ class EarlierReport:
         names = public(source), public(output)
         name = np.uint64(_name(names))
         first, end = (int(np.searchsorted(self._found["name"], name, side=side)) for side in ("left", "right"))
-        for place in self._found["place"][first:end][::-1]:
+        return self._lines(names, self._found["place"][first:end][::-1])
+
+    def late_intents(self, source: str, output: str) -> Iterator[Line]:
+        """What was said about this file since: by a worker, say, that has not heard yet of the end of its run."""
+        self._late.update(self._read("writing"))
+        names = public(source), public(output)
+        place = self._late.get(_name(names))
+        return self._lines(names, () if place is None else (place,))
+
+    def _lines(self, names: tuple[str, str], places: Iterable[int]) -> Iterator[Line]:
+        for place in places:
             with self._path.open("rb") as stream:
                 stream.seek(int(place))
                 line = _line(stream.readline())
             if line and line.names == names:
                 yield line
 
-
-def _places(path: Path) -> Iterator[tuple[int, int]]:
-    """Name and place of every line about a file; what was cut off or is no such line is passed over."""
-    with contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
-        place = 0
-        for text in stream:
-            line = _line(text)
-            if line and line.status != "skipped":
-                yield _name(line.names), place
-            place += len(text)
+    def _read(self, status: str = "") -> Iterator[tuple[int, int]]:
+        """Name and place of every further line about a file (of this status); what is no such line is passed over."""
+        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as stream:
+            stream.seek(self._end)
+            for text in stream:
+                line = _line(text)
+                if line and line.status != "skipped" and status in ("", line.status):
+                    yield _name(line.names), self._end
+                if text.endswith(b"\n"):  # else it was cut off, and may be taken away
+                    self._end += len(text)
 
 
 def _line(text: bytes) -> Line | None:

@@ -74,7 +74,8 @@ class SkipRule:
     def _replaced(self, job: FileJob, past: EarlierReport) -> Result | None:
         """The same where the output has taken the picture's place: any line tells, for a later one may have come to
         nothing, and what is neither what was read nor what was made is not filtered a second time on the chance."""
-        lines = [line for line in past.lines(job.source, job.output) if line.proof and line.recipe == self.recipe]
+        told = (*past.late_intents(job.source, job.output), *past.lines(job.source, job.output))
+        lines = [line for line in told if line.proof and line.recipe == self.recipe]
         for line in lines:
             if line.proof and shows_finished(line.proof, job, self.look):
                 return Result(job, "skipped", _EARLIER, proof=line.proof if line.status == "writing" else None)

@@ -148,6 +148,28 @@ def test_another_worker_does_the_file_of_one_that_was_lost(album):
     assert added(album / "in", 1) == [10]
 
 
+@pytest.mark.parametrize("torn", [b"", b'{"input": "in/5.png", "ou', b'{"input": "0"}'])
+def test_a_worker_that_outlives_its_run(album, monkeypatch, torn):
+    """It replaces a picture while the next run, which has read the report already, looks at the folder."""
+    works, real, do = [], Report.__init__, Work.do
+
+    def init(self, path, append=False):
+        real(self, path, append)
+        for i in (1, 3):  # after the report was read, before the pictures are looked at
+            job = FileJob(f"in/{i}.png", f"in/{i}.png", seen=stamp(f"in/{i}.png"))
+            assert works[0].do(job).status == "done"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Work, "do", lambda self, job: works.append(self) or do(self, job))
+        assert convcli(*RESUME, "--pattern", "0.png").exit_code == 0
+    with (album / "r.jsonl").open("ab") as stream:
+        stream.write(torn)
+    with monkeypatch.context() as patch:
+        patch.setattr(Report, "__init__", init)
+        told = json.loads(convcli(*RESUME).stdout)
+    assert added(album / "in") == [10] * COUNT and told["done"] == COUNT - 3 and told["skipped"] == 3
+
+
 def test_a_picture_that_changes_while_it_is_filtered_is_left_alone(album, monkeypatch):
     real = batch_module.filter_file
 
