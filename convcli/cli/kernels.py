@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convcli.cli.console import console
-from convcli.cli.kernel_text import defaults, draw, table
+from convcli.cli.kernel_text import draw, parameters, table
 from convcli.cli.options import force_opt, kernel_from, kernel_names, paths
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def _entry(kernel: Kernel) -> dict[str, Any]:
         "tags": list(kernel.tags),
         "origin": kernel.origin,
         "size": list(kernel.size),
-        "parameters": defaults(kernel),
+        "parameters": parameters(kernel),
     }
 
 

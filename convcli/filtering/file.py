@@ -13,7 +13,7 @@ from convcli.errors import AccessError, ConvcliError, ImageError
 from convcli.files import check_output, open_output
 from convcli.files.pipes import standard_output
 from convcli.filtering.frame import Count, PictureOptions, filter_frame, steps
-from convcli.filtering.notes import described, saturation
+from convcli.filtering.notes import described, saturation, stretched_without
 from convcli.filtering.recipe import Recipe
 from convcli.images import Frame, Reading, Target
 from convcli.images.early import EarlyDecoding
@@ -79,6 +79,8 @@ def filter_file(
         if reading.reduced:
             notes.append("the depth was reduced to 8 bits a channel")
         if told := saturation(count.range, count.samples, count.below, count.above):
+            notes.append(told)
+        if told := stretched_without(count.infinite):
             notes.append(told)
         return Outcome(
             reading.origin.format, reading.origin.mode, reading.origin.frames, reading.size, size,

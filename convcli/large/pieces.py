@@ -74,10 +74,10 @@ Tell = Callable[[int], None]
 
 def learn(chain: Chain, tell: Tell) -> None:
     """Go through the page as often as has to be known of it before its first row can be made."""
-    for step, look, height in chain.passes():
-        for first in range(0, height, step.band):
-            last = min(first + step.band, height)
-            look(first, last)
+    for step in chain.passes():
+        for first in range(0, step.shape[0], step.band):
+            last = min(first + step.band, step.shape[0])
+            step.learn(first, last)
             tell(last - first)
 
 

@@ -79,11 +79,11 @@ class _Opened(threading.local):
 _opened = _Opened()
 
 
-def _look(job: StackJob, page: int, wholes: list[Whole], step: int, learns: bool, first: int, last: int) -> Whole:
+def _learn(job: StackJob, page: int, wholes: list[Whole], step: int, first: int, last: int) -> Whole:
     """What some rows say of the whole; see `Chain.passes`. Runs on a worker."""
     at = _opened.chain(job, page, wholes).steps[step]
     try:
-        (at.learn if learns else at.look)(first, last)
+        at.learn(first, last)
         return at.whole
     finally:
         _opened.page = -1  # what was learned of a part is not to stay
@@ -107,11 +107,11 @@ def made_there(
     Raises AccessError where the cluster has gone, or a worker can't do it.
     """
     for page, chain in enumerate(chains):
-        for step, look, height in chain.passes():
-            index, learns = chain.steps.index(step), look == step.learn
+        for step in chain.passes():
+            index, height = chain.steps.index(step), step.shape[0]
             wholes = [known.whole for known in chain.steps]
             cuts = [(first, min(first + step.band, height)) for first in range(0, height, step.band)]
-            tasks = ((_look, job, page, wholes, index, learns, first, last) for first, last in cuts)
+            tasks = ((_learn, job, page, wholes, index, first, last) for first, last in cuts)
             for (first, last), told in zip(cuts, _in_order(place, tasks), strict=True):
                 step.whole.add(told)
                 tell(last - first)
