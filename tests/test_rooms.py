@@ -11,16 +11,18 @@ import convcli
 PACKAGE = Path(convcli.__file__).parent
 
 # From the lowest floor up. A room may import the rooms of its own line, and nothing else of the package.
-VOCABULARY = {"errors", "choices", "geometry", "kernel", "ranges", "version"}  # values and words: no input, no output
+# VOCABULARY: values and words, no input, no output.
+VOCABULARY = {"errors", "choices", "geometry", "kernel", "printable", "ranges", "version"}
 MAY_IMPORT = {
     "errors": set(),
     "version": set(),
+    "printable": set(),
     "choices": set(),
     "ranges": set(),
     "geometry": {"choices", "errors"},
     "kernel": {"choices", "errors"},
     "system": {"errors"},  # knows the machine, and nothing of pictures
-    "files": {"errors"},  # knows names and bytes, and nothing of what is in them
+    "files": {"errors", "printable"},  # knows names and bytes, and nothing of what is in them
     "images": {"errors", "ranges", "files"},  # a picture is arrays and what the file was; kernels are no concern
     "engine": {"errors", "geometry", "kernel", "ranges", "system"},  # the value Kernel, never how it was written
     "kernels": {"errors", "choices", "kernel", "images"},  # a picture can be a kernel; none is ever computed

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import os
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
 import click
 
 from convcli.errors import ConvcliError
+from convcli.files.names import printable_path
+from convcli.files.pipes import in_order
 from convcli.system import interrupts
 from convcli.version import __version__
 
@@ -49,7 +53,18 @@ class _Commands(click.Group):
         """
         gc.set_threshold(50_000)
         atexit.register(gc.freeze)
-        return super().main(*args, **options)
+        with in_order():
+            try:
+                with _in_one_sentence():
+                    try:
+                        return super().main(*args, **options)
+                    finally:
+                        sys.stdout.flush()
+            except _Failure as failure:  # of --help, --version or completion, which come before any command
+                if not options.get("standalone_mode", True):
+                    raise
+                failure.show()
+                sys.exit(failure.exit_code)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -74,22 +89,28 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with interrupts.Raised():
+            with interrupts.Raised(), _in_one_sentence():
                 return super().invoke(ctx)
-        except ConvcliError as error:
-            raise _Failure(str(error), error.exit_code) from None
         except KeyboardInterrupt:
             click.echo("\nInterrupted.", err=True)
             exec("")  # `python -m` would end by the signal, not with 130, had it fallen into a dataclass's own exec
             ctx.exit(130)
-        except BrokenPipeError:
-            # The reader has gone: Click ends quietly, and the interpreter must not complain on its way out.
-            sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
-            raise
-        except MemoryError:
-            raise _Failure("not enough memory for this picture and kernel", 1) from None
-        except OSError as error:
-            raise _Failure(f"{error.filename or 'input/output'}: {error.strerror or error}", 1) from None
+
+
+@contextlib.contextmanager
+def _in_one_sentence() -> Iterator[None]:
+    """What goes wrong in the block, as a sentence and an exit code."""
+    try:
+        yield
+    except ConvcliError as error:
+        raise _Failure(str(error), error.exit_code) from None
+    except BrokenPipeError:  # the reader has gone, which Click ends quietly
+        raise
+    except MemoryError:
+        raise _Failure("not enough memory for this picture and kernel", 1) from None
+    except OSError as error:
+        where = printable_path(os.fsdecode(error.filename)) if error.filename else "input/output"
+        raise _Failure(f"{where}: {error.strerror or error}", 1) from None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

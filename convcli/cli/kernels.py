@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcli.cli.console import console
+from convcli.cli.console import console, json_text
 from convcli.cli.kernel_text import defaults, draw, table
 from convcli.cli.options import force_opt, kernel_names, paths, tell_hidden
 
@@ -162,8 +162,7 @@ def check(files: tuple[str, ...]) -> None:
     code = 0
     for file in files:
         try:
-            for line in checked(Path(file)):
-                click.echo(line)
+            lines = list(checked(Path(file)))
         except ConvcliError as error:
             told = str(error) if file in str(error) else f"{file}: {error}"
             click.echo(f"Error: {told}", err=True)
@@ -171,6 +170,9 @@ def check(files: tuple[str, ...]) -> None:
         except OSError as error:
             click.echo(f"Error: {file}: {error.strerror}", err=True)
             code = max(code, 1)
+        else:
+            for line in lines:
+                click.echo(line)
     if code:
         raise SystemExit(code)
 
@@ -193,12 +195,10 @@ def _save_portrait(kernel: Kernel, file: str, force: bool) -> None:
 
 def _print_json(value: Any) -> None:
     """JSON with a line for each entry of a list or object, so that a person can read it too."""
-    import json
-
     if isinstance(value, list):
-        lines = [json.dumps(item, ensure_ascii=False) for item in value]
+        lines = [json_text(item) for item in value]
     else:
-        lines = [f"{json.dumps(key)}: {json.dumps(item, ensure_ascii=False)}" for key, item in value.items()]
+        lines = [f"{json_text(key)}: {json_text(item)}" for key, item in value.items()]
     start, end = "[]" if isinstance(value, list) else "{}"
     click.echo(start + "\n  " + ",\n  ".join(lines) + "\n" + end)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convcli.cli.console import tell_json
 from convcli.cli.options import combine_opt, paths, recipe_from, recipe_options
 
 if TYPE_CHECKING:
@@ -42,9 +43,7 @@ def tell(picture: str, recipe: Any, as_json: bool = False, shape: PictureShape |
     shape = shape or _shape(picture, reading)
     made = plan_of(shape, recipe)
     if as_json:
-        import json
-
-        click.echo(json.dumps(as_object(made), ensure_ascii=False))
+        tell_json(as_object(made))
         return
     height, width = shape.size
     click.echo(f"{picture}: {width}x{height}, {shape.channels} channel{'s' * (shape.channels > 1)} of {shape.dtype}")

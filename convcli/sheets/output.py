@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from convcli.errors import ConvcliError
 from convcli.files import check_output, open_output
 from convcli.files.names import printable_path
-from convcli.files.pipes import standard_output
+from convcli.files.pipes import write_standard_output
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -88,7 +88,6 @@ def _stream(path: str, force: bool) -> Iterator[BinaryIO]:
         with open_output(path, force) as stream:
             yield stream
         return
-    stdout, buffer = standard_output(), BytesIO()
+    buffer = BytesIO()
     yield buffer
-    stdout.write(buffer.getbuffer())
-    stdout.flush()
+    write_standard_output(buffer.getbuffer())

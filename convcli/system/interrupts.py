@@ -40,8 +40,10 @@ class Raised:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    os.write(2, b"\nInterrupted.\n")
-    os._exit(130)
+    try:
+        os.write(2, b"\nInterrupted.\n")
+    finally:  # also where standard error is closed or full
+        os._exit(130)
 
 
 def _unraisable(lost: sys.UnraisableHookArgs) -> None:
