@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from convcli.choices import RANGES, is_one
 from convcli.errors import KernelError
+from convcli.printable import printable
 
 LARGEST_SIDE = 2048  # of a kernel that is read from a file or made of others
 
@@ -65,7 +66,12 @@ class Kernel:
     @property
     def label(self) -> str:
         """The kernel's name for a message."""
-        return f"kernel {self.name!r}" if self.name else "kernel"
+        return f"kernel {printable(repr(self.name))}" if self.name else "kernel"
+
+    @property
+    def shown(self) -> str:
+        """The kernel's name for people, wherever it is printed, drawn or written; a word for one without."""
+        return printable(self.name) or "kernel"
 
     @property
     def depth(self) -> int:

@@ -18,11 +18,9 @@ def printable(text: str, most: int | None = MOST) -> str:
     return "".join(c if c.isprintable() else _escape(c) for c in text)
 
 
-def printable_lines(text: str) -> str:
-    """The same for text of several lines, at full length."""
-    if text.isprintable():
-        return text
-    return "\n".join(printable(line, None) for line in text.split("\n"))
+def printable_lines(text: str, most: int | None = None) -> str:
+    """The same for text of several lines, set with tabs."""
+    return "\n".join("\t".join(printable(part, most) for part in line.split("\t")) for line in text.split("\n"))
 
 
 def _escape(c: str) -> str:

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "choices": set(),
     "ranges": set(),
     "geometry": {"choices", "errors"},
-    "kernel": {"choices", "errors"},
+    "kernel": {"choices", "errors", "printable"},
     "system": {"errors"},  # knows the machine, and nothing of pictures
     "files": {"errors", "printable"},  # knows names and bytes, and nothing of what is in them
     "images": {"errors", "ranges", "files"},  # a picture is arrays and what the file was; kernels are no concern
@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "kernels": {"errors", "choices", "kernel", "images"},  # a picture can be a kernel; none is ever computed
     "filtering": VOCABULARY | {"files", "system", "images", "engine", "kernels"},  # the way of a picture, no Click
     "sheets": VOCABULARY | {"files", "images", "filtering"},
-    "explain": VOCABULARY | {"images", "engine", "kernels", "filtering"},
+    "explain": VOCABULARY | {"files", "images", "engine", "kernels", "filtering"},  # pages name files
     "large": VOCABULARY | {"files", "system", "images", "engine", "filtering"},
     "batch": VOCABULARY | {"files", "system", "images", "filtering"},
     "layers": VOCABULARY | {"files", "system", "images", "engine", "kernels", "sheets"},  # planes, not recipes

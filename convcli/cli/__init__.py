@@ -16,6 +16,7 @@ import click
 from convcli.errors import ConvcliError
 from convcli.files.names import printable_path
 from convcli.files.pipes import in_order
+from convcli.printable import printable_lines
 from convcli.system import interrupts
 from convcli.version import __version__
 
@@ -32,13 +33,14 @@ _COMMANDS = {
     "show": "Draw pictures in the terminal.",
     "warmup": "Compile the engine for this machine now.",
 }
+_LONGEST = 2000  # characters of a message
 
 
 class _Failure(click.ClickException):
     """An error in the user's words, with its exit code."""
 
     def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
+        super().__init__(printable_lines(message, _LONGEST))
         setattr(self, "exit_code", exit_code)  # noqa: B010 - Click declares it for the class
 
 

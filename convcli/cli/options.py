@@ -237,9 +237,11 @@ def _mode_beside_a_value(mode: str) -> str:
 
 def tell_hidden(*specs: str) -> None:
     """Say where the user's own kernel stands in for a built-in one."""
+    from convcli.files.names import printable_path
     from convcli.kernels.load import hiding
 
-    for name, origin in dict.fromkeys((kernel.name, kernel.origin) for spec in specs for kernel in hiding(spec)):
+    found = ((kernel.shown, printable_path(kernel.origin)) for spec in specs for kernel in hiding(spec))
+    for name, origin in dict.fromkeys(found):
         click.echo(f"Note: {name} is your own kernel in {origin}; it hides the built-in one.", err=True)
 
 

@@ -39,6 +39,7 @@ def plan(picture: str, as_json: bool, **recipe_words: Any) -> None:
 def tell(picture: str, recipe: Any, as_json: bool = False, shape: PictureShape | None = None, **reading: Any) -> None:
     """Print the plan of a recipe for a picture of a known shape, or else one that is read as `reading` says."""
     from convcli.explain.forecast import as_object, lines, plan_of
+    from convcli.files.names import printable_path
 
     shape = shape or _shape(picture, reading)
     made = plan_of(shape, recipe)
@@ -46,7 +47,8 @@ def tell(picture: str, recipe: Any, as_json: bool = False, shape: PictureShape |
         tell_json(as_object(made))
         return
     height, width = shape.size
-    click.echo(f"{picture}: {width}x{height}, {shape.channels} channel{'s' * (shape.channels > 1)} of {shape.dtype}")
+    kind = f"{shape.channels} channel{'s' * (shape.channels > 1)} of {shape.dtype}"
+    click.echo(f"{printable_path(picture)}: {width}x{height}, {kind}")
     for line in lines(made):
         click.echo(line)
 

@@ -77,7 +77,7 @@ def convolve(
         plan = choose(replace(job, finite=False))
         below, above, _ = run_bands(plan, job, field, source.reshape(-1), target.reshape(-1), threads)
     if not window or window.first == 0:
-        log.info("%s: %s (%s), sums in %s", kernel.name or "kernel", plan.route, plan.why, plan.lane)
+        log.info("%s: %s (%s), sums in %s", kernel.shown, plan.route, plan.why, plan.lane)
     return Convolved(target, below, above)
 
 
