@@ -18,7 +18,10 @@ from urllib.parse import quote
 from convcli.batch.work import Result
 from convcli.errors import ConvcliError
 from convcli.files import open_output
+from convcli.files.names import printable_path
+from convcli.files.web_pages import content_policy
 from convcli.images.eight_bit import picture_of
+from convcli.printable import printable
 from convcli.system.cores import thread_count
 
 _SIDE = 480  # the longer side of a thumbnail
@@ -55,10 +58,9 @@ def _card(page: Path, folder: Path, above: str, number: int, result: Result) -> 
     job = result.job
     before = _thumbnail(job.source, folder / f"{number:05}-before.jpg")
     after = _thumbnail(job.output, folder / f"{number:05}-after.jpg")
-    name, link = Path(os.path.relpath(job.output, above or ".")).as_posix(), _link(page, job.output)
+    name, link = _shown(Path(os.path.relpath(job.output, above or ".")).as_posix()), _link(page, job.output)
     images = "".join(
-        f'<img class="{kind}" loading="lazy" decoding="async" alt="{kind}: {html.escape(name)}" '
-        f'src="{_link(page, made)}">'
+        f'<img class="{kind}" loading="lazy" decoding="async" alt="{kind}: {name}" src="{_link(page, made)}">'
         for kind, made in (("before", before), ("after", after))
         if made
     )
@@ -68,9 +70,9 @@ def _card(page: Path, folder: Path, above: str, number: int, result: Result) -> 
         facts = f"{width}x{height} to {columns}x{rows}, {result.outcome.seconds:.2f} s"
     alone = "" if before and after else " alone"
     return (
-        f'<li class="card{alone}" data-name="{html.escape(str(job.source))}"><div class="pair">{images}</div>'
-        f'<input type="range" min="0" max="100" value="50" aria-label="Before and after: {html.escape(name)}">'
-        f'<a class="name" href="{link}">{html.escape(name)}</a><span class="facts">{facts}</span></li>'
+        f'<li class="card{alone}" data-name="{_shown(job.source)}"><div class="pair">{images}</div>'
+        f'<input type="range" min="0" max="100" value="50" aria-label="Before and after: {name}">'
+        f'<a class="name" href="{link}">{name}</a><span class="facts">{facts}</span></li>'
     )
 
 
@@ -91,13 +93,21 @@ def _thumbnail(picture: str | Path, made: Path) -> Path | None:
 
 
 def _link(page: Path, target: str | Path) -> str:
-    return quote(Path(os.path.relpath(target, page.parent)).as_posix())
+    return quote(os.fsencode(Path(os.path.relpath(target, page.parent)).as_posix()))
+
+
+def _reason(result: Result) -> str:
+    """Why it failed, without the name, which stands beside it."""
+    return printable(result.reason.removeprefix(f"{printable_path(result.job.source)} "), None)
+
+
+def _shown(path: str | Path) -> str:
+    return html.escape(printable_path(path))
 
 
 def _page(how: str, cards: Sequence[str], failed: Sequence[Any], total: int) -> str:
     rows = "".join(
-        f"<tr><td>{html.escape(str(result.job.source))}</td>"
-        f'<td class="reason">{html.escape(result.reason.removeprefix(f"{result.job.source} "))}</td></tr>'
+        f'<tr><td>{_shown(result.job.source)}</td><td class="reason">{html.escape(_reason(result))}</td></tr>'
         for result in failed
     )
     failures = (
@@ -108,15 +118,17 @@ def _page(how: str, cards: Sequence[str], failed: Sequence[Any], total: int) -> 
         else ""
     )
     title = f"{len(cards)} of {total} pictures"
+    style, script = (f"\n{_web_file(name)}" for name in ("gallery.css", "gallery.js"))
+    policy = content_policy([script], [style], "img-src 'self' file:")
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="generator" content="convcli">
 <title>convcli: {title}</title>
-<style>
-{_web_file("gallery.css")}</style>
+<style>{style}</style>
 </head>
 <body>
 <header><h1>{title}</h1><p class="how">{html.escape(how)}</p></header>
@@ -132,8 +144,7 @@ def _page(how: str, cards: Sequence[str], failed: Sequence[Any], total: int) -> 
 {chr(10).join(cards)}
 </ul>
 </main>
-<script>
-{_web_file("gallery.js")}</script>
+<script>{script}</script>
 </body>
 </html>
 """
