@@ -12,11 +12,12 @@ PACKAGE = Path(convcli.__file__).parent
 
 # From the lowest floor up. A room may import the rooms of its own line, and nothing else of the package.
 # VOCABULARY: values and words, no input, no output.
-VOCABULARY = {"errors", "choices", "geometry", "kernel", "printable", "ranges", "version"}
+VOCABULARY = {"docstrings", "errors", "choices", "geometry", "kernel", "printable", "ranges", "version"}
 MAY_IMPORT = {
     "errors": set(),
     "version": set(),
     "printable": set(),
+    "docstrings": set(),
     "choices": set(),
     "ranges": set(),
     "geometry": {"choices", "errors"},
@@ -25,7 +26,7 @@ MAY_IMPORT = {
     "files": {"errors", "printable"},  # knows names and bytes, and nothing of what is in them
     "images": {"errors", "ranges", "files"},  # a picture is arrays and what the file was; kernels are no concern
     "engine": {"errors", "geometry", "kernel", "ranges", "system"},  # the value Kernel, never how it was written
-    "kernels": {"errors", "choices", "kernel", "images"},  # a picture can be a kernel; none is ever computed
+    "kernels": {"errors", "choices", "docstrings", "kernel", "images"},  # a picture can be a kernel; none is computed
     "filtering": VOCABULARY | {"files", "system", "images", "engine", "kernels"},  # the way of a picture, no Click
     "sheets": VOCABULARY | {"files", "images", "filtering"},
     "explain": VOCABULARY | {"files", "images", "engine", "kernels", "filtering"},  # pages name files

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from convcli.docstrings import docstring
 from convcli.errors import ConvcliError
 from convcli.files.names import printable_path
 from convcli.files.pipes import in_order
@@ -42,6 +43,14 @@ class _Failure(click.ClickException):
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(printable_lines(message, _LONGEST))
         setattr(self, "exit_code", exit_code)  # noqa: B010 - Click declares it for the class
+
+
+def _with_help(command: click.Command) -> click.Command:
+    """The command with its help, which Click has missed where Python leaves docstrings out."""
+    for each in (command, *getattr(command, "commands", {}).values()):
+        if not each.help and each.callback:
+            each.help = docstring(each.callback)
+    return command
 
 
 class _Commands(click.Group):
@@ -74,8 +83,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"convcli.cli.{cmd_name}"), cmd_name)
-        return command
+        return _with_help(getattr(import_module(f"convcli.cli.{cmd_name}"), cmd_name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -126,3 +134,6 @@ def main() -> None:
 
     Every command has its own --help.
     """
+
+
+_with_help(main)
