@@ -1,6 +1,8 @@
 """Where `convcli` and `python -m convcli` begin."""
 
 import os
+import sys
+import warnings
 
 from convcli.system import interrupts
 
@@ -10,6 +12,8 @@ def main() -> None:
     interrupts.take_over()
     # NumPy's BLAS, which we hardly use, starts a thread a core; where it gets none it sends itself a Ctrl-C.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if not sys.warnoptions:  # what libraries say to programmers; what matters to a user, we say
+        warnings.simplefilter("ignore")
     from convcli.cli import main as command
 
     command()

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.choices import RANGES, is_one
-from convcli.errors import KernelError
+from convcli.errors import KernelError, RecipeError
+from convcli.printable import printable
 
 LARGEST_SIDE = 2048  # of a kernel that is read from a file or made of others
 
@@ -65,7 +66,12 @@ class Kernel:
     @property
     def label(self) -> str:
         """The kernel's name for a message."""
-        return f"kernel {self.name!r}" if self.name else "kernel"
+        return f"kernel {printable(repr(self.name))}" if self.name else "kernel"
+
+    @property
+    def shown(self) -> str:
+        """The kernel's name for people, wherever it is printed, drawn or written; a word for one without."""
+        return printable(self.name) or "kernel"
 
     @property
     def depth(self) -> int:
@@ -107,6 +113,12 @@ class Kernel:
         return (w.shape, w.tobytes(), self.divisor, self.bias, self.range, *words)
 
 
+def refuse_mask(what: str, value: Any, error: type[RecipeError] = RecipeError) -> None:
+    """Raise the error for a masked array: nothing here heeds a mask."""
+    if isinstance(value, np.ndarray) and hasattr(value, "mask"):
+        raise error(f"{what} must not be a masked array, whose mask would be lost; fill it first: a.filled(0)")
+
+
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
@@ -124,6 +136,7 @@ def _checked_number(value: Any, what: str) -> float:
 
 def _checked_weights(weights: Any, label: str) -> NDArray[np.float64]:
     """The weights as a read-only float64 array of their own, or an error that says what is wrong with them."""
+    refuse_mask(f"{label}: weights", weights, KernelError)
     ragged = isinstance(weights, Sequence) and _ragged(weights)
     if ragged:
         raise KernelError(f"{label}: every row of the weights must be equally long")

@@ -49,7 +49,7 @@ class Limits:
     known: bool = False
 
     @classmethod
-    def of(cls, responses: NDArray[Any]) -> Limits:
+    def in_responses(cls, responses: NDArray[Any]) -> Limits:
         """Those of a whole."""
         limits = cls()
         limits.take(responses)
@@ -104,7 +104,7 @@ def normalize(responses: NDArray[np.float32], dtype: Any, limits: Limits | None 
     NaN and infinity are no bounds. In a float picture they stay; else infinity is black or white, and NaN black.
     limits: of the whole, where the array is a part of it. Until they are known they are gathered, and 0 comes out.
     """
-    limits = limits or Limits.of(responses)
+    limits = limits or Limits.in_responses(responses)
     if not limits.known:
         limits.take(responses)
         return np.zeros(responses.shape, dtype)

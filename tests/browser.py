@@ -33,6 +33,26 @@ def assert_quiet(browser):
     assert [entry["message"] for entry in browser.get_log("browser")] == []
 
 
+def assert_guarded(browser):
+    """A script and a style that were put into the page do nothing, and nothing is fetched."""
+    done = browser.execute_async_script("""
+        const done = arguments[0], refused = [];
+        addEventListener("securitypolicyviolation", (event) => refused.push(event.effectiveDirective));
+        const add = (name, words) => document.body.append(Object.assign(document.createElement(name), words));
+        add("script", { textContent: "window.ran = 1" });
+        add("style", { textContent: "body { color: red !important }" });
+        add("img", { src: "https://127.0.0.1:9/x.png" });
+        add("iframe", { src: "https://127.0.0.1:9/" });
+        document.body.insertAdjacentHTML("beforeend", "<b onclick='window.ran = 1'>x</b>");
+        document.body.lastChild.click();
+        fetch("https://127.0.0.1:9/").catch(() => setTimeout(
+            () => done([window.ran ?? 0, getComputedStyle(document.body).color, refused.sort()]), 200));
+    """)
+    assert done[0] == 0 and done[1] != "rgb(255, 0, 0)"
+    assert done[2] == ["connect-src", "frame-src", "img-src", "script-src-attr", "script-src-elem", "style-src-elem"]
+    browser.get_log("browser")  # which tells of each
+
+
 def assert_accessible(browser):
     """Axe finds nothing."""
     axe = files("axe_selenium_python") / "node_modules" / "axe-core" / "axe.min.js"

@@ -11,27 +11,32 @@ import convcli
 PACKAGE = Path(convcli.__file__).parent
 
 # From the lowest floor up. A room may import the rooms of its own line, and nothing else of the package.
-VOCABULARY = {"errors", "choices", "geometry", "kernel", "ranges", "version"}  # values and words: no input, no output
+# VOCABULARY: values and words, no input, no output.
+VOCABULARY = {"docstrings", "errors", "choices", "geometry", "kernel", "printable", "ranges", "version"}
 MAY_IMPORT = {
     "errors": set(),
     "version": set(),
+    "printable": set(),
+    "docstrings": set(),
     "choices": set(),
     "ranges": set(),
     "geometry": {"choices", "errors"},
-    "kernel": {"choices", "errors"},
+    "kernel": {"choices", "errors", "printable"},
     "system": {"errors"},  # knows the machine, and nothing of pictures
-    "files": {"errors"},  # knows names and bytes, and nothing of what is in them
-    "images": {
-        "errors",
-        "ranges",
-        "files",
-        "system",
-    },  # a picture is arrays and what the file was
+    "files": {"errors", "printable"},  # knows names and bytes, and nothing of what is in them
+    "images": {"errors", "ranges", "files", "system"},  # a picture is arrays and what the file was
     "engine": {"errors", "geometry", "kernel", "ranges", "system"},  # the value Kernel, never how it was written
-    "kernels": {"errors", "choices", "kernel", "files", "images"},  # a file or a picture can be one; none is computed
+    "kernels": {
+        "errors",
+        "choices",
+        "docstrings",
+        "kernel",
+        "files",
+        "images",
+    },  # a picture can be one; none is computed
     "filtering": VOCABULARY | {"files", "system", "images", "engine", "kernels"},  # the way of a picture, no Click
     "sheets": VOCABULARY | {"files", "images", "filtering"},
-    "explain": VOCABULARY | {"images", "engine", "kernels", "filtering"},
+    "explain": VOCABULARY | {"files", "images", "engine", "kernels", "filtering"},  # pages name files
     "large": VOCABULARY | {"files", "system", "images", "engine", "filtering"},
     "batch": VOCABULARY | {"files", "system", "images", "filtering"},
     "layers": VOCABULARY | {"files", "system", "images", "engine", "kernels", "sheets"},  # planes, not recipes

@@ -20,7 +20,9 @@ from convcli.batch.work import Result
 from convcli.errors import ConvcliError
 from convcli.files import check_output, open_output
 from convcli.files.names import local_path, printable_path, public
+from convcli.files.web_pages import content_policy
 from convcli.images.eight_bit import picture_of
+from convcli.printable import printable
 from convcli.system.cores import thread_count
 from convcli.system.pool import ThreadPool
 
@@ -149,10 +151,14 @@ def _link(page: Path, target: str) -> str | None:
     return None if path is None else quote(os.fsencode(Path(os.path.relpath(path, page.parent)).as_posix()))
 
 
+def _reason(result: Result) -> str:
+    """Why it failed, without the name, which stands beside it."""
+    return printable(result.reason.removeprefix(f"{printable_path(result.job.source)} "), None)
+
+
 def _page(how: str, cards: Sequence[str], failed: Sequence[Any], total: int) -> str:
     rows = "".join(
-        f"<tr><td>{_shown(result.job.source)}</td>"
-        f'<td class="reason">{html.escape(result.reason.removeprefix(f"{result.job.source} "))}</td></tr>'
+        f'<tr><td>{_shown(result.job.source)}</td><td class="reason">{html.escape(_reason(result))}</td></tr>'
         for result in failed
     )
     failures = (
@@ -163,15 +169,17 @@ def _page(how: str, cards: Sequence[str], failed: Sequence[Any], total: int) -> 
         else ""
     )
     title = f"{len(cards)} of {total} pictures"
+    style, script = (f"\n{_web_file(name)}" for name in ("gallery.css", "gallery.js"))
+    policy = content_policy([script], [style], "img-src 'self' file:")
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="generator" content="convcli">
 <title>convcli: {title}</title>
-<style>
-{_web_file("gallery.css")}</style>
+<style>{style}</style>
 </head>
 <body>
 <header><h1>{title}</h1><p class="how">{html.escape(how)}</p></header>
@@ -187,8 +195,7 @@ def _page(how: str, cards: Sequence[str], failed: Sequence[Any], total: int) -> 
 {chr(10).join(cards)}
 </ul>
 </main>
-<script>
-{_web_file("gallery.js")}</script>
+<script>{script}</script>
 </body>
 </html>
 """

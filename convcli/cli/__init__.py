@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import os
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
 import click
 
+from convcli.docstrings import docstring
 from convcli.errors import ConvcliError
+from convcli.files.names import printable_path
+from convcli.files.pipes import in_order
+from convcli.printable import printable_lines
 from convcli.system import interrupts
 from convcli.version import __version__
 
@@ -28,14 +34,23 @@ _COMMANDS = {
     "show": "Draw pictures in the terminal.",
     "warmup": "Compile the engine for this machine now.",
 }
+_LONGEST = 2000  # characters of a message
 
 
 class _Failure(click.ClickException):
     """An error in the user's words, with its exit code."""
 
     def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
+        super().__init__(printable_lines(message, _LONGEST))
         setattr(self, "exit_code", exit_code)  # noqa: B010 - Click declares it for the class
+
+
+def _with_help(command: click.Command) -> click.Command:
+    """The command with its help, which Click has missed where Python leaves docstrings out."""
+    for each in (command, *getattr(command, "commands", {}).values()):
+        if not each.help and each.callback:
+            each.help = docstring(each.callback)
+    return command
 
 
 class _Commands(click.Group):
@@ -49,7 +64,18 @@ class _Commands(click.Group):
         """
         gc.set_threshold(50_000)
         atexit.register(gc.freeze)
-        return super().main(*args, **options)
+        with in_order():
+            try:
+                with _in_one_sentence():
+                    try:
+                        return super().main(*args, **options)
+                    finally:
+                        sys.stdout.flush()
+            except _Failure as failure:  # of --help, --version or completion, which come before any command
+                if not options.get("standalone_mode", True):
+                    raise
+                failure.show()
+                sys.exit(failure.exit_code)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -57,8 +83,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"convcli.cli.{cmd_name}"), cmd_name)
-        return command
+        return _with_help(getattr(import_module(f"convcli.cli.{cmd_name}"), cmd_name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -74,32 +99,38 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with interrupts.Raised():
+            with interrupts.Raised(), _in_one_sentence():
                 return super().invoke(ctx)
-        except ConvcliError as error:
-            raise _Failure(str(error), error.exit_code) from None
         except KeyboardInterrupt:
             click.echo("\nInterrupted.", err=True)
             exec("")  # `python -m` would end by the signal, not with 130, had it fallen into a dataclass's own exec
             ctx.exit(130)
-        except BrokenPipeError:
-            # The reader has gone: Click ends quietly, and the interpreter must not complain on its way out.
-            sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
-            raise
-        except MemoryError:
-            raise _Failure("not enough memory for this picture and kernel", 1) from None
-        except ImportError as error:
-            if not any(words in str(error) for words in ("failed to map segment", "allocate memory")):
-                raise
-            raise _Failure("not enough memory to load what this command needs", 1) from None
-        except RuntimeError as error:
-            from convcli.system.pool import no_thread
 
-            if not no_thread(error):
-                raise
-            raise _Failure("the system gives no more threads; raise its limit of processes (ulimit -u)", 1) from None
-        except OSError as error:
-            raise _Failure(f"{error.filename or 'input/output'}: {error.strerror or error}", 1) from None
+
+@contextlib.contextmanager
+def _in_one_sentence() -> Iterator[None]:
+    """What goes wrong in the block, as a sentence and an exit code."""
+    try:
+        yield
+    except ConvcliError as error:
+        raise _Failure(str(error), error.exit_code) from None
+    except BrokenPipeError:  # the reader has gone, which Click ends quietly
+        raise
+    except MemoryError:
+        raise _Failure("not enough memory for this picture and kernel", 1) from None
+    except ImportError as error:
+        if not any(words in str(error) for words in ("failed to map segment", "allocate memory")):
+            raise
+        raise _Failure("not enough memory to load what this command needs", 1) from None
+    except RuntimeError as error:
+        from convcli.system.pool import no_thread
+
+        if not no_thread(error):
+            raise
+        raise _Failure("the system gives no more threads; raise its limit of processes (ulimit -u)", 1) from None
+    except OSError as error:
+        where = printable_path(os.fsdecode(error.filename)) if error.filename else "input/output"
+        raise _Failure(f"{where}: {error.strerror or error}", 1) from None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -113,3 +144,6 @@ def main() -> None:
 
     Every command has its own --help.
     """
+
+
+_with_help(main)

@@ -133,7 +133,7 @@ def _line(source: str, output: str, recipe: Any, done: Any) -> str:
     from convcli.files.names import printable_path
 
     (height, width), (out_height, out_width) = done.size, done.output_size
-    chain = ", ".join(f"{k.name or 'kernel'} {k.size[1]}x{k.size[0]}" for k in recipe.kernels)
+    chain = ", ".join(f"{k.shown} {k.size[1]}x{k.size[0]}" for k in recipe.kernels)
     chain = f"{recipe.combine} of {chain}" if recipe.combine else chain
     return (
         f"{printable_path(source)}: {done.format} {done.mode} {width}x{height}; {chain}, range {done.range}; "

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convcli.cli.console import error_console
 from convcli.system import interrupts
 
 if TYPE_CHECKING:
@@ -179,7 +180,6 @@ def _at_times(say: Callable[[], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _bar(total: int) -> Iterator[Callable[[], None]]:
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
     from rich.text import Text
 
@@ -188,7 +188,7 @@ def _bar(total: int) -> Iterator[Callable[[], None]]:
             return Text(f"{task.speed or 0:.1f} files/s")
 
     columns = (TextColumn("Filtering"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=error_console(), transient=True) as bar:
         task = bar.add_task("", total=total)
         yield lambda: bar.advance(task)
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from convcli.cli.console import console, tell_json
 from convcli.cli.options import Numbers, combine_opt, force_opt, paths, recipe_from, recipe_options
 
 
@@ -115,12 +116,8 @@ def _tell(source: str, recipe: Any, at: tuple[int, int] | None, as_json: bool, l
     else:
         made = explain_linear(frame, recipe, at) if linear else explain_pixel(frame.pixels, recipe, at)
     if as_json:
-        import json
-
-        click.echo(json.dumps(words.as_object(made), ensure_ascii=False))
+        tell_json(words.as_object(made))
         return
-    from convcli.cli.console import console
-
     screen = console()
     for line in words.report(made, screen.width):
         screen.print(line)

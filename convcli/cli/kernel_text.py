@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from convcli.cli.console import console
+from convcli.files.names import printable_path
+from convcli.printable import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from convcli.kernels.facts import Anatomy
 
 _WIDEST_GRID = 21
+_LONGEST = 1000  # characters of a description
 
 
 def parameters(kernel: Kernel) -> dict[str, Any]:
@@ -36,7 +39,8 @@ def table(group: str, members: list[Kernel], boxed: bool) -> Table:
 
     from convcli.kernels.catalogue import BUILT_IN
 
-    table = Table(title=group, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD if boxed else None)
+    head = box.SIMPLE_HEAD if boxed else None
+    table = Table(title=Text(printable(group)), title_justify="left", title_style="bold", box=head)
     table.add_column("Kernel", no_wrap=True, style="cyan")
     table.add_column("Size", no_wrap=True, justify="right")
     table.add_column("Range", no_wrap=True)
@@ -44,10 +48,10 @@ def table(group: str, members: list[Kernel], boxed: bool) -> Table:
     for kernel in members:
         height, width = kernel.size
         taken = ", ".join(parameters(kernel))
-        words = Text(kernel.description).append(f" [{taken}]" if taken else "", "dim")
+        words = Text(printable(kernel.description, _LONGEST)).append(f" [{taken}]" if taken else "", "dim")
         if kernel.origin != BUILT_IN:
-            words.append(f"{' ' if kernel.description else ''}({kernel.origin})", "dim")
-        table.add_row(Text(kernel.name), f"{width}x{height}", kernel.range or "clip", words)
+            words.append(f"{' ' if kernel.description else ''}({printable_path(kernel.origin)})", "dim")
+        table.add_row(Text(kernel.shown), f"{width}x{height}", kernel.range or "clip", words)
     return table
 
 
@@ -56,10 +60,10 @@ def draw(kernel: Kernel, facts: Anatomy) -> None:
     from rich.text import Text
 
     screen = console()
-    screen.print(Text(kernel.name or "kernel", "bold"))
+    screen.print(Text(kernel.shown, "bold"))
     for line in (kernel.description, f"Source: {kernel.source}" if kernel.source else ""):
         if line:
-            screen.print(Text(line))
+            screen.print(Text(printable(line.strip(), _LONGEST)))
     height, width = kernel.size
     if width > _WIDEST_GRID or height > 2 * _WIDEST_GRID:
         screen.print(f"\n({height} rows of {width} weights are too many to draw; --json and --yaml write them all)")
@@ -128,8 +132,8 @@ def _facts(kernel: Kernel, facts: Anatomy) -> list[tuple[str, str]]:
         ("response", f"{facts.low:.6g} to {facts.high:.6g} on pixels of 0..255"),
         ("range", kernel.range or "clip"),
         ("route", _route(kernel)),
-        ("tags", ", ".join(kernel.tags)),
-        ("origin", kernel.origin),
+        ("tags", printable(", ".join(kernel.tags), _LONGEST)),
+        ("origin", printable_path(kernel.origin)),
     ]
     taken = [f"{key}={'(from the others)' if value is None else value}" for key, value in parameters(kernel).items()]
     if taken:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcli.cli.console import console
+from convcli.cli.console import console, json_text
 from convcli.cli.kernel_text import draw, parameters, table
 from convcli.cli.options import force_opt, kernel_from, kernel_names, paths
 
@@ -39,6 +39,7 @@ def list_(as_json: bool, wanted: tuple[str, ...]) -> None:
       convcli kernels list
       convcli kernels list blur sharpen
     """
+    from convcli.files.names import printable_path
     from convcli.kernels.catalogue import catalogue, hides_built_in, user_kernels
 
     entries = _of_groups(catalogue(), wanted)
@@ -54,7 +55,7 @@ def list_(as_json: bool, wanted: tuple[str, ...]) -> None:
     for group, members in groups.items():
         screen.print(table(group, members, screen.is_terminal))
     for kernel in filter(hides_built_in, entries):
-        click.echo(f"Note: your {kernel.name} in {kernel.origin} hides the built-in one.", err=True)
+        click.echo(f"Note: your {kernel.shown} in {printable_path(kernel.origin)} hides the built-in one.", err=True)
     screen.print("`convcli kernels show NAME` shows the weights, `convcli kernels list GROUP` one group.")
 
 
@@ -155,20 +156,24 @@ def check(files: tuple[str, ...]) -> None:
     from pathlib import Path
 
     from convcli.errors import ConvcliError
+    from convcli.files.names import printable_path
     from convcli.kernels.check import check as checked
+    from convcli.printable import printable_lines
 
     code = 0
     for file in files:
         try:
-            for line in checked(Path(file)):
-                click.echo(line)
+            lines = list(checked(Path(file)))
         except ConvcliError as error:
             told = str(error) if file in str(error) else f"{file}: {error}"
-            click.echo(f"Error: {told}", err=True)
+            click.echo(f"Error: {printable_lines(told)}", err=True)
             code = max(code, error.exit_code)
         except OSError as error:
-            click.echo(f"Error: {file}: {error.strerror}", err=True)
+            click.echo(f"Error: {printable_path(file)}: {error.strerror}", err=True)
             code = max(code, 1)
+        else:
+            for line in lines:
+                click.echo(line)
     if code:
         raise SystemExit(code)
 
@@ -191,12 +196,10 @@ def _save_portrait(kernel: Kernel, file: str, force: bool) -> None:
 
 def _print_json(value: Any) -> None:
     """JSON with a line for each entry of a list or object, so that a person can read it too."""
-    import json
-
     if isinstance(value, list):
-        lines = [json.dumps(item, ensure_ascii=False) for item in value]
+        lines = [json_text(item) for item in value]
     else:
-        lines = [f"{json.dumps(key)}: {json.dumps(item, ensure_ascii=False)}" for key, item in value.items()]
+        lines = [f"{json_text(key)}: {json_text(item)}" for key, item in value.items()]
     start, end = "[]" if isinstance(value, list) else "{}"
     click.echo(start + "\n  " + ",\n  ".join(lines) + "\n" + end)
 

@@ -19,6 +19,7 @@ from convcli.cli.layer_options import (
 )
 from convcli.cli.options import Numbers, dilation_opt, force_opt, format_opt, kernel_names, padding_mode_opt, paths
 from convcli.errors import RecipeError
+from convcli.printable import printable
 
 
 class Quantities(click.ParamType[Any]):
@@ -213,11 +214,11 @@ def _list_tensors(options: dict[str, Any]) -> None:
     if options["json_"]:
         click.echo(json.dumps([{"name": n, "shape": list(file.shapes[n]), "bias": file.bias_of(n)} for n in found]))
         return
-    width = max(map(len, found))
+    width = max(len(printable(full)) for full in found)
     for full in found:
         bias = file.bias_of(full)
         shape = "x".join(map(str, file.shapes[full]))
-        click.echo(f"{full:{width}}  {shape}{f'  bias {bias}' if bias else ''}")
+        click.echo(f"{printable(full):{width}}  {shape}{f'  bias {printable(bias)}' if bias else ''}")
 
 
 def _run(source: str, input_: str | None, output: str | None, options: dict[str, Any]) -> None:
@@ -250,7 +251,8 @@ def _run(source: str, input_: str | None, output: str | None, options: dict[str,
         stack.check_memory(shape)
         maps = stack(prepare(pixels))
         line = shape_line(shape, after)
-        write_maps(target, maps, labels_of(stack.layers, channels), look, title=f"{Path(input_ or '').name}  {line}")
+        title = f"{printable(Path(input_ or '').name)}  {line}"
+        write_maps(target, maps, labels_of(stack.layers, channels), look, title)
         if not options["summary_"]:
             click.echo(line, err=output == "-")
 

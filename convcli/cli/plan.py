@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convcli.cli.console import tell_json
 from convcli.cli.options import combine_opt, paths, recipe_from, recipe_options
 
 if TYPE_CHECKING:
@@ -38,16 +39,16 @@ def plan(picture: str, as_json: bool, **recipe_words: Any) -> None:
 def tell(picture: str, recipe: Any, as_json: bool = False, shape: PictureShape | None = None, **reading: Any) -> None:
     """Print the plan of a recipe for a picture of a known shape, or else one that is read as `reading` says."""
     from convcli.explain.forecast import as_object, lines, plan_of
+    from convcli.files.names import printable_path
 
     shape = shape or _shape(picture, reading)
     made = plan_of(shape, recipe)
     if as_json:
-        import json
-
-        click.echo(json.dumps(as_object(made), ensure_ascii=False))
+        tell_json(as_object(made))
         return
     height, width = shape.size
-    click.echo(f"{picture}: {width}x{height}, {shape.channels} channel{'s' * (shape.channels > 1)} of {shape.dtype}")
+    kind = f"{shape.channels} channel{'s' * (shape.channels > 1)} of {shape.dtype}"
+    click.echo(f"{printable_path(picture)}: {width}x{height}, {kind}")
     for line in lines(made):
         click.echo(line)
 

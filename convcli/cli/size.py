@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convcli.cli.options import dilation_opt, kernel_from, kernel_names, padding_opt, stride_opt
+from convcli.printable import printable
 
 if TYPE_CHECKING:
     from convcli.geometry import Geometry
@@ -51,7 +52,7 @@ def size(picture: Size, kernels: tuple[str, ...], stride: Any, padding: Any, dil
     for spec in kernels:
         kernel = _kernel_size(spec)
         if len(kernels) > 1:
-            click.echo(f"{spec}:")
+            click.echo(f"{printable(spec)}:")
         picture = _report(picture, kernel, geometry)
 
 

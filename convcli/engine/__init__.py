@@ -72,7 +72,7 @@ def convolve(
     if infinite and not np.isfinite(source).all():  # else only a constant border is beyond float32
         return _not_finite(source, kernel, geometry, depth, mapping, threads, window, target)
     if not window or window.first == 0:
-        log.info("%s: %s (%s), sums in %s", kernel.name or "kernel", plan.route.name, plan.route.why, plan.route.lane)
+        log.info("%s: %s (%s), sums in %s", kernel.shown, plan.route.name, plan.route.why, plan.route.lane)
     return Convolved(target, below, above)
 
 

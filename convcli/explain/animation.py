@@ -207,7 +207,7 @@ def _packed(rgb: NDArray[Any]) -> NDArray[np.int32]:
 def _title(kernel: Kernel, recipe: Recipe, crop: Crop) -> str:
     g = recipe.geometry
     padding = g.padding if isinstance(g.padding, str) else ",".join(map(str, g.padding))
-    words = [f"{kernel.name or 'kernel'} {kernel.size[1]}x{kernel.size[0]}", f"stride {pair(g.stride)}"]
+    words = [f"{kernel.shown} {kernel.size[1]}x{kernel.size[0]}", f"stride {pair(g.stride)}"]
     words += [f"dilation {pair(g.dilation)}"] if g.dilation != (1, 1) else []
     words += [f"padding {padding} ({g.padding_mode})", f"crop {','.join(map(str, crop))}"]
     return ", ".join(words)

@@ -157,7 +157,7 @@ def _step(kernel: Kernel, recipe: Recipe, picture: PictureShape, reach: Size, ap
         r + (extent(k, d) - 1) * a for r, k, d, a in zip(reach, kernel.size, geometry.dilation, apart, strict=True)
     )
     return Step(
-        kernel.name or "kernel", kernel.size, picture, made, range_, (width, height),
+        kernel.shown, kernel.size, picture, made, range_, (width, height),
         (unused(*axes[1]), unused(*axes[0])), int(kernel.weights.size),
         rows * columns * (picture.channels if kernel.depth == 1 else 1),
         rows * columns * taps * picture.channels, taps * (picture.channels if depth else 1),

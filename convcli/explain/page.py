@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
-import shlex
+import re
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
@@ -16,12 +16,15 @@ from numpy.typing import NDArray
 
 from convcli.errors import RecipeError
 from convcli.explain.pixel import Crop, check_crop, checked_point, liveliest, stage_of
+from convcli.files.web_pages import content_policy, shell_word
 from convcli.filtering.recipe import Recipe
 from convcli.images.eight_bit import as_bytes
 from convcli.kernel import Kernel
+from convcli.printable import printable
 
 MOST_PIXELS = 1 << 20
 _LARGEST_PRESET = 15
+_NAME = re.compile(r"[A-Za-z][\w-]*")  # of a kernel, as a SPEC takes it
 
 
 def check_page(path: str | Path) -> None:
@@ -61,12 +64,12 @@ def page(
     data = {
         "picture": _data_url(part),
         "channels": 1 if part.ndim == 2 else 3,
-        "input": shlex.quote(name),
-        "name": Path(name).name,
+        "input": shell_word(f"./{name}" if name.startswith("-") else name),
+        "name": printable(Path(name).name),
         "at": {"x": x, "y": y},
         "alpha": alpha,
         "notes": _notes(image, crop),
-        "preset": kernel.name if kernel in presets else None,
+        "preset": kernel.shown if kernel in presets else None,
         "presets": [_words(k) for k in presets],
         "recipe": {
             **_words(kernel),
@@ -79,7 +82,7 @@ def page(
             "value": recipe.geometry.padding_value,
         },
     }
-    return _filled(f"convcli: {kernel.name or 'a kernel'} on {Path(name).name}", data)
+    return _filled(f"convcli: {kernel.shown if kernel.name else 'a kernel'} on {printable(Path(name).name)}", data)
 
 
 def _cropped(image: NDArray[Any], crop: Crop | None) -> NDArray[Any]:
@@ -119,7 +122,8 @@ def _presets(channels: int) -> list[Kernel]:
 def _words(kernel: Kernel) -> dict[str, Any]:
     planes = kernel.weights.reshape(-1, *kernel.size)
     return {
-        "name": kernel.name,
+        "name": kernel.shown,
+        "spec": shell_word(kernel.name) if _NAME.fullmatch(kernel.name) else None,
         "weights": [[[_whole(w) for w in row] for row in plane] for plane in planes.tolist()],
         "divisor": _whole(kernel.divisor),
         "bias": _whole(kernel.bias),
@@ -147,6 +151,8 @@ def _filled(title: str, data: dict[str, Any]) -> str:
         "script": "\n".join(map(web_file, ("view.js", "told.js", "exports.js", "page.js"))),
         "data": json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"),
     }
+    scripts, style = [f"\n{parts[name]}\n" for name in ("arithmetic", "script")], f"\n{parts['css']}\n"
+    parts["policy"] = content_policy(scripts, [style], "img-src data:", "worker-src blob:")
     head, *rest = web_file("page.html").split("{{")
     return head + "".join(parts[name] + after for name, after in (piece.split("}}", 1) for piece in rest))
 

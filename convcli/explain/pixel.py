@@ -142,7 +142,7 @@ def stage_of(image: NDArray[Any], recipe: Recipe) -> Stage:
     flat = (*raw.shape[:2], -1)
     return Stage(
         planes, names, kernel, recipe.geometry, done.range, raw.reshape(flat), done.pixels.reshape(flat), summed,
-        tuple(kernel.name or "kernel" for kernel in before),
+        tuple(kernel.shown for kernel in before),
     )  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def where(e: Explanation, together: bool = False) -> str:
     settings = [f"stride {pair(g.stride)}"] if g.stride != (1, 1) else []
     settings += [f"dilation {pair(g.dilation)}"] if g.dilation != (1, 1) else []
     settings += [f"padding {padding} ({g.padding_mode})"]
-    name = f"{e.kernel.name or 'Kernel'} {kw}x{kh}{step}"
+    name = f"{e.kernel.shown if e.kernel.name else 'Kernel'} {kw}x{kh}{step}"
     if together:
         return f"{name} at {columns} and {rows}, {', '.join(settings)}"
     settings += [f"range {e.range}"] + (["in linear light, where white is 1"] if e.stored else [])

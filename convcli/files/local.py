@@ -9,7 +9,7 @@ import signal
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from io import UnsupportedOperation
+from io import BytesIO, UnsupportedOperation
 from pathlib import Path
 from typing import BinaryIO
 
@@ -159,16 +159,20 @@ def open_output(
     """A stream whose content becomes the file `path` when the block ends well, and leaves nothing when it fails.
 
     The bytes go to a temporary name in the same folder, which then takes the place of the old file in one step. A link
-    is followed, and stays. A device or a pipe is written to directly.
+    is followed, and stays. A device is written to directly, a pipe once the content is complete.
     when_complete: is given the complete stream, which can be read, before it gets its name; not that of a device.
     """
-    part = None
+    part: Path | None = None
+    stream: BinaryIO
     try:
-        target = Path(os.path.realpath(path))
-        if not _regular(target):
-            with target.open("wb") as device:
-                yield device
+        if not _regular(Path(path)):  # asked of the name itself: the path that /dev/stdout leads to names no pipe
+            with open(path, "wb") as device:  # noqa: PTH123
+                stream = device if device.seekable() else BytesIO()  # formats go back to what they have written
+                yield stream
+                if isinstance(stream, BytesIO):
+                    device.write(stream.getbuffer())
             return
+        target = Path(os.path.realpath(path))
         with _uninterrupted():
             part, stream = _part_of(target)
             _unfinished.add(part)

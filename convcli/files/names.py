@@ -11,9 +11,13 @@ import re
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from convcli.printable import printable
+
 PART = ".convcli-part"  # what the name of an unfinished output ends in
 
 Stamp = tuple[int, int] | tuple[int, int, str]  # size in bytes, time of change in ns (-1: unknown), a store's version
+
+_LONGEST = 1000  # characters of a path in a message
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*::)*[a-z][a-z0-9+.-]+://", re.I)
 _PASSWORD = re.compile(r"://([^/@:]*):[^/@]*@")
@@ -82,6 +86,5 @@ def public(name: str) -> str:
 
 
 def printable_path(path: str | Path) -> str:
-    """A path as a message shows it: printable, on one line."""
-    text = os.fsencode(public(path) if isinstance(path, str) else path).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    """A path or URL as a message shows it: without a password, printable, on one line."""
+    return printable(public(path) if isinstance(path, str) else str(path), _LONGEST)

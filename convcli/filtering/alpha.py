@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from convcli import engine
 from convcli.engine.field import index_map
 from convcli.engine.window import RowWindow
+from convcli.errors import RecipeError
 from convcli.geometry import Geometry, extent
 from convcli.kernel import Kernel
 from convcli.ranges import full_scale
 
 _FAINT = 1e-4  # of full opacity; below it a weighted mean is noise
+_NOTHING = 1e-9  # of the sum of magnitudes: what rounding leaves of a sum that is zero
 
 
 def usual(kernel: Kernel) -> str:
@@ -78,6 +80,10 @@ def weighted(
     plain = replace(kernel, bias=0.0)
     flat = plain if kernel.depth == 1 else replace(plain, weights=plain.weights.sum(axis=0))
     total = float(plain.scaled.sum())
+    if abs(total) <= _NOTHING * float(np.abs(plain.scaled).sum()):
+        raise RecipeError(
+            f"{kernel.label} has weights that sum to 0, by which --alpha weight divides; use --alpha keep"
+        )
     channels = color.shape[2] if color.ndim == 3 and depth and kernel.depth == 1 else 1
     veil = alpha if color.ndim == 2 else alpha[:, :, None]
     opaque = replace(geometry, padding_value=255.0) if geometry.padding_mode == "constant" else geometry

@@ -14,7 +14,7 @@ from convcli.errors import RecipeError
 from convcli.filtering.recipe import Recipe, override
 from convcli.filtering.run import run_recipe
 from convcli.geometry import Geometry, whole_number
-from convcli.kernel import Kernel
+from convcli.kernel import Kernel, refuse_mask
 from convcli.kernels.load import load_kernel
 
 
@@ -78,6 +78,7 @@ def picture(a: Any) -> NDArray[Any]:
     """The array, if it is one that the engine takes."""
     if not isinstance(a, np.ndarray):
         raise RecipeError(f"a picture must be a NumPy array, not {type(a).__name__}")
+    refuse_mask("a picture", a)
     if a.dtype not in (np.uint8, np.uint16, np.float32):
         raise RecipeError(f"a picture must be uint8, uint16 or float32, not {a.dtype}; convert it with astype")
     if a.ndim not in (2, 3) or 0 in a.shape:

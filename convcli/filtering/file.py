@@ -9,9 +9,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import BinaryIO
 
-from convcli.errors import AccessError, ConvcliError, ImageError
+from convcli.errors import ConvcliError, ImageError
 from convcli.files import check_output, open_output
-from convcli.files.pipes import standard_output
+from convcli.files.pipes import write_standard_output
 from convcli.filtering.frame import Count, PictureOptions, filter_frame, steps
 from convcli.filtering.notes import described, saturation, stretched_without
 from convcli.filtering.recipe import Recipe
@@ -135,15 +135,9 @@ def _write(
     if str(output) != "-":
         with open_output(output, force, when_complete) as stream:
             return target.write(stream, coming, *told)
-    stdout, buffer = standard_output(), BytesIO()
+    buffer = BytesIO()
     notes = target.write(buffer, coming, *told)
-    try:
-        stdout.write(buffer.getbuffer())
-        stdout.flush()
-    except BrokenPipeError:  # the reader has seen enough
-        raise
-    except OSError as error:
-        raise AccessError(f"standard output can't be written: {error.strerror or error}") from None
+    write_standard_output(buffer.getbuffer())
     return notes
 
 

@@ -160,7 +160,7 @@ def _settled(
     if range_ == "raw":
         count.add(Filtered(responses, range_))
         return responses * np.float32(full_scale(dtype))
-    whole = Limits.of(responses) if range_ == "normalize" and not window else None
+    whole = Limits.in_responses(responses) if range_ == "normalize" and not window else None
     limits = window.limits if window else whole
     if not linear:
         pixels, below, above = to_pixels(responses, range_, dtype, limits)

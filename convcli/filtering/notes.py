@@ -23,7 +23,7 @@ def described(recipe: Recipe) -> str:
 
 def _kernel_words(kernel: Kernel) -> str:
     """Name, size, and the weights themselves where they are few."""
-    words = [f"{kernel.name or 'kernel'} {kernel.size[1]}x{kernel.size[0]}"]
+    words = [f"{kernel.shown} {kernel.size[1]}x{kernel.size[0]}"]
     if kernel.depth == 1 and kernel.weights.size <= 25:
         words.append(f"[{'; '.join(' '.join(f'{w:.6g}' for w in row) for row in kernel.weights)}]")
     words += [f"/ {kernel.divisor:.6g}"] * (kernel.divisor != 1) + [f"+ {kernel.bias:.6g}"] * (kernel.bias != 0)

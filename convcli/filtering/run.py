@@ -73,7 +73,7 @@ def run_recipe(
         samples, below, above = samples + done.pixels.size, below + done.below, above + done.above
         image = done.pixels
         if range_ == "normalize":
-            limits = window.limits if window else Limits.of(image)
+            limits = window.limits if window else Limits.in_responses(image)
             image = normalize(image, dtype, limits)
             infinite += 0 if window else limits.infinite
     return Filtered(image, range_, samples, below, above, infinite)

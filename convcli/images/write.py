@@ -94,7 +94,7 @@ class Target:
         note: what the file says about its making, where it has a place for that.
         Raises ImageError where the format can't hold the frames.
         """
-        if self.format == "TIFF" and not stream.readable():  # a pipe: a TIFF's parts are not written in their order
+        if self.format == "TIFF" and not stream.readable():  # a device: a TIFF is read again for its tags
             buffer = BytesIO()
             notes = self.write(buffer, frames, origin, metadata, note)
             stream.write(buffer.getbuffer())

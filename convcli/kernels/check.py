@@ -24,8 +24,8 @@ def check(path: Path) -> list[str]:
     known = {kernel.name: kernel for kernel in built_in()}
     for kernel in load_file(path):
         facts = anatomy(kernel)
-        lines.append(f"{path}: {kernel.name or 'kernel'}: {summary(kernel, facts)}")
-        lines += [f"{path}: {kernel.name}: note: {note}" for note in notes(kernel, facts, known)]
+        lines.append(f"{path}: {kernel.shown}: {summary(kernel, facts)}")
+        lines += [f"{path}: {kernel.shown}: note: {note}" for note in notes(kernel, facts, known)]
     return lines
 
 

@@ -13,6 +13,7 @@ from uuid import NAMESPACE_URL, uuid5
 from xml.etree import ElementTree
 
 from convcli.large.pages import Facts, MapShape
+from convcli.printable import printable
 from convcli.ranges import full_scale
 
 _SPACINGS = {"x": "PhysicalSizeX", "y": "PhysicalSizeY", "z": "PhysicalSizeZ", "t": "TimeIncrement"}
@@ -151,7 +152,8 @@ def facts_of_zarr(attributes: dict[str, Any]) -> tuple[Facts, list[str], str] | 
             if axis in _SPACINGS and (unit or float(step) != 1)
         }
         channels = tuple(_channel(channel) for channel in said.get("omero", {}).get("channels", ()))
-        return Facts(ome=True, name=str(multiscale.get("name", "")), spacing=spacing, channels=channels), axes, path
+        name = printable(str(multiscale.get("name", "")))
+        return Facts(ome=True, name=name, spacing=spacing, channels=channels), axes, path
     except (KeyError, IndexError, TypeError, ValueError):
         return None
 
@@ -164,7 +166,7 @@ def is_rgb(facts: Facts) -> bool:
 def _channel(said: dict[str, Any]) -> dict[str, Any]:
     channel: dict[str, Any] = {}
     if "label" in said:
-        channel["Name"] = str(said["label"])
+        channel["Name"] = printable(str(said["label"]))
     if "color" in said:
         number = int(f"{said['color']}FF", 16)
         channel["Color"] = number - (1 << 32) if number >= 1 << 31 else number

@@ -116,7 +116,7 @@ class TiffOut:
         if level == 0:
             words["metadata"] = tiff_metadata(facts, shape, self._note or "") if self._ome else None
             words["iccprofile"] = facts.icc if facts.icc else None
-            words["software"] = self._note or False
+            words["software"] = self._note.encode() if self._note else False
             if facts.resolution:
                 words |= {"resolution": facts.resolution, "resolutionunit": facts.unit}
         else:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from convcli.errors import RecipeError
 from convcli.layers.conv import Conv2d
+from convcli.printable import printable
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def bank_of(filters: Sequence[Filter], channels: int, groups: int = 1, **options
     weight = np.zeros((len(filters), depth, *size), np.float32)
     for index, one in enumerate(filters):
         if one.weights.ndim == 3 and one.weights.shape[0] != depth:
-            name = f"filter {one.name!r}" if one.name else f"filter {index + 1}"
+            name = f"filter {printable(repr(one.name))}" if one.name else f"filter {index + 1}"
             raise RecipeError(
                 f"{name} has depth {one.weights.shape[0]}, but {depth} channel(s) come in"
                 + (" per group" if groups > 1 else "")
@@ -56,7 +57,7 @@ def bank_of(filters: Sequence[Filter], channels: int, groups: int = 1, **options
         weight[index, :, top : top + kh, left : left + kw] = one.weights
     bias = np.array([f.bias for f in filters]) if any(f.bias for f in filters) else None
     layer = Conv2d.from_weights(weight, bias, groups, **options)
-    layer.names = tuple(f.name or f"{i}" for i, f in enumerate(filters))
+    layer.names = tuple(printable(f.name) or f"{i}" for i, f in enumerate(filters))
     return layer
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.errors import RecipeError
+from convcli.kernel import refuse_mask
 
 Shape = tuple[int, int, int]  # channels, height, width
 
@@ -76,6 +77,7 @@ class PlaneLayer(Layer):
 
 def planes_of(x: Any) -> NDArray[Any]:
     """The array, if it is planes that a layer takes."""
+    refuse_mask("a layer's input", x)
     array = np.asarray(x)
     if array.dtype not in (np.float32, np.float64):
         raise RecipeError(f"a layer takes float32 or float64, not {array.dtype}; convert it with astype")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.engine.planes import conv2d
-from convcli.engine.planes.checks import check_channels, pads_of
+from convcli.engine.planes.checks import check_channels, pads_of, real_array
 from convcli.errors import RecipeError
 from convcli.geometry import Geometry, Pads, extent, formula, pair, whole_number
 from convcli.layers.base import Layer, Reach, Shape
@@ -76,7 +76,7 @@ class Conv2d(Layer):
     @classmethod
     def from_weights(cls, weight: Any, bias: Any = None, groups: int = 1, **options: Any) -> Conv2d:
         """A layer that has these weights (O, C/groups, KH, KW) and, if any, this bias (O,)."""
-        array = np.asarray(weight)
+        array = real_array("weight", weight)
         if array.ndim != 4:
             raise RecipeError(f"weights of a convolution have the shape (O, C/groups, KH, KW), not {array.shape}")
         if 0 in array.shape:
@@ -160,7 +160,7 @@ class Conv2d(Layer):
         return pads_of(self.padding, self._geometry, size, self.kernel_size)
 
     def _fitting(self, what: str, value: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-        array = np.array(value, dtype=self.dtype)
+        array = real_array(what, value).astype(self.dtype)
         if array.shape != shape:
             raise RecipeError(f"{what} of {self!r} has the shape {shape}, not {array.shape}")
         return array

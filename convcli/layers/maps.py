@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from convcli.errors import RecipeError
 from convcli.layers.conv import Conv2d
-from convcli.sheets.output import Output, _write
+from convcli.sheets.output import Output
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -32,7 +31,7 @@ def write_maps(output: Output, maps: NDArray[Any], labels: Sequence[str], look: 
     if output.kind in ("npy", "npz"):
         output.write_array(maps, labels)
     elif output.kind == "folder":
-        _write_each(Path(output.path), maps, labels, look)
+        output.write_folder(_pictures(maps, labels, look))
     else:
         output.write_picture(_sheet(list(maps), labels, look, title))
 
@@ -43,19 +42,17 @@ def _sheet(tiles: Sequence[NDArray[Any]], labels: Sequence[str], look: Look, tit
     return contact_sheet(tiles, labels, look.columns, colormap=look.colormap, shared=look.shared, title=title)
 
 
-def _write_each(folder: Path, maps: NDArray[Any], labels: Sequence[str], look: Look) -> None:
-    """One PNG for each map at its full size, named by number and label."""
+def _pictures(maps: NDArray[Any], labels: Sequence[str], look: Look) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """A PNG for each map at its full size, named by number and label."""
     from convcli.sheets.contact_sheet import colormap_for, picture_of, scale_of
 
     planes = list(maps)
     name = colormap_for(planes) if look.colormap == "auto" else look.colormap
     common, digits = scale_of(planes, name), len(str(len(planes) - 1))
-    folder.mkdir(exist_ok=True)
     for index, (plane, label) in enumerate(zip(planes, labels, strict=True)):
         scale = common if look.shared else scale_of([plane], name)
         ending = "" if label == str(index) else f"-{_plain(label)}"
-        path = folder / f"{index:0{digits}}{ending}.png"
-        _write(str(path), picture_of(plane, name, scale), None, True)
+        yield f"{index:0{digits}}{ending}.png", picture_of(plane, name, scale)
 
 
 def write_filters(output: Output, layer: Conv2d, labels: Sequence[str], look: Look, title: str = "") -> None:

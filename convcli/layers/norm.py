@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convcli.engine.planes.checks import real_array
 from convcli.errors import RecipeError
 from convcli.layers.base import Layer, Shape
 
@@ -21,9 +22,13 @@ class BatchNorm2d(Layer):
     def __init__(
         self, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5
     ) -> None:
-        mean = np.asarray(running_mean)
-        given = {"running_mean": mean, "running_var": running_var, "weight": weight, "bias": bias}
-        arrays = {what: np.asarray(array, np.float64) for what, array in given.items() if array is not None}
+        given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+        arrays = {
+            what: real_array(f"batch-norm: {what}", array).astype(np.float64)
+            for what, array in given.items()
+            if array is not None
+        }
+        mean = arrays["running_mean"]
         for what, array in arrays.items():
             if array.ndim != 1 or array.shape != mean.shape:
                 raise RecipeError(f"batch-norm: {what} has the shape {array.shape}, but running_mean {mean.shape}")

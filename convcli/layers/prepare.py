@@ -57,11 +57,18 @@ class Preparation:
         planes = pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
         self.check(planes.shape[0])
         x = planes.astype(np.float32, order="C")
-        x *= np.float32(self.scale * 255 / full_scale(pixels.dtype))
-        if self.mean:
-            x -= np.array(self.mean, np.float32)[:, None, None]
-        if self.std:
-            x /= np.array(self.std, np.float32)[:, None, None]
+        try:
+            with np.errstate(over="raise", divide="raise", invalid="ignore"):  # a picture may hold infinities itself
+                x *= np.float32(self.scale * 255 / full_scale(pixels.dtype))
+                if self.mean:
+                    x -= np.array(self.mean, np.float32)[:, None, None]
+                if self.std:
+                    x /= np.array(self.std, np.float32)[:, None, None]
+        except FloatingPointError:
+            raise RecipeError(
+                f"scale {self.scale:g}, mean {_told(self.mean)} and std {_told(self.std)} make numbers beyond float32; "
+                "give ones nearer to 1"
+            ) from None
         return x
 
     def _resized(self, size: tuple[int, int]) -> tuple[int, int]:
@@ -72,6 +79,10 @@ class Preparation:
         height, width = size
         short = min(size)
         return int(self.resize * height / short), int(self.resize * width / short)
+
+
+def _told(numbers: tuple[float, ...]) -> str:
+    return ",".join(f"{number:g}" for number in numbers) or "none"
 
 
 def picture_pixels(path: str, gray: bool = False) -> NDArray[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -226,7 +227,8 @@ class _Torch(TensorFile):
 
         torch = _extra("torch", "torch", path)
         try:
-            state = torch.load(str(path), map_location="cpu", weights_only=True)
+            with warnings.catch_warnings(action="ignore"):  # of old formats, which are read all the same
+                state = torch.load(str(path), map_location="cpu", weights_only=True)
         except UnpicklingError:
             raise ConvcliError(
                 f"{path} is damaged, or holds Python objects besides tensors, which are refused; save a state_dict"
@@ -249,6 +251,8 @@ class _Torch(TensorFile):
     def _read(self, name: str) -> NDArray[Any]:
         tensor = self._tensors[name].detach()
         self._room(name, tensor.numel() * 8)  # an expanded one holds a single number, whatever its shape
+        if tensor.is_complex():
+            return np.asarray(tensor.resolve_conj().numpy())  # which are refused, like those of any format
         return np.asarray((tensor.double() if str(tensor.dtype) == "torch.float64" else tensor.float()).numpy())
 
 

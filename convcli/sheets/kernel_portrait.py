@@ -46,7 +46,7 @@ def portrait(kernel: Kernel) -> Image.Image:
         tiles += [cells.repeat(grown, 0).repeat(grown, 1), colored(wave, "viridis", 0, loudest)]
         labels += [f"weights{channel}, {grid.min():.3g} to {grid.max():.3g}"]
         labels += [f"frequencies{channel}, {wave.min():.3g} to {wave.max():.3g}"]
-    return contact_sheet(tiles, labels, columns=2, shared=False, tile=_TILE, title=kernel.name or "kernel")
+    return contact_sheet(tiles, labels, columns=2, shared=False, tile=_TILE, title=kernel.shown)
 
 
 def _grown(shape: tuple[int, ...]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from convcli.errors import ConvcliError
 from convcli.files import check_output, open_output
 from convcli.files.names import printable_path
-from convcli.files.pipes import standard_output
+from convcli.files.pipes import write_standard_output
+from convcli.files.whole_folder import holds_nothing, whole_folder
+from convcli.images import Frame, Metadata, Origin, Target
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -41,8 +43,6 @@ class Output:
         if suffix in (".npy", ".npz"):
             kind = suffix[1:]
         else:
-            from convcli.images import Target
-
             Target.for_path(path, format_)
             kind = "sheet"
         if path != "-":
@@ -60,7 +60,15 @@ class Output:
 
     def write_picture(self, image: Image.Image) -> None:
         """A sheet, in the format asked for."""
-        _write(self.path, np.asarray(image), self.format, self.force)
+        with _stream(self.path, self.force) as stream:
+            _encode(stream, np.asarray(image), Target.for_path(self.path, self.format))
+
+    def write_folder(self, pictures: Iterable[tuple[str, NDArray[np.uint8]]]) -> None:
+        """Pictures with their names, all of them or none."""
+        with whole_folder(self.path, self.force) as folder:
+            for name, pixels in pictures:
+                with (folder / name).open("w+b") as stream:
+                    _encode(stream, pixels, Target.for_path(name))
 
 
 def _check_folder(path: Path, force: bool) -> None:
@@ -68,18 +76,14 @@ def _check_folder(path: Path, force: bool) -> None:
         raise ConvcliError(f"{printable_path(path)} is a file; name a folder for the maps, or an output with a suffix")
     if not path.parent.is_dir():
         raise ConvcliError(f"output folder {printable_path(path.parent)} does not exist; create it first")
-    if path.is_dir() and any(path.iterdir()) and not force:
+    if path.is_dir() and not holds_nothing(path) and not force:
         raise ConvcliError(f"folder {printable_path(path)} is not empty; --force writes into it")
     if not os.access(path if path.is_dir() else path.parent, os.W_OK | os.X_OK):
         raise ConvcliError(f"output folder {printable_path(path)} is read-only; choose another one")
 
 
-def _write(path: str, pixels: NDArray[np.uint8], format_: str | None, force: bool) -> None:
-    from convcli.images import Frame, Metadata, Origin, Target
-
-    target = Target.for_path(path, format_)
-    with _stream(path, force) as stream:
-        target.write(stream, [Frame(np.ascontiguousarray(pixels))], Origin(target.format, "RGB"), Metadata())
+def _encode(stream: BinaryIO, pixels: NDArray[np.uint8], target: Target) -> None:
+    target.write(stream, [Frame(np.ascontiguousarray(pixels))], Origin(target.format, "RGB"), Metadata())
 
 
 @contextlib.contextmanager
@@ -88,7 +92,6 @@ def _stream(path: str, force: bool) -> Iterator[BinaryIO]:
         with open_output(path, force) as stream:
             yield stream
         return
-    stdout, buffer = standard_output(), BytesIO()
+    buffer = BytesIO()
     yield buffer
-    stdout.write(buffer.getbuffer())
-    stdout.flush()
+    write_standard_output(buffer.getbuffer())

@@ -2,18 +2,21 @@
 
 While the command works a Ctrl-C raises KeyboardInterrupt, so that what was begun is cleaned up. Before that, while
 modules are imported, there is nothing to clean up and it ends the process; once the work is done it is too late.
+Before all that Python itself starts, where a Ctrl-C ends in its own words.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
 TYPE_CHECKING = False  # as in convcli/__init__.py: the sooner the better
 
 if TYPE_CHECKING:
+    import signal
     from types import FrameType
+else:
+    import _signal as signal  # `signal` itself imports enum and more first, in which a Ctrl-C would be a traceback
 
 
 def take_over() -> None:
@@ -21,7 +24,7 @@ def take_over() -> None:
 
     One that was started to ignore it, as everything in the background of a script is, goes on ignoring it.
     """
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
         signal.signal(signal.SIGINT, _leave)
     sys.unraisablehook = _unraisable
 
@@ -58,8 +61,10 @@ def tell(words: str) -> None:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    tell("\nInterrupted.\n")
-    os._exit(130)
+    try:
+        tell("\nInterrupted.\n")
+    finally:  # also where standard error is closed or full
+        os._exit(130)
 
 
 def _unraisable(lost: sys.UnraisableHookArgs) -> None:

@@ -187,6 +187,13 @@ def test_the_page_works_from_disk(album, tmp_path, chromium):
     browser.assert_quiet(chromium)
 
 
+def test_nothing_runs_but_the_pages_own_script_and_nothing_is_fetched(album, tmp_path, chromium):
+    batch("-k", "box", album, tmp_path / "out", "--gallery", tmp_path / "g.html")
+    chromium.get((tmp_path / "g.html").as_uri())
+    browser.assert_quiet(chromium)
+    browser.assert_guarded(chromium)
+
+
 def test_thousands_are_loaded_only_when_they_come_into_sight(tmp_path, chromium):
     """A page of 2000 cards asks for a few thumbnails."""
     from convcli.batch.gallery import write_gallery

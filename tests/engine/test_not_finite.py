@@ -134,9 +134,9 @@ def test_whatever_is_asked_for(data):
     if how["padding"] == 3 and max(shape) + 6 < 2 * 3 + 1:
         return
     divisor = draw(st.sampled_from([1, -2, 3]))
-    tone = draw(st.sampled_from(["raw", "clip", "abs"]))
-    got = convcli.filter_image(image, Kernel(weights, divisor=divisor), range=tone, **how)
-    same(got, definition(image, weights, divisor, absolute=tone == "abs", **how))
+    range_ = draw(st.sampled_from(["raw", "clip", "abs"]))
+    got = convcli.filter_image(image, Kernel(weights, divisor=divisor), range=range_, **how)
+    same(got, definition(image, weights, divisor, absolute=range_ == "abs", **how))
 
 
 def test_the_finite_pixels_are_those_of_the_picture_without_it():

@@ -1,7 +1,9 @@
 """The page of `convcli explain --html`, in a real browser: its numbers are the engine's, its exports mean the same."""
 
 import json
+import os
 import shlex
+import subprocess
 from pathlib import Path
 
 import browser
@@ -19,6 +21,7 @@ from convcli.filtering.recipe import Recipe
 from convcli.geometry import Geometry
 from convcli.images.eight_bit import as_bytes
 from convcli.kernel import Kernel
+from convcli.printable import printable
 
 SCENE = Path(__file__).parents[2] / "samples" / "scene.png"
 MODES = ("zeros", "constant", "replicate", "reflect", "symmetric", "circular")
@@ -63,6 +66,29 @@ def test_what_is_embedded_is_the_picture_and_the_recipe():
 def test_markup_in_names_stays_text():
     text = page(np.zeros((4, 4), np.uint8), Recipe((Kernel([[1]], name="</script><b>"),)), "<i>.png")
     assert "<b>" not in text and "<i>" not in text and text.count("</script>") == 3
+
+
+@pytest.mark.parametrize(
+    "name", ["x;touch PWNED;#", "$(touch PWNED)", "`touch PWNED`", "a b", "'", "-k", "\x1b[8m\ud800"]
+)
+def test_a_kernel_that_no_spec_names_is_written_as_rows(name, tmp_path, monkeypatch):
+    """In the command, its name would be other words, or another command."""
+    (tmp_path / "kernels").mkdir()
+    (tmp_path / "kernels" / "k.json").write_text(json.dumps({"name": name, "weights": [[1, 2, 1]], "divisor": 4}))
+    monkeypatch.chdir(tmp_path)
+    data = embedded(page(np.zeros((4, 4), np.uint8), recipe_of("kernels/k.json"), "in.png"))
+    assert [p["spec"] for p in data["presets"] if p["name"] == printable(name)] == [None]
+    assert [p["spec"] for p in data["presets"] if p["name"] == "sobel-x"] == ["sobel-x"]
+
+
+@pytest.mark.parametrize(
+    "name", [b"in.png", b"a b.png", b"'$(touch PWNED)'\\.png", b"\xff'\x1b[8m\\.png", b"-k.png", b"\n1.png"]
+)
+def test_a_picture_is_named_as_a_shell_takes_it(name):
+    """Bash is the oracle."""
+    data = embedded(page(np.zeros((4, 4), np.uint8), recipe_of("box"), os.fsdecode(name)))
+    said = subprocess.run(["bash", "-c", f"printf %s {data['input']}"], capture_output=True, check=True, timeout=1200)
+    assert data["input"].isprintable() and said.stdout == (b"./" + name if name.startswith(b"-") else name)
 
 
 def test_deeper_pictures_are_shown_in_8_bits():
@@ -175,6 +201,24 @@ def choose(chromium, id_, text):
 
     Select(chromium.find_element(By.ID, id_)).select_by_visible_text(text)
     settled(chromium)
+
+
+def test_nothing_runs_but_the_pages_own_scripts_and_nothing_is_fetched(opened):
+    browser.assert_guarded(opened(picture((9, 9)), recipe_of("box")))
+
+
+def test_rows_stand_in_the_command_for_a_kernel_that_no_spec_names(opened, tmp_path, monkeypatch):
+    from selenium.webdriver.common.by import By
+
+    (tmp_path / "kernels").mkdir()
+    text = json.dumps({"name": "x;touch PWNED;#", "weights": [[1, 2, 1]], "divisor": 4, "bias": 3})
+    (tmp_path / "kernels" / "k.json").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    image = picture((9, 9))
+    Image.fromarray(image).save("in.png")
+    command = opened(image, recipe_of("kernels/k.json")).find_element(By.ID, "command").text
+    assert "PWNED" not in command and convcli(*shlex.split(command)[1:]).exit_code == 0
+    np.testing.assert_array_equal(np.asarray(Image.open("output.png")), filter_image(image, "kernels/k.json"))
 
 
 def test_the_first_map_is_what_apply_makes(opened, tmp_path):

@@ -120,6 +120,41 @@ def test_a_disk_that_fills_up(photo, tmp_path, suffix, size):
     assert names(tmp_path) == ["photo.png"]
 
 
+@pytest.mark.parametrize("before", [None, {}, {"other.txt": b"1"}, {"0-0.png": b"old", "other.txt": b"1"}])
+@pytest.mark.parametrize("size", [0, 4096, 50_000])
+def test_a_folder_of_maps_on_a_disk_that_fills_up(photo, tmp_path, before, size):
+    """The first maps are flat and small, the last one is noise: the disk is full in the middle of the folder."""
+    maps = tmp_path / "maps"
+    if before is not None:
+        maps.mkdir()
+        for name, content in before.items():
+            (maps / name).write_bytes(content)
+    words = ["layer", "-f", "-k", "0", "-k", "0", "-k", "1", "--scale-maps", "each", photo, maps]
+    done = limited(words, size)
+    assert done.returncode == 1 and done.stderr.startswith(f"Error: {maps} can't be written: ")
+    assert done.stderr.count("\n") == 1 and names(tmp_path) == ["maps", "photo.png"][before is None :]
+    assert before is None or {path.name: path.read_bytes() for path in maps.iterdir()} == before
+    assert limited(words, 1 << 30).returncode == 0
+    assert len(names(maps)) == 3 + ("other.txt" in (before or ())) + ("0-0.png" in (before or ()))
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_folder_that_is_interrupted_leaves_nothing(tmp_path, inside):
+    from convcli.files.whole_folder import whole_folder
+
+    if inside:
+        (tmp_path / "maps").mkdir()
+    for trouble in (KeyboardInterrupt, ValueError, None):
+        with contextlib.suppress(KeyboardInterrupt, ValueError), whole_folder(tmp_path / "maps", False) as folder:
+            (folder / "a").write_bytes(b"a")
+            assert not (tmp_path / "maps" / "a").exists()
+            if trouble:
+                raise trouble
+        if trouble:
+            assert names(tmp_path) == ["maps"] * inside and not (inside and names(tmp_path / "maps"))
+    assert names(tmp_path) == ["maps"] and names(tmp_path / "maps") == ["a"]
+
+
 def test_standard_output_that_is_full(photo):
     command = [sys.executable, "-m", "convcli", "apply", "-k", "sharpen", photo, "-", "--format", "png"]
     with Path("/dev/full").open("wb") as full:

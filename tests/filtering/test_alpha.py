@@ -121,3 +121,28 @@ def test_a_transparent_border_for_zeros(tmp_path):
 def test_npy_has_no_alpha(cutout, tmp_path):
     assert survey.convcli("apply", "-k", "box", cutout, tmp_path / "o.npy").exit_code == 0
     assert np.load(tmp_path / "o.npy").shape == (40, 50, 3)
+
+
+@pytest.mark.parametrize("spec", ["sobel-x", "laplacian", "0", "1e-12 -1e-12", "0.1 0.2 -0.3", "sobel-x@30"])
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_weights_that_sum_to_zero_are_not_divided_by(cutout, suffix, spec):
+    out = cutout.with_name(f"out.{suffix}")
+    result = survey.convcli("apply", "-k", spec, "--alpha", "weight", cutout, out)
+    assert result.exit_code == 2 and not out.exists()
+    assert "weights that sum to 0" in result.stderr and "use --alpha keep" in result.stderr
+    assert survey.convcli("apply", "-k", spec, cutout, out).exit_code == 0
+
+
+@pytest.mark.parametrize("factor", [1e-12, -1, 1e6])
+def test_the_mean_does_not_depend_on_the_scale_of_the_weights(cutout, factor):
+    """Whatever the weights sum to, an opaque picture has the responses that it has without alpha."""
+    from convcli.filtering.alpha import weighted
+    from convcli.geometry import Geometry
+    from convcli.kernel import Kernel
+
+    color = np.random.default_rng(1).random((9, 9, 3), np.float32)
+    kernel = Kernel(np.array([[1, 2, 1]]) * factor, divisor=4)
+    made, alpha = weighted(color, np.ones((9, 9), np.float32), kernel, Geometry(padding="valid"), False)
+    want = sum(w * color[:, i : i + 7] for i, w in enumerate((0.25, 0.5, 0.25))) * factor
+    np.testing.assert_allclose(made, want, rtol=1e-5)
+    np.testing.assert_allclose(alpha, 1, rtol=1e-6)

@@ -313,3 +313,39 @@ def test_words_that_name_no_layer_are_explained(text: str, message: str) -> None
     with pytest.raises(ConvcliError) as caught:
         step_of(text)
     assert message in str(caught.value)
+
+
+X, W, V = np.ones((1, 8, 8), np.float32), np.ones((1, 1, 3, 3)), np.ones(1)
+DOORS: dict[str, Any] = {
+    "conv2d x": lambda turned: convcli.conv2d(turned(X), W),
+    "conv2d weight": lambda turned: convcli.conv2d(X, turned(W)),
+    "conv2d bias": lambda turned: convcli.conv2d(X, W, turned(V)),
+    "Conv2d": lambda turned: Conv2d(1, 1, 3)(turned(X)),
+    "Conv2d.from_weights": lambda turned: Conv2d.from_weights(turned(W)),
+    "Conv2d.from_weights bias": lambda turned: Conv2d.from_weights(W, turned(V)),
+    "Conv2d.weight": lambda turned: setattr(Conv2d(1, 1, 3), "weight", turned(W)),
+    "Conv2d.bias": lambda turned: setattr(Conv2d(1, 1, 3), "bias", turned(V)),
+    "BatchNorm2d mean": lambda turned: BatchNorm2d(turned(V), V),
+    "BatchNorm2d var": lambda turned: BatchNorm2d(V, turned(V)),
+    "BatchNorm2d weight": lambda turned: BatchNorm2d(V, V, turned(V)),
+    "BatchNorm2d bias": lambda turned: BatchNorm2d(V, V, V, turned(V)),
+    "ReLU": lambda turned: step_of("relu")(turned(X)),
+    "MaxPool2d": lambda turned: MaxPool2d(2)(turned(X)),
+    "Stack": lambda turned: Stack([MaxPool2d(2)])(turned(X)),
+    "Kernel": lambda turned: convcli.Kernel(turned(W[0, 0])),
+    "filter_image": lambda turned: convcli.filter_image(turned(X), "box"),
+    "filter_image weights": lambda turned: convcli.filter_image(X, turned(W[0, 0])),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    "turned",
+    [lambda a: np.ma.array(a, mask=a > 0), lambda a: np.ma.array(a), lambda a: a * 1j, lambda a: a.astype(object) * 1j],
+    ids=["masked", "mask of nothing", "complex", "complex objects"],
+)
+def test_what_would_be_lost_is_refused(door: str, turned: Any) -> None:
+    DOORS[door](lambda a: a)
+    with pytest.raises(RecipeError, match=r"masked array|real numbers|float32|must be numbers"):
+        DOORS[door](turned)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -388,3 +389,42 @@ def test_nothing_heavy_is_imported(photo: Path, tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=1200)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "words",
+    [["--scale", "1e300"], ["--scale", "1e38"], ["--std", "1e-300"], ["--std", "1e-39"], ["--mean", "1e300"],
+     ["--scale", "1e36", "--std", "1e-5"]],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["m.png", "m.npy", "m"])
+def test_numbers_beyond_float32_are_refused(photo: Path, tmp_path: Path, words: list[str], name: str) -> None:
+    result = run("-k", "box", *words, photo, tmp_path / name, ok=False)
+    assert result.exit_code == 2 and "beyond float32" in result.stderr and not (tmp_path / name).exists()
+    assert len(result.stderr.strip().splitlines()) <= 2  # the first may be a note about --scale
+
+
+TORCH_FILES = {
+    "pickle": lambda path: path.write_bytes(pickle.dumps({"a": 1})),
+    "old pickle": lambda path: path.write_bytes(pickle.dumps({"a": 1}, 0)),
+    "garbage": lambda path: path.write_bytes(b"\x80\x02garbage"),
+    "complex": lambda path: torch.save({"w": torch.ones(1, 3, 3, 3) * 1j}, path),
+    "complex conjugate": lambda path: torch.save({"w": (torch.ones(1, 3, 3, 3) * 1j).conj()}, path),
+    "sparse": lambda path: torch.save({"w": torch.ones(1, 3, 3, 3).to_sparse()}, path),
+}
+
+
+@pytest.mark.parametrize("kind", TORCH_FILES)
+def test_a_pt_file_of_another_kind_is_refused_in_one_sentence(kind: str, photo: Path, tmp_path: Path) -> None:
+    TORCH_FILES[kind](tmp_path / "m.pt")
+    command = [sys.executable, "-m", "convcli", "layer", "--weights", "m.pt", "photo.png", "o.npy"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=1200)
+    assert done.returncode in (1, 2) and not (tmp_path / "o.npy").exists()
+    assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_a_pt_file_of_old_is_read_without_a_word(photo: Path, tmp_path: Path) -> None:
+    torch.save({"w": torch.ones(1, 3, 3, 3)}, tmp_path / "m.pt", _use_new_zipfile_serialization=False)
+    command = [sys.executable, "-W", "default", "-m", "convcli", "layer", "--weights", "m.pt", "photo.png", "o.npy"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=1200)
+    assert done.returncode == 0 and not done.stderr, done.stderr

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 # Run as a process is: the command line behind, a Ctrl-C at the moment that the first lines choose.
+PATHS = f"import sys\nsys.path[:0] = {sys.path!r}\n"
 START = "import os, signal, sys, time\ndef press(*_): signal.raise_signal(signal.SIGINT)\n"
 END = "\nsys.argv = ['convcli', *sys.argv[1:]]\nfrom convcli.__main__ import main\nmain()\n"
 
@@ -22,6 +23,27 @@ def test_while_modules_are_imported(module):
     finder = f"class Press:\n    def find_spec(self, name, *_):\n        if name == {module!r}: press()\n"
     done = pressed(finder + "sys.meta_path.insert(0, Press())", "size", "5x5", "-k", "3")
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "\nInterrupted.\n")
+
+
+def test_nothing_is_imported_before_ctrl_c_is_taken_over():
+    """Every import is time in which a Ctrl-C would be a traceback."""
+    code = (
+        "import os, sys\nbefore = set(sys.modules)\n"
+        "from convcli.system import interrupts\n"
+        "interrupts.take_over = lambda: sys.exit(' '.join(set(sys.modules) - before))\n"
+        "import convcli.__main__\nconvcli.__main__.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", PATHS + code], capture_output=True, text=True, timeout=1200
+    )
+    ours = {"convcli", "convcli.version", "convcli.__main__", "convcli.system", "convcli.system.interrupts"}
+    assert set(done.stderr.split()) - {"__future__"} == ours
+
+
+def test_standard_error_that_is_closed_keeps_the_exit_code():
+    finder = "class Press:\n    def find_spec(self, name, *_):\n        if name == 'click': press()\n"
+    done = pressed(f"os.close(2)\n{finder}sys.meta_path.insert(0, Press())", "size", "5x5", "-k", "3")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def test_in_a_finalizer_where_nothing_can_be_raised():

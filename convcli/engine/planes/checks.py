@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from convcli.errors import GeometryError, RecipeError
 from convcli.geometry import Geometry, Pads, whole_number
+from convcli.kernel import refuse_mask
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,20 @@ def pads_of(padding: Any, geometry: Geometry, size: tuple[int, int], kernel: tup
     return ((bottom, top), (right, left)) if lower else ((top, bottom), (left, right))
 
 
-def _array(what: str, value: Any, ranks: tuple[int, ...], shapes: tuple[str, ...]) -> NDArray[Any]:
+def real_array(what: str, value: Any) -> NDArray[Any]:
+    """The value as an array, if it is one of real numbers that loses nothing by it."""
+    refuse_mask(what, value)
     try:
         array = np.asarray(value)
     except ValueError:
-        raise RecipeError(f"{what} must be an array of the shape {' or '.join(shapes)}, not ragged lists") from None
+        raise RecipeError(f"{what} must be an array, not ragged lists") from None
     if array.dtype.kind not in "fiu":
         raise RecipeError(f"{what} must be an array of real numbers, not of {array.dtype}")
+    return array
+
+
+def _array(what: str, value: Any, ranks: tuple[int, ...], shapes: tuple[str, ...]) -> NDArray[Any]:
+    array = real_array(what, value)
     if array.ndim not in ranks:
         raise RecipeError(f"{what} must have the shape {' or '.join(shapes)}, not {array.shape}")
     return array

@@ -3,9 +3,9 @@ function commandLine() {
   const preset = data.presets.find((p) => p.name === presetName);
   const rows = recipe.weights[0].map((row) => row.map(String).join(" ")).join("; ");
   const deep = recipe.weights.length > 1;
-  const spec = preset ? preset.name : deep ? "my-kernel.yaml" : `"${rows}${recipe.divisor === 1 ? "" : ` / ${recipe.divisor}`}"`;
+  const spec = preset?.spec ? preset.spec : deep ? "my-kernel.yaml" : `"${rows}${recipe.divisor === 1 ? "" : ` / ${recipe.divisor}`}"`;
   const words = ["convcli apply", `-k ${spec}`];
-  if (!preset && !deep && recipe.bias !== 0) words.push(`--bias ${recipe.bias}`);
+  if (!preset?.spec && !deep && recipe.bias !== 0) words.push(`--bias ${recipe.bias}`);
   const both = ([y, x]) => (y === x ? y : `${y},${x}`);
   if (both(recipe.stride) !== 1) words.push(`--stride ${both(recipe.stride)}`);
   if (both(recipe.dilation) !== 1) words.push(`--dilation ${both(recipe.dilation)}`);

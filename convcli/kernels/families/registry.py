@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.choices import suggestion
+from convcli.docstrings import docstring
 from convcli.errors import KernelError
 from convcli.kernel import Kernel
 from convcli.kernels.numerals import number
@@ -90,7 +91,7 @@ def family(
 
     def register(make: Callable[..., Kernel]) -> Callable[..., Kernel]:
         name = make.__name__.replace("_", "-")
-        description = (make.__doc__ or "").splitlines()[0]
+        description = docstring(make).partition("\n")[0]
         FAMILIES[name] = Family(name, make, description, source, range, tags)
         ALIASES.update(dict.fromkeys(aliases, name))
         return make
