@@ -108,18 +108,24 @@ def normalize(responses: NDArray[np.float32], dtype: Any, limits: Limits | None 
     if not limits.known:
         limits.take(responses)
         return np.zeros(responses.shape, dtype)
-    top, span = full_scale(dtype), limits.high - limits.low
+    top, done = full_scale(dtype), stretched(responses, dtype, limits)
+    if np.dtype(dtype).kind == "f":
+        return done.astype(dtype, copy=False)
+    if limits.infinite:
+        np.nan_to_num(done, copy=False, posinf=top, neginf=0)
+    np.rint(done, out=done)
+    rounded: NDArray[Any] = done.clip(0, top).astype(dtype)
+    return rounded
+
+
+def stretched(responses: NDArray[np.float32], dtype: Any, limits: Limits) -> NDArray[Any]:
+    """The finite responses from 0 to the full scale of dtype, not yet rounded; the others as they are."""
+    span = limits.high - limits.low
     wide = np.float32 if 1e-30 < span < 1e38 else np.float64  # else a difference or a factor may be beyond float32
-    stretched: NDArray[Any] = responses - wide(limits.low) if limits.low <= limits.high else responses.copy()
-    with np.errstate(invalid="ignore"):  # of a flat map the infinite responses are left as they are below
-        stretched *= wide(top / span if span > 0 else 0)
+    done: NDArray[Any] = responses - wide(limits.low if span >= 0 else 0)
+    with np.errstate(invalid="ignore"):  # of a flat map the infinite responses are put back below
+        done *= wide(full_scale(dtype) / span if span > 0 else 0)
     if limits.infinite:
         odd = ~np.isfinite(responses)
-        stretched[odd] = responses[odd]
-    if np.dtype(dtype).kind == "f":
-        return stretched.astype(dtype, copy=False)
-    if limits.infinite:
-        np.nan_to_num(stretched, copy=False, posinf=top, neginf=0)
-    np.rint(stretched, out=stretched)
-    rounded: NDArray[Any] = stretched.clip(0, top).astype(dtype)
-    return rounded
+        done[odd] = responses[odd]
+    return done

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from convcli.explain.pixel import Explanation, Patch, Response
-from convcli.filtering.linear_light import encode
-from convcli.ranges import full_scale, range_map
+from convcli.filtering.linear_light import from_linear
+from convcli.ranges import Limits, full_scale, range_map, stretched
 
 _FEW = 9  # so many products fit on a line
 
@@ -26,7 +27,17 @@ class Step:
 def steps(explanation: Explanation, response: Response) -> list[Step]:
     """The way from the sum of the products to the pixel, in order."""
     e, found = explanation, to_response(explanation, response)
-    return found + to_pixel(found[-1].value, e.range, e.limits, e.dtype, e.stored)
+    found += to_pixel(found[-1].value, e.range, e.limits, e.dtype, e.stored)
+    return ended(found, response.pixel)
+
+
+def ended(way: list[Step], pixel: float) -> list[Step]:
+    """The way, ending in the pixel that is written: with a step more where the sums in float32 come to another one."""
+    *before, last = way
+    near = abs(last.value - pixel) <= 1e-6 * abs(pixel)
+    if near or plain(last.value) == plain(pixel):
+        return [*before, Step(last.name, last.text, pixel)]
+    return [*way, Step("float32", f"{plain(last.value)} in the engine's arithmetic", pixel)]
 
 
 def share_of(window: Patch) -> Step:
@@ -84,10 +95,8 @@ def _to_stored(light: float, dtype: np.dtype[Any]) -> list[Step]:
     found, inside = [], min(max(light, 0.0), 1.0)
     if inside != light:
         found.append(Step("saturate", f"{plain(light)} to 0..1", inside))
-    return [
-        *found,
-        Step("to sRGB", f"{plain(inside)} of linear light", float(np.rint(encode(inside) * full_scale(dtype)))),
-    ]
+    pixel = from_linear(np.array([inside], np.float32), dtype)
+    return [*found, Step("to sRGB", f"{plain(inside)} of linear light", float(pixel[0]))]
 
 
 def plain(number: float) -> str:
@@ -124,8 +133,6 @@ def _mapped(r: float, range_: str, limits: tuple[float, float], dtype: np.dtype[
         return r + range_map("offset", dtype).offset
     if range_ == "normalize":
         low, high = limits
-        if high == low:
-            return 0.0
         # In float32, as the whole map is stretched: next to a half, the last digit decides.
-        return float((np.float32(r) - np.float32(low)) * np.float32(full_scale(dtype) / (high - low)))
+        return float(stretched(np.array([r], np.float32), dtype, Limits(low, high, infinite=int(not isfinite(r))))[0])
     return r

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import fsum, sqrt
+from math import sqrt
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from convcli.errors import RecipeError
 from convcli.explain import text
-from convcli.explain.arithmetic import Step, plain, to_pixel, to_response
-from convcli.explain.pixel import Explanation, checked_point, stage_of, strongest
+from convcli.explain.arithmetic import Step, ended, plain, to_pixel, to_response
+from convcli.explain.pixel import Explanation, checked_point, stage_of, strongest, sum_of
 from convcli.filtering.recipe import Recipe
 from convcli.filtering.run import run_recipe
+from convcli.ranges import Limits
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -34,7 +36,7 @@ class Together:
 class Combined:
     """A point (x, y) of the map: each kernel explained up to its response, and for each channel what becomes of them.
 
-    limits: the least and greatest combined response of the map.
+    limits: the least and greatest finite combined response of the map.
     """
 
     x: int
@@ -65,6 +67,7 @@ def explain_combined(image: NDArray[Any], recipe: Recipe, at: tuple[int, int] | 
     widest = max(stages, key=lambda stage: stage.kernel.size)
     x, y = checked_point(at, raw.shape) if at else strongest(replace(widest, raw=flat))
     parts = tuple(stage.explain(x, y) for stage in stages)
+    limits = Limits.of(raw)
     pixels = done.pixels.reshape(*raw.shape[:2], -1)[y, x]
     channels = tuple(
         Together(
@@ -75,7 +78,7 @@ def explain_combined(image: NDArray[Any], recipe: Recipe, at: tuple[int, int] | 
         )
         for c in range(flat.shape[2])
     )
-    return Combined(x, y, how, done.range, (float(raw.min()), float(raw.max())), parts, channels)
+    return Combined(x, y, how, done.range, (limits.low, limits.high), parts, channels)
 
 
 def steps(combined: Combined, channel: Together) -> list[Step]:
@@ -84,14 +87,15 @@ def steps(combined: Combined, channel: Together) -> list[Step]:
     words = [plain(r) for r in found]
     if how == "magnitude":
         step = Step(how, f"root of {' + '.join(f'({word})^2' if word[0] == '-' else f'{word}^2' for word in words)}",
-                    sqrt(fsum(r * r for r in found)))  # fmt: skip
+                    sqrt(sum_of(r * r for r in found)))  # fmt: skip
     elif how == "max":
-        step = Step(how, f"the greatest of {', '.join(words)}", max(found))
+        step = Step(how, f"the greatest of {', '.join(words)}", float(np.max(found)))
     else:
         total = words[0] + "".join(f" {'-' if w[0] == '-' else '+'} {w.lstrip('-')}" for w in words[1:])
         step = Step(how, f"({total}) / {len(found)}" if how == "mean" else total,
-                    fsum(found) / (len(found) if how == "mean" else 1))  # fmt: skip
-    return [step, *to_pixel(step.value, combined.range, combined.limits, combined.parts[0].dtype)]
+                    sum_of(found) / (len(found) if how == "mean" else 1))  # fmt: skip
+    way = [step, *to_pixel(step.value, combined.range, combined.limits, combined.parts[0].dtype)]
+    return ended(way, channel.pixel)
 
 
 def report(combined: Combined, width: int) -> Iterator[Text]:
@@ -111,11 +115,11 @@ def report(combined: Combined, width: int) -> Iterator[Text]:
             for window in response.windows:
                 yield text.indented(Text(window.channel, style="bold"))
                 yield from text.window_lines(window, part, width)
-            yield from text.way_lines(to_response(part, response), None, part.dtype)
+            yield from text.way_lines(to_response(part, response))
     for channel in combined.channels:
         yield Text("")
         yield Text(f"together, {channel.channel}", style="bold")
-        yield from text.way_lines(steps(combined, channel), channel.pixel, one.dtype)
+        yield from text.way_lines(steps(combined, channel), channel.pixel)
 
 
 def as_object(combined: Combined) -> dict[str, Any]:

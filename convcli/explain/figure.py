@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -229,13 +230,14 @@ class Figure:
         return x, y, x + side, y + side
 
     def _gray(self, value: float) -> Colour:
-        level = round(255 * min(max(float(value) / self._white, 0), 1))
+        share = float(value) / self._white
+        level = 0 if isnan(share) else round(255 * min(max(share, 0), 1))
         return level, level, level
 
     def _number(self, value: float) -> str:
         if self.cell < _NUMBERS:
             return ""
-        return plain(value) if self.stage.planes.dtype.kind != "f" else f"{value:.2f}"
+        return plain(value) if self.stage.planes.dtype.kind != "f" else f"{round(float(value), 2) + 0.0:.2f}"
 
 
 def _ink(fill: Colour) -> Colour:

@@ -16,7 +16,7 @@ from convcli.filtering.run import run_recipe
 from convcli.geometry import Geometry, extent
 from convcli.images.luma import luma
 from convcli.kernel import Kernel
-from convcli.ranges import full_scale
+from convcli.ranges import Limits, full_scale
 
 Size = tuple[int, int]
 Values = NDArray[np.float64]
@@ -67,7 +67,7 @@ class Explanation:
     """A point (x, y) of the map and everything that made it.
 
     size, output: (height, width) of the picture and of the map. first: row and column of the first weight's pixel,
-    which may be on the padding. limits: the least and greatest response of the map (what `normalize` stretches).
+    which may be on the padding. limits: the least and greatest finite response of the map (what `normalize` stretches).
     before: the names of the kernels that the chain has before this one, whose pixels are the picture here.
     stored: where the picture was brought to linear light, the dtype of the file, to which the pixel goes back.
     """
@@ -116,10 +116,11 @@ class Stage:
         groups = [("sum", windows)] if self.summed else [(w.channel, (w,)) for w in windows]
         at_point = zip(groups, self.raw[y, x], self.pixels[y, x], strict=True)
         (top, _), (left, _) = self.geometry.pads(self.planes.shape[:2], self.kernel.size)
+        limits = Limits.of(self.raw)
         first = (y * self.geometry.stride[0] - top, x * self.geometry.stride[1] - left)
         return Explanation(
             x, y, self.planes.shape[:2], self.raw.shape[:2], first, self.kernel, self.geometry, self.range,
-            self.planes.dtype, (float(self.raw.min()), float(self.raw.max())),
+            self.planes.dtype, (limits.low, limits.high),
             tuple(Response(name, group, float(r), p.item()) for (name, group), r, p in at_point),
             self.before,
         )  # fmt: skip
@@ -241,10 +242,11 @@ def strongest(stage: Stage) -> tuple[int, int]:
 def liveliest(stage: Stage) -> tuple[int, int]:
     """A place (x, y) where there is something to see: the strongest response, or, for a kernel that answers flat
     ground too because its weights do not sum to zero, the place where the map changes most."""
-    weights, response = stage.kernel.weights, stage.raw.sum(axis=2)
+    weights, response = stage.kernel.weights, np.where(np.isfinite(stage.raw), stage.raw, 0).sum(axis=2)
     if abs(weights.sum()) < 1e-6 * np.abs(weights).sum():
         return strongest(stage)
-    slopes = [np.gradient(response, axis=axis) for axis in (0, 1) if response.shape[axis] > 1]
+    with np.errstate(over="ignore"):
+        slopes = [np.gradient(response, axis=axis) for axis in (0, 1) if response.shape[axis] > 1]
     return _greatest(stage, sum((slope**2 for slope in slopes), np.zeros_like(response)))
 
 
@@ -257,6 +259,7 @@ def _greatest(stage: Stage, strength: NDArray[np.float32]) -> tuple[int, int]:
             strength.shape, size, kernel, geometry.stride, geometry.dilation, pads, strict=True
         )
     )
+    strength = np.where(np.isfinite(strength), strength, -1)
     inside = rows[:, None] & columns
     if inside.any():
         strength = np.where(inside, strength, -1)

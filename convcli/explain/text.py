@@ -30,9 +30,9 @@ def report(explanation: Explanation, width: int) -> Iterator[Text]:
             yield Text(window.channel, style="bold")
             yield from window_lines(window, explanation, width)
             if len(response.windows) > 1:
-                yield from way_lines([share_of(window)], None, explanation.dtype)
+                yield from way_lines([share_of(window)])
                 yield Text("")
-        yield from way_lines(steps(explanation, response), response.pixel, explanation.stored or explanation.dtype)
+        yield from way_lines(steps(explanation, response), response.pixel)
 
 
 def as_object(explanation: Explanation) -> dict[str, Any]:
@@ -189,15 +189,13 @@ def _largest(window: Patch, e: Explanation) -> Iterator[Text]:
         yield indented(_styled(f"and {rest} more products, together {plain(round(window.total - shown, 9))}", "dim"))
 
 
-def way_lines(way: list[Step], pixel: float | None, dtype: np.dtype[Any]) -> Iterator[Text]:
+def way_lines(way: list[Step], pixel: float | None = None) -> Iterator[Text]:
     """A line for each step, and the pixel in which they end; None where they end in a response."""
     for step in way:
         value = plain(step.value)
         yield indented(_styled(f"{step.name:<9} {value if step.text == value else f'{step.text} = {value}'}", ""))
-    if pixel is None:
-        return
-    engine = "" if way[-1].value == pixel or dtype.kind == "f" else ", in the engine's arithmetic"
-    yield indented(_styled(f"{'pixel':<9} {plain(pixel)}{engine}", "bold"))
+    if pixel is not None:
+        yield indented(_styled(f"{'pixel':<9} {plain(pixel)}", "bold"))
 
 
 def indented(line: Text) -> Text:

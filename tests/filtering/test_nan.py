@@ -138,3 +138,21 @@ def test_every_command_has_the_same_rule(kernel, tmp_path):
             assert pixel is None and step is None
         else:
             assert pixel == pytest.approx(float(told[y, x]), abs=1e-6) and step == pytest.approx(pixel, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        ["compare", "-k", "sobel-x", "-k", "box"], ["compare", "-k", "box", "--padding-mode", "all"],
+        ["compare", "-k", "box", "-k", "sobel-x", "--range", "normalize"], ["compare", "-k", "emboss", "--stride", "1",
+        "--stride", "2"], ["layer", "-k", "sharpen"], ["apply", "--reduce-depth", "-k", "sobel-x"],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("values", [[NAN], [INF], [-INF, INF, NAN]])
+def test_no_command_warns(how, values, tmp_path):
+    """pytest makes an error of every warning."""
+    image = picture((30, 40))
+    image[4, 4 : 4 + len(values)] = values
+    tifffile.imwrite(tmp_path / "in.tif", image)
+    done = CliRunner().invoke(main, [*how, str(tmp_path / "in.tif"), str(tmp_path / "out.png")], catch_exceptions=False)
+    assert done.exit_code == 0 and "Warning" not in done.stderr, done.stderr
