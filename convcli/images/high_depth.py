@@ -17,10 +17,11 @@ from PIL import Image, ImageFile
 from convcli.errors import ImageError
 from convcli.images import exif
 from convcli.images.picture import Frame, Metadata
+from convcli.images.tiff_samples import Layout, layout_of, unused_note
 
 Array = NDArray[Any]
 INSTALL = "pip install 'convcli[deep]'"
-_BITS_PER_SAMPLE, _ORIENTATION = 258, 274
+_ORIENTATION = 274
 _CLASSIC = (1 << 32) - (1 << 26)  # bytes of pixels up to which a TIFF's offsets have 32 bits
 
 
@@ -31,9 +32,8 @@ def bits_of(image: ImageFile.ImageFile, head: bytes) -> int:
     """
     if image.mode.startswith(("I", "F")) or image.mode in ("1", "P"):
         return 8
-    if image.format == "TIFF":
-        bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))
-        return max(int(b) for b in (bits if isinstance(bits, tuple) else (bits,)))
+    if image.format == "TIFF":  # whose pages differ: tiff_samples tells of each
+        return 8
     if image.format == "PPM":
         return 16 if _maxval(image) > 255 else 8
     if image.format == "AVIF" and (at := head.find(b"pixi")) > 0:
@@ -179,11 +179,37 @@ class TiffPages:
             raise ImageError(f"{name} is damaged: it has no pages")
         self.sizes = [(int(page.imagelength), int(page.imagewidth)) for page in self._pages]
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the first page, upright."""
+        height, width = self.sizes[0]
+        return (width, height) if self._pages[0].tags.valueof(_ORIENTATION, 1) in (5, 6, 7, 8) else (height, width)
+
+    @property
+    def bytes(self) -> int:
+        """What the first page takes as it is stored, and as pixels."""
+        page, layout, (height, width) = self._pages[0], self.layout(0), self.sizes[0]
+        pixels = (layout.colors + (layout.alpha is not None)) * layout.dtype.itemsize
+        stored = page.samplesperpixel * np.dtype(page.dtype or layout.dtype).itemsize
+        return height * width * int(stored + pixels)
+
+    def layout(self, index: int) -> Layout:
+        """What a page's samples mean. Raises ImageError where they are not filtered."""
+        return layout_of(self._pages[index].tags.valueof, self.name)
+
     def frame(self, index: int) -> tuple[Frame, int]:
         """A page, and the orientation it is to be turned by."""
-        page = self._pages[index]
-        tag = page.tags.get(_ORIENTATION)
-        return _page(page, self.name), int(tag.value) if tag else 1
+        page, layout = self._pages[index], self.layout(index)
+        turn = page.tags.valueof(_ORIENTATION, 1)
+        samples = page.asarray(squeeze=False)[:, 0]
+        samples = np.moveaxis(samples, 0, 2)[..., 0] if page.planarconfig == 2 else samples[0]
+        colors = samples[..., 0] if layout.stored == 1 else samples[..., : layout.stored]
+        alpha = None if layout.alpha is None else np.ascontiguousarray(samples[..., layout.alpha])
+        return layout.frame(np.ascontiguousarray(colors), alpha, self.name), int(turn)
+
+    def note(self, index: int) -> str | None:
+        """What the user should know of samples that are left out."""
+        return unused_note(self._pages[index].tags.valueof)
 
     def metadata(self, stream: BinaryIO) -> Metadata:
         """What the first page says beside its pixels."""
@@ -192,24 +218,6 @@ class TiffPages:
         dpi = page.get_resolution("INCH") if unit and unit.value in (2, 3) else None
         said = bytes(xmp.value) if xmp and isinstance(xmp.value, bytes) else None
         return Metadata(icc=page.iccprofile, exif=exif.of_tiff(stream), xmp=said, dpi=dpi)
-
-
-def _page(page: Any, name: str) -> Frame:
-    samples = page.asarray()
-    if page.planarconfig == 2 and samples.ndim == 3:
-        samples = np.moveaxis(samples, 0, 2)
-    if samples.dtype == np.float64 or samples.dtype == np.float16:
-        samples = samples.astype(np.float32)
-    if samples.dtype not in (np.uint8, np.uint16, np.float32) or samples.ndim not in (2, 3):
-        raise ImageError(f"{name} holds {samples.dtype} samples of shape {samples.shape}, which are not filtered")
-    if samples.ndim == 2:
-        return Frame(samples)
-    extra = bool(page.extrasamples)
-    colors = samples.shape[2] - extra
-    if colors not in (1, 3, 4):
-        raise ImageError(f"{name} has {samples.shape[2]} channels; gray, RGB or CMYK, with or without alpha, is read")
-    pixels = np.ascontiguousarray(samples[..., 0] if colors == 1 else samples[..., :colors])
-    return Frame(pixels, np.ascontiguousarray(samples[..., -1]) if extra else None)
 
 
 def write_tiff(stream: BinaryIO, frames: list[Frame], compression: str | None, metadata: Metadata) -> None:

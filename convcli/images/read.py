@@ -24,6 +24,7 @@ from convcli.images.origin import origin_of
 from convcli.images.picture import Frame, Metadata, Origin
 from convcli.images.silence import hush, hush_libtiff
 from convcli.images.source import opened
+from convcli.images.tiff_samples import Tags, suits_pillow, unused_note
 from convcli.ranges import full_scale
 
 MAX_PIXELS = 178_956_970  # where Pillow by itself refuses a picture as a decompression bomb
@@ -50,6 +51,7 @@ class Reading:
 
     size: (height, width), upright. origin: what the file was. bytes: about how much memory its pixels take.
     metadata: complete once the first frame has been decoded. reduced: whether bits were given up, as allowed.
+    notes: what of the file was left out or not understood, once its frames have been decoded.
     Raises ImageError where the file is missing, empty, no picture, too large, or damaged.
     """
 
@@ -64,6 +66,7 @@ class Reading:
     ) -> None:
         self.name = "standard input" if isinstance(source, bytes) else printable_path(source)
         self.reduced = False
+        self.notes: list[str] = []
         self.metadata = Metadata()
         self._pages: high_depth.TiffPages | None = None
         self._image: ImageFile.ImageFile | None = None
@@ -93,35 +96,37 @@ class Reading:
             self._check(*image.size)
             frames = getattr(image, "n_frames", 1) if image.format in FRAMED else 1
             self._bits = high_depth.bits_of(image, head)
-            self._deep = self._bits > 8
+            self._deep = self._bits > 8 or (image.format == "TIFF" and not suits_pillow(_tags(image)))
             self.origin = origin_of(image, frames, head)
-            self.bytes = image_bytes(image) * (2 if self._deep else 1)
             width, height = image.size
             self.size = (width, height) if _UPRIGHT.get(self._turn, (False,))[0] else (height, width)
             if self._deep:
                 self._open_deep(image)
+            self.bytes = self._pages.bytes if self._pages else image_bytes(image) * (2 if self._deep else 1)
 
     def _open_elsewhere(self, head: bytes) -> None:
         """What Pillow does not know may still be a TIFF with float colour."""
         if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise UnidentifiedImageError
-        self._open_pages("is not a TIFF of 8-bit or gray samples")
-        assert self._pages is not None
-        first, turn = self._pages.frame(0)
+        pages = self._open_pages("is not a TIFF of 8-bit or gray samples")
         self._turn, self._deep = 1, True
-        self.size = _upright(first, turn).size
-        self.bytes = self.size[0] * self.size[1] * 24
-        self.origin = Origin("TIFF", first.described, len(self._pages.sizes))
-        self.metadata = self._pages.metadata(self._stream)
+        self.size = pages.size
+        self.bytes = pages.bytes
+        self.origin = Origin("TIFF", pages.layout(0).described, len(pages.sizes))
+        self.metadata = pages.metadata(self._stream)
 
-    def _open_pages(self, why: str) -> None:
-        self._pages = high_depth.TiffPages(self._stream, self.name, why)
-        for height, width in self._pages.sizes:
+    def _open_pages(self, why: str) -> high_depth.TiffPages:
+        self._pages = pages = high_depth.TiffPages(self._stream, self.name, why)
+        for height, width in pages.sizes:
             self._check(width, height)
+        return pages
 
     def _open_deep(self, image: ImageFile.ImageFile) -> None:
-        if image.format == "TIFF" and not (self._reduce and not high_depth.installed()):
-            self._open_pages("has more than 8 bits a channel")
+        if image.format == "TIFF":
+            if self._reduce and not high_depth.installed() and suits_pillow(_tags(image), reduced=True):
+                self._deep, self.reduced = False, True
+                return
+            self._open_pages("has samples that are not 8-bit or gray")
             self._turn = 1
             self.metadata = metadata_of(image, self._stream)
         elif why := high_depth.obstacle(image):
@@ -163,8 +168,13 @@ class Reading:
         self.reduced = True
         return _reduced(frame)
 
+    def _tell(self, note: str | None) -> None:
+        if note and note not in self.notes:
+            self.notes.append(note)
+
     def _decoded(self, index: int) -> Frame:
         if self._pages:
+            self._tell(self._pages.note(index))
             return _upright(*self._pages.frame(index))
         image = self._image
         assert image is not None
@@ -178,11 +188,16 @@ class Reading:
         if len(self._indices) == 1 and index == 0:
             if self._ahead:
                 self._ahead.finish()
+            if image.format == "TIFF":
+                self._tell(unused_note(_tags(image)))
             image.load()
             self.metadata = metadata_of(image, self._stream)
             frame = frame_of(image)
             image.im = None  # type: ignore[assignment] # the samples are in our arrays now
             return frame
+        if image.format == "TIFF" and not self._page_suits(image, index):
+            self._open_pages("has samples that are not 8-bit or gray")
+            return self._decoded(index)
         image.seek(index)
         self._check(*image.size)
         image.load()
@@ -191,6 +206,15 @@ class Reading:
         screen = self.size[::-1]
         whole_screen = image.crop((0, 0, *screen)) if image.format == "GIF" and image.size != screen else image
         return replace(frame_of(whole_screen), duration=image.info.get("duration"))
+
+    def _page_suits(self, image: ImageFile.ImageFile, index: int) -> bool:
+        """Whether Pillow reads this page of a TIFF as it is meant; it opens none of a kind that it does not know."""
+        try:
+            image.seek(index)
+        except SyntaxError:
+            return False
+        self._tell(unused_note(_tags(image)))
+        return suits_pillow(_tags(image), reduced=self.reduced)
 
     def close(self) -> None:
         """Let the file go."""
@@ -233,6 +257,12 @@ def _damage(name: str, max_pixels: int) -> Iterator[None]:
             raise AccessError(f"{name} can't be read: {error.strerror or error}") from None
         reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
         raise ImageError(f"{name} is damaged or incomplete: {reason[0].rstrip('.')}") from None
+
+
+def _tags(image: Image.Image) -> Tags:
+    """The tags of a TIFF's page."""
+    found: Tags = getattr(image, "tag_v2", {}).get
+    return found
 
 
 def _orientation(image: Image.Image) -> int:
