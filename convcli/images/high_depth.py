@@ -16,6 +16,7 @@ from PIL import Image, ImageFile
 
 from convcli.errors import ImageError
 from convcli.images import exif
+from convcli.images.modes import frame_of
 from convcli.images.picture import Frame, Metadata
 from convcli.images.tiff_samples import Layout, layout_of, unused_note
 
@@ -47,21 +48,25 @@ def obstacle(image: ImageFile.ImageFile) -> str | None:
     """Why not all bits of this file, which is no TIFF, can be read; None where they can."""
     if image.format == "PPM" and image.tile and image.tile[0][0] == "ppm_plain":
         return "and of plain PPM only 8 can be read"
-    if image.format == "PPM" or (image.format == "PNG" and getattr(image, "n_frames", 1) == 1):
+    if image.format in ("PPM", "PNG"):
         return None
-    if image.format == "PNG":
-        return "and of an animated PNG only 8 can be read"
     if image.format not in ("AVIF", "JPEG2000"):
         return f"and of {image.format} only 8 can be read"
     return None if find_spec("imagecodecs") else f"which needs the extra `deep`: {INSTALL}"
 
 
 def read(image: ImageFile.ImageFile, stream: BinaryIO, index: int, bits: int) -> Frame:
-    """The picture, which nothing has decoded yet, with all its bits, of which the file has so many a channel."""
+    """The picture, no PNG, which nothing has decoded yet, with all its bits. bits: how many the file has a channel."""
     if image.format == "PPM":
         return Frame(_read_ppm(image, stream))
-    if image.format != "PNG":
-        return _decoded_elsewhere(image, stream, index, bits)
+    return _decoded_elsewhere(image, stream, index, bits)
+
+
+def png_frame(image: ImageFile.ImageFile) -> Frame:
+    """A picture of a PNG, which nothing has decoded yet, with all its bits."""
+    if image.mode.startswith("I") or not any(";16" in str(tile[3]) for tile in image.tile):
+        image.load()
+        return frame_of(image)
     samples = _read_png(image)
     clear = image.info.get("transparency")
     if samples.shape[2] in (2, 4):

@@ -17,11 +17,14 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from convcli.errors import AccessError, ConvcliError, ImageError
 from convcli.files.names import printable_path
 from convcli.images import high_depth
+from convcli.images.animation import CLEARED, STAYS, UNDONE, Animation, Part
 from convcli.images.early import EarlyDecoding
-from convcli.images.metadata import metadata_of
+from convcli.images.gif import GifFile
+from convcli.images.metadata import metadata_of, orientation
 from convcli.images.modes import frame_of, image_bytes
 from convcli.images.origin import origin_of
 from convcli.images.picture import Frame, Metadata, Origin
+from convcli.images.png_in import SIGNATURE, PngFile
 from convcli.images.silence import hush, hush_libtiff
 from convcli.images.source import opened
 from convcli.images.tiff_samples import Tags, suits_pillow, unused_note
@@ -39,7 +42,7 @@ _UPRIGHT = {
     7: (True, True, True),
     8: (True, True, False),
 }
-_ORIENTATION = 0x0112
+_DISPOSALS = {1: CLEARED, 2: UNDONE}  # of an animated PNG
 FRAMED = ("GIF", "PNG", "WEBP", "TIFF", "AVIF")
 
 
@@ -70,6 +73,8 @@ class Reading:
         self.metadata = Metadata()
         self._pages: high_depth.TiffPages | None = None
         self._image: ImageFile.ImageFile | None = None
+        self._png: PngFile | None = None
+        self._animation: Animation | None = None
         self._max_pixels, self._reduce, self._ahead = max_pixels, reduce_depth, ahead
         self._stream = opened(source, self.name)
         try:
@@ -86,15 +91,15 @@ class Reading:
         self._stream.seek(0)
         with _damage(self.name, self._max_pixels):
             try:
-                image = self._ahead.image if self._ahead else Image.open(self._stream)
+                image = self._header(head)
             except UnidentifiedImageError:
                 self._open_elsewhere(head)
                 return
             if image.format == "TIFF":
                 hush_libtiff()
-            self._image, self._turn = image, _orientation(image)
+            self._image, self._turn = image, self._orientation(image)
             self._check(*image.size)
-            frames = getattr(image, "n_frames", 1) if image.format in FRAMED else 1
+            frames = self._animated(image)
             self._bits = high_depth.bits_of(image, head)
             self._deep = self._bits > 8 or (image.format == "TIFF" and not suits_pillow(_tags(image)))
             self.origin = origin_of(image, frames, head)
@@ -103,6 +108,40 @@ class Reading:
             if self._deep:
                 self._open_deep(image)
             self.bytes = self._pages.bytes if self._pages else image_bytes(image) * (2 if self._deep else 1)
+
+    def _header(self, head: bytes) -> ImageFile.ImageFile:
+        """The file open, and nothing decoded."""
+        if self._ahead:
+            return self._ahead.image
+        if not head.startswith(SIGNATURE):
+            return Image.open(self._stream)
+        self._png = PngFile(self._stream)
+        self.notes += self._png.notes
+        self.metadata = self._png.metadata
+        return self._png.picture()
+
+    def _orientation(self, image: ImageFile.ImageFile) -> int:
+        """How the picture is to be turned, 1 where it is not. EXIF that can't be understood says nothing."""
+        if image.format == "TIFF":
+            return 1  # Pillow turns a TIFF itself when it decodes it
+        said = self.metadata if self._png else metadata_of(image, self._stream)
+        turn = orientation(said.exif, said.xmp)
+        return turn if turn in _UPRIGHT else 1
+
+    def _animated(self, image: ImageFile.ImageFile) -> int:
+        """How many frames the file has."""
+        if self._png:
+            if self._png.frames:
+                self._animation = _apng(self._png)
+                image.info["loop"] = self._png.loop
+            return len(self._png.frames) + self._png.default or 1
+        if image.format == "GIF":
+            gif = GifFile(self._stream)
+            for frame in gif.frames:
+                self._check(*frame.size)
+            self._animation = Animation(gif.size, len(gif.frames), gif.clear, gif.part)
+            return len(gif.frames)
+        return getattr(image, "n_frames", 1) if image.format in FRAMED else 1
 
     def _open_elsewhere(self, head: bytes) -> None:
         """What Pillow does not know may still be a TIFF with float colour."""
@@ -150,7 +189,7 @@ class Reading:
         self._indices = range(count) if frame is None else [frame % count]
         if frame is not None:
             self.origin = replace(self.origin, frames=1, loop=None)
-        elif count > 1 and self._image and self._image.info.get("default_image"):
+        elif self._png and self._png.default:
             # An APNG may begin with a picture for those who show no animations. It is no frame of it.
             self._indices = range(1, count)
             self.origin = replace(self.origin, frames=count - 1)
@@ -178,6 +217,14 @@ class Reading:
             return _upright(*self._pages.frame(index))
         image = self._image
         assert image is not None
+        if self._animation and not (self._png and self._png.default and index == 0):
+            if not self._png:
+                self.metadata = metadata_of(image, self._stream)
+            return self._animation.frame(index - bool(self._png and self._png.default))
+        if self._png:
+            frame = high_depth.png_frame(image)
+            image.im = None  # type: ignore[assignment] # the samples are in our arrays now
+            return frame
         if self._deep:
             if len(self._indices) > 1:  # Pillow tells a frame's duration when it has decoded it
                 image.seek(index)
@@ -203,9 +250,7 @@ class Reading:
         image.load()
         if index == self._indices[0]:
             self.metadata = metadata_of(image, self._stream)
-        screen = self.size[::-1]
-        whole_screen = image.crop((0, 0, *screen)) if image.format == "GIF" and image.size != screen else image
-        return replace(frame_of(whole_screen), duration=image.info.get("duration"))
+        return replace(frame_of(image), duration=image.info.get("duration"))
 
     def _page_suits(self, image: ImageFile.ImageFile, index: int) -> bool:
         """Whether Pillow reads this page of a TIFF as it is meant; it opens none of a kind that it does not know."""
@@ -265,17 +310,17 @@ def _tags(image: Image.Image) -> Tags:
     return found
 
 
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 where there is none. EXIF that can't be understood is none."""
-    if image.format == "TIFF":
-        return 1  # Pillow turns a TIFF itself when it decodes it
-    if image.format == "PNG" and not {"exif", "Raw profile type exif", "xmp"} & image.info.keys():
-        return 1  # asking Pillow would decode the picture
-    try:
-        value: Any = image.getexif().get(_ORIENTATION, 1)
-    except Exception:
-        return 1
-    return value if value in _UPRIGHT else 1
+def _apng(png: PngFile) -> Animation:
+    """The frames of an animated PNG as they are seen."""
+
+    def part(index: int) -> Part:
+        frame = png.frames[index]
+        pixels = high_depth.png_frame(png.frame(index))
+        return Part(pixels, frame.place, frame.duration, _DISPOSALS.get(frame.dispose, STAYS), over=frame.blend == 1)
+
+    first, whole = png.frames[0], (png.width, png.height)
+    gone = any(frame.dispose == 1 for frame in png.frames[:-1]) or first.dispose == 2
+    return Animation((png.height, png.width), len(png.frames), png.clear or gone or first.size != whole, part)
 
 
 def _upright(frame: Frame, orientation: int) -> Frame:
