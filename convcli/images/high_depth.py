@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from convcli.errors import ImageError
-from convcli.images import exif
+from convcli.images import apart, exif
 from convcli.images.modes import frame_of
 from convcli.images.picture import Frame, Metadata
 from convcli.images.tiff_samples import Layout, layout_of, unused_note
@@ -55,11 +55,40 @@ def obstacle(image: ImageFile.ImageFile) -> str | None:
     return None if find_spec("imagecodecs") else f"which needs the extra `deep`: {INSTALL}"
 
 
-def read(image: ImageFile.ImageFile, stream: BinaryIO, index: int, bits: int) -> Frame:
-    """The picture, no PNG, which nothing has decoded yet, with all its bits. bits: how many the file has a channel."""
-    if image.format == "PPM":
-        return Frame(_read_ppm(image, stream))
-    return _decoded_elsewhere(image, stream, index, bits)
+class Codestream:
+    """AVIF or JPEG 2000 of so many bits through imagecodecs, scaled to the full range of 16 bits.
+
+    All frames are decoded at once, which is the decoder's way that is known to work, and kept where there are more.
+    """
+
+    def __init__(self, image: ImageFile.ImageFile, stream: BinaryIO, bits: int) -> None:
+        self._stream, self._bits = stream, bits
+        self._decoder = "jpeg2k_decode" if image.format == "JPEG2000" else "avif_decode"
+        self._frames = getattr(image, "n_frames", 1)
+        self._alpha = image.mode in ("LA", "RGBA")
+        bands = len(image.getbands())
+        self._shape = (image.height, image.width, bands)[: 2 + (bands > 1)]
+        self._kept: Array | None = None
+
+    def frame(self, index: int) -> Frame:
+        """A frame."""
+        if self._kept is None:
+            self._kept = self._decoded()
+        samples = self._kept[index]
+        if self._frames == 1:
+            self._kept = None
+        most = (1 << self._bits) - 1
+        if most < 65535:
+            samples = ((samples.astype(np.uint32) * 65535 + most // 2) // most).clip(0, 65535).astype(np.uint16)
+        return _parted(samples) if self._alpha else Frame(samples)
+
+    def _decoded(self) -> Array:
+        self._stream.seek(0)
+        samples = apart.decoded(self._decoder, self._stream.read())
+        shape = (self._frames, *self._shape)
+        if samples.dtype != np.uint16 or samples.shape not in (shape, shape[self._frames == 1 :]):
+            raise ValueError(f"it holds {samples.dtype} samples of shape {samples.shape}, not what its head says")
+        return samples.reshape(shape)
 
 
 def png_frame(image: ImageFile.ImageFile) -> Frame:
@@ -80,22 +109,6 @@ def _parted(samples: Array) -> Frame:
     """Colours and alpha apart."""
     color, alpha = samples[..., :-1], np.ascontiguousarray(samples[..., -1])
     return Frame(np.ascontiguousarray(color[..., 0] if color.shape[2] == 1 else color), alpha)
-
-
-def _decoded_elsewhere(image: ImageFile.ImageFile, stream: BinaryIO, index: int, bits: int) -> Frame:
-    """AVIF or JPEG 2000 through imagecodecs, scaled to the full range of 16 bits."""
-    import imagecodecs
-
-    stream.seek(0)
-    data = stream.read()
-    samples = imagecodecs.jpeg2k_decode(data) if image.format == "JPEG2000" else imagecodecs.avif_decode(data, index)
-    bands = len(image.getbands())
-    if samples.dtype != np.uint16 or samples.shape != (image.height, image.width, bands)[: 2 + (bands > 1)]:
-        raise ValueError(f"it holds {samples.dtype} samples of shape {samples.shape}, not what its head says")
-    most = (1 << bits) - 1
-    if most < 65535:
-        samples = ((samples.astype(np.uint32) * 65535 + most // 2) // most).clip(0, 65535).astype(np.uint16)
-    return _parted(samples) if image.mode in ("LA", "RGBA") else Frame(samples)
 
 
 def _read_png(image: ImageFile.ImageFile) -> Array:
@@ -131,7 +144,7 @@ def _maxval(image: ImageFile.ImageFile) -> int:
     return args[-1] if isinstance(args, tuple) and isinstance(args[-1], int) else 255
 
 
-def _read_ppm(image: ImageFile.ImageFile, stream: BinaryIO) -> Array:
+def read_ppm(image: ImageFile.ImageFile, stream: BinaryIO) -> Frame:
     """A binary P6 of 16 bits, scaled to the full range as Pillow scales gray."""
     width, height = image.size
     maxval, count = _maxval(image), width * height * 3
@@ -141,8 +154,8 @@ def _read_ppm(image: ImageFile.ImageFile, stream: BinaryIO) -> Array:
         raise ValueError("image file is truncated")
     samples = np.frombuffer(data, ">u2").reshape(height, width, 3)
     if maxval == 65535:
-        return samples.astype(np.uint16)
-    return np.rint(samples * (65535 / maxval)).clip(0, 65535).astype(np.uint16)
+        return Frame(samples.astype(np.uint16))
+    return Frame(np.rint(samples * (65535 / maxval)).clip(0, 65535).astype(np.uint16))
 
 
 def write_ppm(stream: BinaryIO, pixels: Array) -> None:

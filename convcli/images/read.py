@@ -75,6 +75,7 @@ class Reading:
         self._image: ImageFile.ImageFile | None = None
         self._png: PngFile | None = None
         self._animation: Animation | None = None
+        self._codestream: high_depth.Codestream | None = None
         self._max_pixels, self._reduce, self._ahead = max_pixels, reduce_depth, ahead
         self._stream = opened(source, self.name)
         try:
@@ -175,6 +176,8 @@ class Reading:
                 )
             self._deep = False
             self.reduced = True
+        elif image.format in ("AVIF", "JPEG2000"):
+            self._codestream = high_depth.Codestream(image, self._stream, self._bits)
 
     def _check(self, width: int, height: int) -> None:
         if width * height == 0:
@@ -229,7 +232,8 @@ class Reading:
             if len(self._indices) > 1:  # Pillow tells a frame's duration when it has decoded it
                 image.seek(index)
                 image.load()
-            frame = high_depth.read(image, self._stream, index, self._bits)
+            code = self._codestream
+            frame = code.frame(index) if code else high_depth.read_ppm(image, self._stream)
             self.metadata = metadata_of(image, self._stream)
             return replace(frame, duration=image.info.get("duration"))
         if len(self._indices) == 1 and index == 0:
