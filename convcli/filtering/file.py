@@ -76,6 +76,7 @@ def filter_file(
         made = described(recipe) + options.described
         frames = _filtered(reading, recipe, target, options, count, threads)
         notes = _write(output, frames, reading, made, target, force, when_complete)
+        notes += reading.notes
         if reading.reduced:
             notes.append("the depth was reduced to 8 bits a channel")
         if told := saturation(count.range, count.samples, count.below, count.above):

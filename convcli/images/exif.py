@@ -42,29 +42,49 @@ def upright(exif: bytes, size: tuple[int, int]) -> bytes | None:
         return None
     try:
         (first,) = struct.unpack_from(order + "I", data, 4)
-        entries = dict(_places(data, order, first))
-        if _ORIENTATION in entries:
-            _set(data, order, entries[_ORIENTATION], 1)
+        entries = list(_places(data, order, first))
+        _set_all(data, order, entries, _ORIENTATION, 1)
         (count,) = struct.unpack_from(order + "H", data, first)
         if first + 2 + 12 * count + 4 <= len(data):
             struct.pack_into(order + "I", data, first + 2 + 12 * count, 0)
-        if _EXIF in entries:
-            (inner,) = struct.unpack_from(order + "I", data, entries[_EXIF] + 8)
-            places = dict(_places(data, order, inner))
-            for tag, value in ((_WIDTH, size[1]), (_HEIGHT, size[0])):
-                if tag in places:
-                    _set(data, order, places[tag], value)
+        for place in (place for tag, place in entries if tag == _EXIF):
+            (inner,) = struct.unpack_from(order + "I", data, place + 8)
+            places = list(_places(data, order, inner))
+            for tag, value in ((_WIDTH, size[1]), (_HEIGHT, size[0]), (_ORIENTATION, 1)):
+                _set_all(data, order, places, tag, value)
     except struct.error:
         return None
     return bytes(data)
 
 
+def orientation(exif: bytes) -> int | None:
+    """How the block says that the picture is to be turned: the first of its tags, where it has several."""
+    order = _byte_order(exif)
+    try:
+        if order:
+            (first,) = struct.unpack_from(order + "I", exif, 4)
+            for tag, place in _places(exif, order, first):
+                if tag == _ORIENTATION:
+                    return _short(exif, order, place)
+    except struct.error:
+        pass
+    return None
+
+
+def _short(data: Any, order: str, place: int) -> int:
+    """The number in the entry at `place`: SHORT (3) or LONG (4); 0 of any other kind."""
+    (kind,) = struct.unpack_from(order + "H", data, place + 2)
+    if kind not in (3, 4):
+        return 0
+    value: int = struct.unpack_from(order + ("H" if kind == 3 else "I"), data, place + 8)[0]
+    return value
+
+
 def without_orientation(exif: bytes) -> bytes:
-    """An upright block without the tag: the later entries move up by one, and no value moves."""
+    """An upright block without the tag: later entries move up, and no value moves."""
     data, order = bytearray(exif), _byte_order(exif) or "<"
     (first,) = struct.unpack_from(order + "I", data, 4)
-    place = dict(_places(data, order, first)).get(_ORIENTATION)
-    if place is not None:
+    for place in reversed([place for tag, place in _places(data, order, first) if tag == _ORIENTATION]):
         (count,) = struct.unpack_from(order + "H", data, first)
         end = first + 2 + 12 * count
         data[place:end] = data[place + 12 : end] + bytes(12)
@@ -234,6 +254,12 @@ def _places(data: Any, order: str, offset: int, wide: bool = False) -> Iterator[
     for place in range(begin, begin + size * min(count, 0xFFFF), size):
         (tag,) = _unpacked(f"{order}H{size - 2}x", data, place)
         yield tag, place
+
+
+def _set_all(data: bytearray, order: str, entries: list[tuple[int, int]], tag: int, value: int) -> None:
+    """Write a number into every entry of this tag: readers differ in which of several they take."""
+    for place in (place for found, place in entries if found == tag):
+        _set(data, order, place, value)
 
 
 def _set(data: bytearray, order: str, place: int, value: int) -> None:

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from convcli.errors import ImageError
-from convcli.images import exif
+from convcli.images import apart, exif
+from convcli.images.modes import frame_of
 from convcli.images.picture import Frame, Metadata
+from convcli.images.tiff_samples import Layout, layout_of, unused_note
 
 Array = NDArray[Any]
 INSTALL = "pip install 'convcli[deep]'"
-_BITS_PER_SAMPLE, _ORIENTATION = 258, 274
+_ORIENTATION = 274
 _CLASSIC = (1 << 32) - (1 << 26)  # bytes of pixels up to which a TIFF's offsets have 32 bits
 
 
@@ -31,9 +33,8 @@ def bits_of(image: ImageFile.ImageFile, head: bytes) -> int:
     """
     if image.mode.startswith(("I", "F")) or image.mode in ("1", "P"):
         return 8
-    if image.format == "TIFF":
-        bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))
-        return max(int(b) for b in (bits if isinstance(bits, tuple) else (bits,)))
+    if image.format == "TIFF":  # whose pages differ: tiff_samples tells of each
+        return 8
     if image.format == "PPM":
         return 16 if _maxval(image) > 255 else 8
     if image.format == "AVIF" and (at := head.find(b"pixi")) > 0:
@@ -47,21 +48,54 @@ def obstacle(image: ImageFile.ImageFile) -> str | None:
     """Why not all bits of this file, which is no TIFF, can be read; None where they can."""
     if image.format == "PPM" and image.tile and image.tile[0][0] == "ppm_plain":
         return "and of plain PPM only 8 can be read"
-    if image.format == "PPM" or (image.format == "PNG" and getattr(image, "n_frames", 1) == 1):
+    if image.format in ("PPM", "PNG"):
         return None
-    if image.format == "PNG":
-        return "and of an animated PNG only 8 can be read"
     if image.format not in ("AVIF", "JPEG2000"):
         return f"and of {image.format} only 8 can be read"
     return None if find_spec("imagecodecs") else f"which needs the extra `deep`: {INSTALL}"
 
 
-def read(image: ImageFile.ImageFile, stream: BinaryIO, index: int, bits: int) -> Frame:
-    """The picture, which nothing has decoded yet, with all its bits, of which the file has so many a channel."""
-    if image.format == "PPM":
-        return Frame(_read_ppm(image, stream))
-    if image.format != "PNG":
-        return _decoded_elsewhere(image, stream, index, bits)
+class Codestream:
+    """AVIF or JPEG 2000 of so many bits through imagecodecs, scaled to the full range of 16 bits.
+
+    All frames are decoded at once, which is the decoder's way that is known to work, and kept where there are more.
+    """
+
+    def __init__(self, image: ImageFile.ImageFile, stream: BinaryIO, bits: int) -> None:
+        self._stream, self._bits = stream, bits
+        self._decoder = "jpeg2k_decode" if image.format == "JPEG2000" else "avif_decode"
+        self._frames = getattr(image, "n_frames", 1)
+        self._alpha = image.mode in ("LA", "RGBA")
+        bands = len(image.getbands())
+        self._shape = (image.height, image.width, bands)[: 2 + (bands > 1)]
+        self._kept: Array | None = None
+
+    def frame(self, index: int) -> Frame:
+        """A frame."""
+        if self._kept is None:
+            self._kept = self._decoded()
+        samples = self._kept[index]
+        if self._frames == 1:
+            self._kept = None
+        most = (1 << self._bits) - 1
+        if most < 65535:
+            samples = ((samples.astype(np.uint32) * 65535 + most // 2) // most).clip(0, 65535).astype(np.uint16)
+        return _parted(samples) if self._alpha else Frame(samples)
+
+    def _decoded(self) -> Array:
+        self._stream.seek(0)
+        samples = apart.decoded(self._decoder, self._stream.read())
+        shape = (self._frames, *self._shape)
+        if samples.dtype != np.uint16 or samples.shape not in (shape, shape[self._frames == 1 :]):
+            raise ValueError(f"it holds {samples.dtype} samples of shape {samples.shape}, not what its head says")
+        return samples.reshape(shape)
+
+
+def png_frame(image: ImageFile.ImageFile) -> Frame:
+    """A picture of a PNG, which nothing has decoded yet, with all its bits."""
+    if image.mode.startswith("I") or not any(";16" in str(tile[3]) for tile in image.tile):
+        image.load()
+        return frame_of(image)
     samples = _read_png(image)
     clear = image.info.get("transparency")
     if samples.shape[2] in (2, 4):
@@ -75,22 +109,6 @@ def _parted(samples: Array) -> Frame:
     """Colours and alpha apart."""
     color, alpha = samples[..., :-1], np.ascontiguousarray(samples[..., -1])
     return Frame(np.ascontiguousarray(color[..., 0] if color.shape[2] == 1 else color), alpha)
-
-
-def _decoded_elsewhere(image: ImageFile.ImageFile, stream: BinaryIO, index: int, bits: int) -> Frame:
-    """AVIF or JPEG 2000 through imagecodecs, scaled to the full range of 16 bits."""
-    import imagecodecs
-
-    stream.seek(0)
-    data = stream.read()
-    samples = imagecodecs.jpeg2k_decode(data) if image.format == "JPEG2000" else imagecodecs.avif_decode(data, index)
-    bands = len(image.getbands())
-    if samples.dtype != np.uint16 or samples.shape != (image.height, image.width, bands)[: 2 + (bands > 1)]:
-        raise ValueError(f"it holds {samples.dtype} samples of shape {samples.shape}, not what its head says")
-    most = (1 << bits) - 1
-    if most < 65535:
-        samples = ((samples.astype(np.uint32) * 65535 + most // 2) // most).clip(0, 65535).astype(np.uint16)
-    return _parted(samples) if image.mode in ("LA", "RGBA") else Frame(samples)
 
 
 def _read_png(image: ImageFile.ImageFile) -> Array:
@@ -126,7 +144,7 @@ def _maxval(image: ImageFile.ImageFile) -> int:
     return args[-1] if isinstance(args, tuple) and isinstance(args[-1], int) else 255
 
 
-def _read_ppm(image: ImageFile.ImageFile, stream: BinaryIO) -> Array:
+def read_ppm(image: ImageFile.ImageFile, stream: BinaryIO) -> Frame:
     """A binary P6 of 16 bits, scaled to the full range as Pillow scales gray."""
     width, height = image.size
     maxval, count = _maxval(image), width * height * 3
@@ -136,8 +154,8 @@ def _read_ppm(image: ImageFile.ImageFile, stream: BinaryIO) -> Array:
         raise ValueError("image file is truncated")
     samples = np.frombuffer(data, ">u2").reshape(height, width, 3)
     if maxval == 65535:
-        return samples.astype(np.uint16)
-    return np.rint(samples * (65535 / maxval)).clip(0, 65535).astype(np.uint16)
+        return Frame(samples.astype(np.uint16))
+    return Frame(np.rint(samples * (65535 / maxval)).clip(0, 65535).astype(np.uint16))
 
 
 def write_ppm(stream: BinaryIO, pixels: Array) -> None:
@@ -179,11 +197,37 @@ class TiffPages:
             raise ImageError(f"{name} is damaged: it has no pages")
         self.sizes = [(int(page.imagelength), int(page.imagewidth)) for page in self._pages]
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the first page, upright."""
+        height, width = self.sizes[0]
+        return (width, height) if self._pages[0].tags.valueof(_ORIENTATION, 1) in (5, 6, 7, 8) else (height, width)
+
+    @property
+    def bytes(self) -> int:
+        """What the first page takes as it is stored, and as pixels."""
+        page, layout, (height, width) = self._pages[0], self.layout(0), self.sizes[0]
+        pixels = (layout.colors + (layout.alpha is not None)) * layout.dtype.itemsize
+        stored = page.samplesperpixel * np.dtype(page.dtype or layout.dtype).itemsize
+        return height * width * int(stored + pixels)
+
+    def layout(self, index: int) -> Layout:
+        """What a page's samples mean. Raises ImageError where they are not filtered."""
+        return layout_of(self._pages[index].tags.valueof, self.name)
+
     def frame(self, index: int) -> tuple[Frame, int]:
         """A page, and the orientation it is to be turned by."""
-        page = self._pages[index]
-        tag = page.tags.get(_ORIENTATION)
-        return _page(page, self.name), int(tag.value) if tag else 1
+        page, layout = self._pages[index], self.layout(index)
+        turn = page.tags.valueof(_ORIENTATION, 1)
+        samples = page.asarray(squeeze=False)[:, 0]
+        samples = np.moveaxis(samples, 0, 2)[..., 0] if page.planarconfig == 2 else samples[0]
+        colors = samples[..., 0] if layout.stored == 1 else samples[..., : layout.stored]
+        alpha = None if layout.alpha is None else np.ascontiguousarray(samples[..., layout.alpha])
+        return layout.frame(np.ascontiguousarray(colors), alpha, self.name), int(turn)
+
+    def note(self, index: int) -> str | None:
+        """What the user should know of samples that are left out."""
+        return unused_note(self._pages[index].tags.valueof)
 
     def metadata(self, stream: BinaryIO) -> Metadata:
         """What the first page says beside its pixels."""
@@ -192,24 +236,6 @@ class TiffPages:
         dpi = page.get_resolution("INCH") if unit and unit.value in (2, 3) else None
         said = bytes(xmp.value) if xmp and isinstance(xmp.value, bytes) else None
         return Metadata(icc=page.iccprofile, exif=exif.of_tiff(stream), xmp=said, dpi=dpi)
-
-
-def _page(page: Any, name: str) -> Frame:
-    samples = page.asarray()
-    if page.planarconfig == 2 and samples.ndim == 3:
-        samples = np.moveaxis(samples, 0, 2)
-    if samples.dtype == np.float64 or samples.dtype == np.float16:
-        samples = samples.astype(np.float32)
-    if samples.dtype not in (np.uint8, np.uint16, np.float32) or samples.ndim not in (2, 3):
-        raise ImageError(f"{name} holds {samples.dtype} samples of shape {samples.shape}, which are not filtered")
-    if samples.ndim == 2:
-        return Frame(samples)
-    extra = bool(page.extrasamples)
-    colors = samples.shape[2] - extra
-    if colors not in (1, 3, 4):
-        raise ImageError(f"{name} has {samples.shape[2]} channels; gray, RGB or CMYK, with or without alpha, is read")
-    pixels = np.ascontiguousarray(samples[..., 0] if colors == 1 else samples[..., :colors])
-    return Frame(pixels, np.ascontiguousarray(samples[..., -1]) if extra else None)
 
 
 def write_tiff(stream: BinaryIO, frames: list[Frame], compression: str | None, metadata: Metadata) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import struct
 from collections.abc import Iterator
@@ -14,17 +13,25 @@ from PIL import Image
 
 from convcli.images import exif
 from convcli.images.picture import Metadata
+from convcli.images.png_in import XMP_KEY
 
-_XMP_KEY = "XML:com.adobe.xmp"
-_XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|>))\d")  # as attribute or element
+_XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|>))(\d)")  # as attribute or element
+_SRGB_PLACES = (
+    31270,
+    32900,
+    64000,
+    33000,
+    30000,
+    60000,
+    15000,
+    6000,
+)  # of white, red, green and blue, as cHRM has them
+_SRGB_CODE = (b"cICP", bytes([1, 13, 0, 1]))
 _JPEG_SEGMENT = 65533  # bytes that a JPEG segment holds
 
 
 def metadata_of(image: Image.Image, stream: BinaryIO) -> Metadata:
-    """Everything worth keeping, of a picture that has been decoded (PNG may carry text behind the pixels).
-
-    stream: the file it came from.
-    """
+    """Everything worth keeping of a picture that is no PNG (`png_in` tells of those). stream: the file it came from."""
     info = image.info
     xmp = info.get("xmp")
     dpi = info.get("dpi")
@@ -35,7 +42,6 @@ def metadata_of(image: Image.Image, stream: BinaryIO) -> Metadata:
         xmp=xmp.encode() if isinstance(xmp, str) else xmp,
         dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(0 < float(d) < 1e6 for d in dpi) else None,
         comment=comment.encode() if isinstance(comment, str) else comment,
-        text={k: str(v) for k, v in getattr(image, "text", {}).items() if k != _XMP_KEY and not k.startswith("Raw ")},
     )
 
 
@@ -43,15 +49,16 @@ def _exif_of(image: Image.Image, stream: BinaryIO) -> bytes | None:
     """The EXIF block without its prefix."""
     if image.format == "TIFF":
         return exif.of_tiff(stream)
-    data = image.info.get("exif") or _raw_profile(image.info.get("Raw profile type exif", ""))
+    data: bytes = image.info.get("exif") or b""
     return data.removeprefix(b"Exif\x00\x00") or None
 
 
-def _raw_profile(text: str) -> bytes:
-    """ImageMagick's way of old to put EXIF into PNG: a line of its name, one of its length, and hexadecimal digits."""
-    with contextlib.suppress(ValueError):
-        return bytes.fromhex("".join(text.split("\n")[3:]))
-    return b""
+def orientation(block: bytes | None, xmp: bytes | None) -> int:
+    """How the picture is to be turned: as EXIF says or, where it says nothing, XMP."""
+    said = exif.orientation(block) if block else None
+    if said is None and xmp and (found := _XMP_ORIENTATION.search(xmp)):
+        said = int(found[2])
+    return said or 1
 
 
 def renewed(metadata: Metadata, size: tuple[int, int], colors: int) -> tuple[Metadata, list[str]]:
@@ -75,6 +82,7 @@ def renewed(metadata: Metadata, size: tuple[int, int], colors: int) -> tuple[Met
 
 def png_chunks(metadata: Metadata, note: str | None) -> Iterator[tuple[bytes, bytes]]:
     """The chunks of a PNG file that hold the metadata; `note` is what the file says about its making."""
+    yield from metadata.colour
     if metadata.icc:
         yield b"iCCP", b"ICC profile\0\0" + compress(metadata.icc)
     if metadata.dpi:
@@ -83,7 +91,7 @@ def png_chunks(metadata: Metadata, note: str | None) -> Iterator[tuple[bytes, by
     if metadata.exif:
         yield b"eXIf", metadata.exif
     if metadata.xmp:
-        yield b"iTXt", _XMP_KEY.encode() + b"\0\0\0\0\0" + metadata.xmp
+        yield b"iTXt", XMP_KEY + b"\0\0\0\0\0" + metadata.xmp
     text = dict(metadata.text)
     if metadata.comment and "Comment" not in text:
         text["Comment"] = metadata.comment.decode("utf-8", "replace")
@@ -111,7 +119,18 @@ def homeless(metadata: Metadata, format_: str) -> list[str]:
         notes.append(f"the ICC profile was dropped: {format_} has no place for it")
     if metadata.exif and format_ not in _TELLING:
         notes.append(f"the EXIF block was dropped: {format_} has no place for it")
+    if format_ != "PNG" and (names := _meaningful(metadata)):
+        notes.append(f"the description of the colours ({', '.join(names)}) was dropped: only PNG has a place for it")
     return notes
+
+
+def _meaningful(metadata: Metadata) -> list[str]:
+    """The chunks that say of the colours anything else than that they are sRGB, or what the profile says."""
+    chunks = dict(metadata.colour)
+    if b"cICP" not in chunks and (metadata.icc or b"sRGB" in chunks):
+        return []
+    usual = (b"gAMA", struct.pack(">I", 45455)), (b"cHRM", struct.pack(">8I", *_SRGB_PLACES)), _SRGB_CODE
+    return [name.decode() for name, content in metadata.colour if (name, content) not in usual]
 
 
 def pillow_options(format_: str, metadata: Metadata, note: str | None) -> tuple[dict[str, Any], list[str]]:

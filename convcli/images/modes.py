@@ -158,7 +158,10 @@ def _from_lab(strip: Image.Image) -> Image.Image:
 
 
 def _gray(image: Image.Image) -> bool:
-    """Whether every colour of the palette is gray."""
-    colors = np.array(image.getpalette("RGB") or [], np.uint8)
+    """Whether every colour of the palette is gray. The picture itself would decode its pixels to tell of it."""
+    bare = Image.new("P", (1, 1))
+    if image.palette is not None:
+        bare.putpalette(image.palette)
+    colors = np.array(bare.getpalette("RGB") or [], np.uint8)
     triples = colors[: len(colors) // 3 * 3].reshape(-1, 3)
     return bool((triples == triples[:, :1]).all())

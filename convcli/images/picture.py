@@ -52,7 +52,8 @@ class Frame:
 class Metadata:
     """What a file says beside its pixels. Orientation is not among it: it is in the pixels by then.
 
-    exif: TIFF structure without a prefix. dpi: horizontal, vertical. text: PNG's keywords and texts.
+    exif: TIFF structure without a prefix. dpi: horizontal, vertical. text: PNG's keywords and texts. colour: PNG's
+    chunks that say what samples mean, beside a profile.
     """
 
     icc: bytes | None = None
@@ -61,6 +62,7 @@ class Metadata:
     dpi: tuple[float, float] | None = None
     comment: bytes | None = None
     text: dict[str, str] = field(default_factory=dict)
+    colour: tuple[tuple[bytes, bytes], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,18 @@ from convcli.errors import AccessError, ConvcliError, ImageError
 from convcli.files.names import printable_path
 from convcli.files.reading import MOST
 from convcli.images import high_depth
+from convcli.images.animation import CLEARED, STAYS, UNDONE, Animation, Part
 from convcli.images.early import EarlyDecoding
 from convcli.images.formats import OPENED, POSTSCRIPT
-from convcli.images.metadata import metadata_of
+from convcli.images.gif import GifFile
+from convcli.images.metadata import metadata_of, orientation
 from convcli.images.modes import frame_of, image_bytes
 from convcli.images.origin import origin_of
 from convcli.images.picture import Frame, Metadata, Origin
+from convcli.images.png_in import SIGNATURE, PngFile
 from convcli.images.silence import hush, hush_libtiff
 from convcli.images.source import opened
+from convcli.images.tiff_samples import Tags, suits_pillow, unused_note
 from convcli.ranges import full_scale
 
 MAX_PIXELS = 178_956_970  # where Pillow by itself refuses a picture as a decompression bomb
@@ -40,7 +44,7 @@ _UPRIGHT = {
     7: (True, True, True),
     8: (True, True, False),
 }
-_ORIENTATION = 0x0112
+_DISPOSALS = {1: CLEARED, 2: UNDONE}  # of an animated PNG
 FRAMED = ("GIF", "PNG", "WEBP", "TIFF", "AVIF")
 
 
@@ -54,6 +58,7 @@ class Reading:
 
     size: (height, width), upright. origin: what the file was. bytes: about how much memory its pixels take.
     metadata: complete once the first frame has been decoded. reduced: whether bits were given up, as allowed.
+    notes: what of the file was left out or not understood, once its frames have been decoded.
     Raises ImageError where the file is missing, empty, no picture, too large, or damaged.
     """
 
@@ -73,9 +78,13 @@ class Reading:
         else:
             self.name = printable_path(source)
         self.reduced = False
+        self.notes: list[str] = []
         self.metadata = Metadata()
         self._pages: high_depth.TiffPages | None = None
         self._image: ImageFile.ImageFile | None = None
+        self._png: PngFile | None = None
+        self._animation: Animation | None = None
+        self._codestream: high_depth.Codestream | None = None
         self._max_pixels, self._reduce, self._ahead = max_pixels, reduce_depth, ahead
         self._stream = opened(source, self.name, pipes, max_bytes)
         try:
@@ -92,23 +101,57 @@ class Reading:
         self._stream.seek(0)
         with _damage(self.name, self._max_pixels):
             try:
-                image = self._ahead.image if self._ahead else Image.open(self._stream, formats=OPENED)
+                image = self._header(head)
             except UnidentifiedImageError:
                 self._open_elsewhere(head)
                 return
             if image.format == "TIFF":
                 hush_libtiff()
-            self._image, self._turn = image, _orientation(image)
+            self._image, self._turn = image, self._orientation(image)
             self._check(*image.size)
-            frames = getattr(image, "n_frames", 1) if image.format in FRAMED else 1
+            frames = self._animated(image)
             self._bits = high_depth.bits_of(image, head)
-            self._deep = self._bits > 8
+            self._deep = self._bits > 8 or (image.format == "TIFF" and not suits_pillow(_tags(image)))
             self.origin = origin_of(image, frames, head)
-            self.bytes = image_bytes(image) * (2 if self._deep else 1)
             width, height = image.size
             self.size = (width, height) if _UPRIGHT.get(self._turn, (False,))[0] else (height, width)
             if self._deep:
                 self._open_deep(image)
+            self.bytes = self._pages.bytes if self._pages else image_bytes(image) * (2 if self._deep else 1)
+
+    def _header(self, head: bytes) -> ImageFile.ImageFile:
+        """The file open, and nothing decoded."""
+        if self._ahead:
+            return self._ahead.image
+        if not head.startswith(SIGNATURE):
+            return Image.open(self._stream, formats=OPENED)
+        self._png = PngFile(self._stream)
+        self.notes += self._png.notes
+        self.metadata = self._png.metadata
+        return self._png.picture()
+
+    def _orientation(self, image: ImageFile.ImageFile) -> int:
+        """How the picture is to be turned, 1 where it is not. EXIF that can't be understood says nothing."""
+        if image.format == "TIFF":
+            return 1  # Pillow turns a TIFF itself when it decodes it
+        said = self.metadata if self._png else metadata_of(image, self._stream)
+        turn = orientation(said.exif, said.xmp)
+        return turn if turn in _UPRIGHT else 1
+
+    def _animated(self, image: ImageFile.ImageFile) -> int:
+        """How many frames the file has."""
+        if self._png:
+            if self._png.frames:
+                self._animation = _apng(self._png)
+                image.info["loop"] = self._png.loop
+            return len(self._png.frames) + self._png.default or 1
+        if image.format == "GIF":
+            gif = GifFile(self._stream)
+            for frame in gif.frames:
+                self._check(*frame.size)
+            self._animation = Animation(gif.size, len(gif.frames), gif.clear, gif.part)
+            return len(gif.frames)
+        return getattr(image, "n_frames", 1) if image.format in FRAMED else 1
 
     def _open_elsewhere(self, head: bytes) -> None:
         """What Pillow does not know may still be a TIFF with float colour."""
@@ -116,23 +159,25 @@ class Reading:
             raise ImageError(f"{self.name} is PostScript, a program, which is never run; convert it to PNG first")
         if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise UnidentifiedImageError
-        self._open_pages("is not a TIFF of 8-bit or gray samples")
-        assert self._pages is not None
-        first, turn = self._pages.frame(0)
+        pages = self._open_pages("is not a TIFF of 8-bit or gray samples")
         self._turn, self._deep = 1, True
-        self.size = _upright(first, turn).size
-        self.bytes = self.size[0] * self.size[1] * 24
-        self.origin = Origin("TIFF", first.described, len(self._pages.sizes))
-        self.metadata = self._pages.metadata(self._stream)
+        self.size = pages.size
+        self.bytes = pages.bytes
+        self.origin = Origin("TIFF", pages.layout(0).described, len(pages.sizes))
+        self.metadata = pages.metadata(self._stream)
 
-    def _open_pages(self, why: str) -> None:
-        self._pages = high_depth.TiffPages(self._stream, self.name, why)
-        for height, width in self._pages.sizes:
+    def _open_pages(self, why: str) -> high_depth.TiffPages:
+        self._pages = pages = high_depth.TiffPages(self._stream, self.name, why)
+        for height, width in pages.sizes:
             self._check(width, height)
+        return pages
 
     def _open_deep(self, image: ImageFile.ImageFile) -> None:
-        if image.format == "TIFF" and not (self._reduce and not high_depth.installed()):
-            self._open_pages("has more than 8 bits a channel")
+        if image.format == "TIFF":
+            if self._reduce and not high_depth.installed() and suits_pillow(_tags(image), reduced=True):
+                self._deep, self.reduced = False, True
+                return
+            self._open_pages("has samples that are not 8-bit or gray")
             self._turn = 1
             self.metadata = metadata_of(image, self._stream)
         elif why := high_depth.obstacle(image):
@@ -142,6 +187,8 @@ class Reading:
                 )
             self._deep = False
             self.reduced = True
+        elif image.format in ("AVIF", "JPEG2000"):
+            self._codestream = high_depth.Codestream(image, self._stream, self._bits)
 
     def _check(self, width: int, height: int) -> None:
         if width * height == 0:
@@ -156,7 +203,7 @@ class Reading:
         self._indices = range(count) if frame is None else [frame % count]
         if frame is not None:
             self.origin = replace(self.origin, frames=1, loop=None)
-        elif count > 1 and self._image and self._image.info.get("default_image"):
+        elif self._png and self._png.default:
             # An APNG may begin with a picture for those who show no animations. It is no frame of it.
             self._indices = range(1, count)
             self.origin = replace(self.origin, frames=count - 1)
@@ -174,34 +221,60 @@ class Reading:
         self.reduced = True
         return _reduced(frame)
 
+    def _tell(self, note: str | None) -> None:
+        if note and note not in self.notes:
+            self.notes.append(note)
+
     def _decoded(self, index: int) -> Frame:
         if self._pages:
+            self._tell(self._pages.note(index))
             return _upright(*self._pages.frame(index))
         image = self._image
         assert image is not None
+        if self._animation and not (self._png and self._png.default and index == 0):
+            if not self._png:
+                self.metadata = metadata_of(image, self._stream)
+            return self._animation.frame(index - bool(self._png and self._png.default))
+        if self._png:
+            frame = high_depth.png_frame(image)
+            image.im = None  # type: ignore[assignment] # the samples are in our arrays now
+            return frame
         if self._deep:
             if len(self._indices) > 1:  # Pillow tells a frame's duration when it has decoded it
                 image.seek(index)
                 image.load()
-            frame = high_depth.read(image, self._stream, index, self._bits)
+            code = self._codestream
+            frame = code.frame(index) if code else high_depth.read_ppm(image, self._stream)
             self.metadata = metadata_of(image, self._stream)
             return replace(frame, duration=image.info.get("duration"))
         if len(self._indices) == 1 and index == 0:
             if self._ahead:
                 self._ahead.finish()
+            if image.format == "TIFF":
+                self._tell(unused_note(_tags(image)))
             image.load()
             self.metadata = metadata_of(image, self._stream)
             frame = frame_of(image)
             image.im = None  # type: ignore[assignment] # the samples are in our arrays now
             return frame
+        if image.format == "TIFF" and not self._page_suits(image, index):
+            self._open_pages("has samples that are not 8-bit or gray")
+            return self._decoded(index)
         image.seek(index)
         self._check(*image.size)
         image.load()
         if index == self._indices[0]:
             self.metadata = metadata_of(image, self._stream)
-        screen = self.size[::-1]
-        whole_screen = image.crop((0, 0, *screen)) if image.format == "GIF" and image.size != screen else image
-        return replace(frame_of(whole_screen), duration=image.info.get("duration"))
+        return replace(frame_of(image), duration=image.info.get("duration"))
+
+    def _page_suits(self, image: ImageFile.ImageFile, index: int) -> bool:
+        """Whether Pillow reads this page of a TIFF as it is meant; it opens none of a kind that it does not know."""
+        try:
+            image.seek(index)
+        except SyntaxError:
+            return False
+        self._tell(unused_note(_tags(image)))
+        return suits_pillow(_tags(image), reduced=self.reduced)
 
     def close(self) -> None:
         """Let the file go."""
@@ -246,17 +319,23 @@ def _damage(name: str, max_pixels: int) -> Iterator[None]:
         raise ImageError(f"{name} is damaged or incomplete: {reason[0].rstrip('.')}") from None
 
 
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 where there is none. EXIF that can't be understood is none."""
-    if image.format == "TIFF":
-        return 1  # Pillow turns a TIFF itself when it decodes it
-    if image.format == "PNG" and not {"exif", "Raw profile type exif", "xmp"} & image.info.keys():
-        return 1  # asking Pillow would decode the picture
-    try:
-        value: Any = image.getexif().get(_ORIENTATION, 1)
-    except Exception:
-        return 1
-    return value if value in _UPRIGHT else 1
+def _tags(image: Image.Image) -> Tags:
+    """The tags of a TIFF's page."""
+    found: Tags = getattr(image, "tag_v2", {}).get
+    return found
+
+
+def _apng(png: PngFile) -> Animation:
+    """The frames of an animated PNG as they are seen."""
+
+    def part(index: int) -> Part:
+        frame = png.frames[index]
+        pixels = high_depth.png_frame(png.frame(index))
+        return Part(pixels, frame.place, frame.duration, _DISPOSALS.get(frame.dispose, STAYS), over=frame.blend == 1)
+
+    first, whole = png.frames[0], (png.width, png.height)
+    gone = any(frame.dispose == 1 for frame in png.frames[:-1]) or first.dispose == 2
+    return Animation((png.height, png.width), len(png.frames), png.clear or gone or first.size != whole, part)
 
 
 def _upright(frame: Frame, orientation: int) -> Frame:

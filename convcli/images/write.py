@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convcli.errors import ConvcliError, ImageError, RecipeError
 from convcli.images import high_depth
 from convcli.images.formats import FRAMES, HOLDS, LOSSLESS, NPY, QUALITY, format_of
+from convcli.images.gif import Paletted, write_gif
 from convcli.images.jpeg import write_jpeg
 from convcli.images.metadata import homeless, pillow_options, png_chunks, renewed, tell_tiff
 from convcli.images.modes import image_of
@@ -115,7 +117,9 @@ class Target:
             notes += more
             options |= self._options(first, origin)
             with self._told():
-                if self.format == "JPEG":
+                if self.format == "GIF":
+                    self._gif(stream, chain([first], coming), origin, options.get("comment"))
+                elif self.format == "JPEG":
                     write_jpeg(stream, first, self._image, options, threads=self.threads)
                 else:
                     self._save(stream, first, coming, origin, options)
@@ -158,8 +162,13 @@ class Target:
         if len(frames) > 1:
             options |= {"save_all": True, "append_images": frames[1:]}
             if self.format != "TIFF":
-                options |= _timing(self.format, durations, origin.loop, first.alpha is not None)
+                options |= _timing(self.format, durations, origin.loop)
         frames[0].save(stream, self.format, **options)
+
+    def _gif(self, stream: BinaryIO, frames: Iterable[Frame], origin: Origin, comment: bytes | None) -> None:
+        paletted = [_paletted(self._image(frame), frame.duration or 0) for frame in frames]
+        loop = origin.loop if len(paletted) == 1 else origin.loop or 0
+        write_gif(stream, paletted, loop, comment)
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -186,8 +195,6 @@ class Target:
             raise self._refusal(frame)
         if self.format == "ICO" and max(image.size) > 256:
             raise ImageError(f"ICO holds at most 256x256 pixels, not {image.width}x{image.height}; write PNG")
-        if self.format == "GIF":
-            return _paletted(image)
         if mode == "1":
             return image.point([255 if value >= 128 else 0 for value in range(256)], "1")
         return image if mode == image.mode else image.convert(mode)
@@ -258,42 +265,53 @@ def _same_tables(frame: Frame, origin: Origin) -> dict[str, Any] | None:
     return tables
 
 
-def _timing(format_: str, durations: list[float], loop: int | None, clear: bool) -> dict[str, Any]:
-    """How long, how often, and whether a frame gives way to the next. The frames are whole pictures."""
+def _timing(format_: str, durations: list[float], loop: int | None) -> dict[str, Any]:
+    """How long and how often."""
     shown: dict[str, Any] = {"duration": [round(d) for d in durations]}
     if format_ == "WEBP":
         shown["loop"] = loop or 0
-    if format_ == "GIF":
-        shown["disposal"] = 2 if clear else 1
-        if loop != 1:
-            shown["loop"] = loop or 0
     return shown
 
 
-def _paletted(image: Image.Image) -> Image.Image:
+def _paletted(image: Image.Image, duration: float) -> Paletted:
     """At most 256 colours: exactly those of the picture where they are no more, else the nearest that fit.
 
-    GIF's transparency is one of the colours: pixels that are less than half opaque get it.
+    GIF's transparency is one more colour, which no other pixel has: pixels that are less than half opaque get it.
     """
     if image.mode == "L":
-        return image
+        grays = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
+        return Paletted(np.asarray(image), grays, None, duration)
     if image.mode == "RGB":
-        return _quantized(image, 256)
-    clear = image.getchannel("A").point([255 if a < 128 else 0 for a in range(256)])
+        return Paletted(*_quantized(image, 256), None, duration)
+    clear = np.asarray(image.getchannel("A")) < 128
     color = image.convert("RGB")
-    color.paste((0, 0, 0), mask=clear)  # what is not seen needs no colours
-    paletted = _quantized(color, 255)
-    paletted.paste(255, mask=clear)
-    paletted.info["transparency"] = 255
-    return paletted
+    color.paste((0, 0, 0), mask=_mask(clear))  # what is not seen needs no colours
+    indices, palette = _quantized(color, 255)
+    if not clear.any():
+        return Paletted(indices, palette, None, duration)
+    unseen = len(palette)
+    return Paletted(
+        np.where(clear, np.uint8(unseen), indices), np.vstack([palette, np.zeros((1, 3), np.uint8)]), unseen, duration
+    )
 
 
-def _quantized(image: Image.Image, count: int) -> Image.Image:
+def _mask(true: NDArray[np.bool_]) -> Image.Image:
+    from PIL import Image as pillow
+
+    return pillow.fromarray(true)
+
+
+def _quantized(image: Image.Image, count: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Indices, and the colours that they stand for."""
     from PIL import Image as pillow
 
     colors = image.getcolors(count)
     if colors is None:
-        return image.quantize(count, pillow.Quantize.MEDIANCUT)
-    palette = pillow.new("P", (1, 1))
-    palette.putpalette([sample for _, color in colors for sample in color])  # type: ignore[union-attr]
-    return image.quantize(palette=palette, dither=pillow.Dither.NONE)
+        few = image.quantize(count, pillow.Quantize.MEDIANCUT)
+    else:
+        palette = pillow.new("P", (1, 1))
+        palette.putpalette([sample for _, color in colors for sample in color])  # type: ignore[union-attr]
+        few = image.quantize(palette=palette, dither=pillow.Dither.NONE)
+    indices = np.asarray(few)
+    known = np.array(few.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    return indices, known[: int(indices.max()) + 1]

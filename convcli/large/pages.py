@@ -82,7 +82,7 @@ class MapShape:
 class Stack:
     """Pages of one kind, which belong together: a page of a TIFF, an image of an OME-TIFF, an array of a Zarr.
 
-    format, described: in the words of the line that is told at the end. version: of Zarr.
+    format, described: in the words of the line that is told at the end. version: of Zarr. note: what was left out.
     """
 
     name: str
@@ -92,6 +92,7 @@ class Stack:
     format: str
     described: str
     version: int | None = None
+    note: str | None = None
 
 
 def joined(frame: Frame) -> NDArray[Any]:

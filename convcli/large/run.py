@@ -199,6 +199,7 @@ def _kept(stack: Stack, shape: MapShape, streaming: StreamOptions) -> Facts:
 def _outcome(stacks: list[Stack], runs: list[_Run], levels: int, seconds: float) -> Outcome:
     samples, below, above = (sum(getattr(run, name) for run in runs) for name in ("samples", "below", "above"))
     notes = [f"{levels} levels were written, each half as wide and high as the one before"] if levels > 1 else []
+    notes += [note for note in dict.fromkeys(stack.note for stack in stacks) if note]
     if told := saturation(runs[0].range, samples, below, above):
         notes.append(told)
     if told := stretched_without(sum(run.infinite for run in runs)):

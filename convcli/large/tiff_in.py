@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from convcli.errors import AccessError, ImageError, first_line
 from convcli.images import Frame
+from convcli.images.tiff_samples import layout_of, unused_note
 from convcli.large import libraries
 from convcli.large.ome import facts_of, names_other_files
 from convcli.large.pages import Facts, Stack
@@ -20,64 +22,55 @@ from convcli.system.cores import thread_count
 from convcli.system.pool import ThreadPool
 
 Array = NDArray[Any]
-_GRAY, _RGB, _CMYK, _YCBCR = 1, 2, 5, 6  # photometric interpretations
-_PREMULTIPLIED, _UNSAID = 1, 0  # extra samples
+_ORIENTATION = 274
 _JPEG = (6, 7, 34892, 33007)
-_KINDS = (np.uint8, np.uint16, np.float16, np.float32, np.float64)
 
 
 class Page:
-    """One page of a TIFF as a source of rows.
+    """One page of a TIFF as a source of rows, which mean what they mean where the picture is held in memory.
 
-    drop: leave alpha out. What counts as alpha, and that colours of 8 bits that were multiplied with it are divided by
-    it, is as where the picture is held in memory.
+    drop: leave alpha out. note: what the user should know of samples that are left out anyway.
     """
 
     def __init__(self, page: Any, file: int, name: str, pool: ThreadPool, drop: bool) -> None:
         self.name, self._page, self._file, self._pool = name, page, file, pool
-        extra = tuple(map(int, page.extrasamples))
-        stored = np.dtype(page.dtype or "u1").newbyteorder("=")
-        self.colors = page.samplesperpixel - len(extra)
-        self._refuse(stored, extra, drop)
-        self.dtype = np.dtype(np.float32) if stored.kind == "f" else stored
+        self._layout = layout = layout_of(page.tags.valueof, name)
+        self._refuse()
+        self._stored = np.dtype(page.dtype or "u1").newbyteorder("=")
+        self.dtype = layout.dtype
         height, width = int(page.imagelength), int(page.imagewidth)
-        self.shape: tuple[int, ...] = (height, width) if self.colors == 1 else (height, width, self.colors)
-        said = bool(extra) and not (extra == (_UNSAID,) and self.dtype == np.uint8)
-        self.alpha = said and not drop
-        self._veiled = said and extra == (_PREMULTIPLIED,) and self.dtype == np.uint8
-        self._samples = self.colors + (self.alpha or self._veiled)
+        self.shape: tuple[int, ...] = (height, width) if layout.colors == 1 else (height, width, layout.colors)
+        self.alpha = layout.alpha is not None and not drop
+        self._alpha_at = layout.alpha if self.alpha or layout.veiled else None
+        self._samples = layout.stored if self._alpha_at is None else self._alpha_at + 1
         self._height = page.tilelength if page.is_tiled else min(page.rowsperstrip, height)
         self._across = -(-width // page.tilewidth) if page.is_tiled else 1
         self._down = -(-height // self._height)
         self._planes = page.samplesperpixel if page.planarconfig == 2 else 1
         self._kept: dict[int, Array] = {}
-        kind = {1: "gray", 3: "RGB"}.get(self.colors, "CMYK")
+        kind = {1: "gray", 3: "RGB"}.get(layout.colors, "CMYK")
         self.described = f"{self.dtype.name} {kind}{' with transparency' if self.alpha else ''}"
+        self.note = unused_note(page.tags.valueof)
         self.facts = Facts(
             icc=page.iccprofile,
             resolution=page.get_resolution() if page.resolution != (1, 1) else None,
             unit=int(page.resolutionunit),
         )
 
-    def _refuse(self, stored: Any, extra: tuple[int, ...], drop: bool) -> None:
-        page, why = self._page, None
-        if stored not in _KINDS:
-            why = f"holds {stored.name} samples"
-        elif page.photometric not in (_GRAY, _RGB, _CMYK, _YCBCR) or self.colors not in (1, 3, 4):
-            why = f"holds {page.photometric.name.lower()} colours of {self.colors} channels"
-        elif page.photometric == _YCBCR and page.compression not in _JPEG:
-            why = "holds YCbCr colours without JPEG"
-        elif len(extra) > 1 and not drop:
-            why = f"has {len(extra)} extra channels (--alpha drop leaves them out)"
-        elif getattr(page.tags.get(274), "value", 1) != 1:
+    def _refuse(self) -> None:
+        why = None
+        if self._layout.integer:
+            why = f"holds {'signed ' * (self._layout.kind == 'i')}whole numbers of {self._layout.bits} bits"
+        elif self._page.tags.valueof(_ORIENTATION, 1) != 1:
             why = "is stored turned"
         if why:
             raise ImageError(f"{self.name} {why}, which is not streamed; raise --memory to hold the picture as a whole")
 
     def rows(self, wanted: NDArray[np.intp]) -> Frame:
         """These rows, ascending."""
-        stored = np.empty((len(wanted), *self.shape[1:]), self.dtype)
-        alpha = np.empty((len(wanted), self.shape[1]), self.dtype) if self._samples > self.colors else None
+        width, count = self.shape[1], self._layout.stored
+        colors = np.empty((len(wanted), width) if count == 1 else (len(wanted), width, count), self._stored)
+        alpha = None if self._alpha_at is None else np.empty((len(wanted), width), self._stored)
         belts = np.unique(wanted // self._height)
         self._kept = {belt: rows for belt, rows in self._kept.items() if belt in belts}
         for belt in belts:
@@ -87,20 +80,19 @@ class Page:
             if inside[-1] - inside[0] == len(inside) - 1:
                 inside, there = slice(inside[0], inside[-1] + 1), slice(here[0], here[-1] + 1)
             rows = self._belt(int(belt))[inside]
-            stored[there] = rows[..., : self.colors] if stored.ndim == 3 else rows[..., 0]
+            colors[there] = rows[..., :count] if colors.ndim == 3 else rows[..., 0]
             if alpha is not None:
-                alpha[there] = rows[..., self.colors]
+                alpha[there] = rows[..., self._alpha_at]
             if belt not in belts[-2:]:
                 self._kept.pop(int(belt), None)
-        if self._veiled and alpha is not None:
-            stored = _unveiled(stored, alpha)
-        return Frame(stored, alpha if self.alpha else None)
+        frame = self._layout.frame(colors, alpha, self.name)
+        return frame if self.alpha else replace(frame, alpha=None)
 
     def _belt(self, belt: int) -> Array:
         """A row of tiles, or a strip: (rows, W, samples)."""
         if belt not in self._kept:
             height = min(self._height, self.shape[0] - belt * self._height)
-            rows = np.empty((height, self.shape[1], self._samples), self.dtype)
+            rows = np.empty((height, self.shape[1], self._samples), self._stored)
             first = belt * self._across
             indices = [
                 plane * self._down * self._across + first + i
@@ -136,16 +128,6 @@ class Page:
             tile = tile[0][: part.shape[0] - (y - top), : part.shape[1] - x, : part.shape[2]]
             part[y - top : y - top + tile.shape[0], x : x + tile.shape[1]] = tile
         return True
-
-
-def _unveiled(colors: Array, alpha: Array) -> Array:
-    """8-bit colours that were multiplied with alpha, divided by it: c * 255 // a, at most 255.
-
-    Where alpha is 0, colours become 0 and gray stays, which nobody sees: so does Pillow.
-    """
-    veil = alpha.astype(np.uint16) if colors.ndim == 2 else alpha.astype(np.uint16)[:, :, None]
-    plain = np.minimum(colors * np.uint16(255) // np.maximum(veil, 1), 255)
-    return np.where(veil == 0, colors if colors.ndim == 2 else 0, plain).astype(np.uint8)
 
 
 @contextlib.contextmanager
@@ -210,12 +192,11 @@ def _stack(
     group: list[Any], lead: tuple[tuple[str, int], ...], facts: Facts, file: int, name: str, pool: ThreadPool,
     drop: bool,
 ) -> Stack:  # fmt: skip
-    from dataclasses import replace
-
     pages = [Page(page, file, name, pool, drop) for page in group]
     first = pages[0]
     known = replace(facts, icc=first.facts.icc, resolution=first.facts.resolution, unit=first.facts.unit)
-    return Stack(name, list(pages), lead, known, "OME-TIFF" if facts.ome else "TIFF", first.described)
+    kind = "OME-TIFF" if facts.ome else "TIFF"
+    return Stack(name, list(pages), lead, known, kind, first.described, note=first.note)
 
 
 def weight(source: str) -> tuple[int, int, bool] | None:

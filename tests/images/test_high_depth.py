@@ -332,14 +332,53 @@ def test_frames_of_10_bits(tmp_path):
     np.testing.assert_array_equal(load(tmp_path / "out.png"), scaled(frames[1], 10))
 
 
+@pytest.mark.parametrize("bits", [10, 12])
+@pytest.mark.parametrize("bands", [3, 4])
+def test_every_frame_of_a_deep_animation(tmp_path, bits, bands):
+    """In any order, which the decoder answers with a crash where it is asked for one frame."""
+    whole = np.dstack([RGB, ALPHA])[..., :bands] >> (16 - bits)
+    frames = np.array([np.roll(whole, shift, axis=0) for shift in range(5)]).astype(np.uint16)
+    encoded(tmp_path / "in.avif", frames, bits)
+    apply("-k", "identity", "--alpha", "keep", tmp_path / "in.avif", tmp_path / "out.png")
+    from convcli.images import Reading
+
+    with Reading(tmp_path / "out.png") as reading:
+        for frame, want in zip(reading.frames(), frames, strict=True):
+            got = frame.pixels if frame.alpha is None else np.dstack([frame.pixels, frame.alpha])
+            np.testing.assert_array_equal(got, scaled(want, bits))
+    apply("-k", "identity", "--frame", 4, "--alpha", "keep", tmp_path / "in.avif", tmp_path / "last.png")
+    np.testing.assert_array_equal(load(tmp_path / "last.png"), scaled(frames[4], bits))
+
+
+@pytest.mark.parametrize("suffix", ["avif", "jp2"])
+def test_a_decoder_that_crashes_takes_no_folder_along(tmp_path, monkeypatch, suffix):
+    encoded(tmp_path / f"b.{suffix}", (RGB >> 6).astype(np.uint16), 10)
+    save(tmp_path / "a.png", RGB)
+    save(tmp_path / "c.png", RGB)
+    crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+    monkeypatch.setattr("convcli.images.apart._CODE", crash)
+    result = survey.convcli("batch", "-k", "box", "--format", "png", tmp_path, tmp_path / "out", "-j", 1)
+    assert result.exit_code == 1 and "its decoder crashed" in result.stderr and f"b.{suffix}" in result.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
+
+
+@pytest.mark.parametrize("decoder", ["avif_decode", "jpeg2k_decode"])
+def test_what_a_decoder_says_of_damage_is_told(decoder):
+    pytest.importorskip("imagecodecs")
+    from convcli.images.apart import decoded
+
+    with pytest.raises(ValueError, match=r"avif|J2K") as said:
+        decoded(decoder, b"no picture")
+    assert "crashed" not in str(said.value) and "\n" not in str(said.value)
+
+
 def test_an_animated_png_of_16_bits(tmp_path):
     from convcli.images.png import write_apng
 
     with (tmp_path / "in.png").open("wb") as stream:
         write_apng(stream, [(RGB, None, 100), (RGB[::-1], None, 100)], 0)
-    result = survey.convcli("apply", "-k", "identity", tmp_path / "in.png", tmp_path / "out.png")
-    assert result.exit_code == 1 and "in.png has more than 8 bits a channel, and of an animated PNG" in result.stderr
-    assert "--reduce-depth" in result.stderr
+    apply("-k", "identity", "--strip", tmp_path / "in.png", tmp_path / "same.png")
+    assert (tmp_path / "same.png").read_bytes() == (tmp_path / "in.png").read_bytes()
     apply("-k", "identity", "--reduce-depth", tmp_path / "in.png", tmp_path / "out.png")
     with Image.open(tmp_path / "out.png") as image:
         assert image.n_frames == 2

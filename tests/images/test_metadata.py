@@ -8,7 +8,7 @@ import survey
 from PIL import Image, ImageCms, PngImagePlugin
 from PIL.TiffImagePlugin import IFDRational
 
-from convcli.images.exif import upright
+from convcli.images.exif import orientation, upright
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = b"<?xpacket?><x:xmpmeta xmlns:x='adobe:ns:meta/'><a/></x:xmpmeta>"
@@ -210,6 +210,21 @@ class TestExifBlock:
         entry = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
         block = b"II*\0" + struct.pack("<IH", 8, 1) + entry + struct.pack("<I", 999)
         assert upright(block, (1, 1)).endswith(bytes(4))
+
+    @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "avif", "tif"])
+    @pytest.mark.parametrize(("first", "second"), [(6, 1), (1, 6), (6, 3), (6, 6)])
+    def test_of_two_orientation_tags_the_first_is_taken_and_none_is_left(self, tmp_path, first, second, suffix):
+        entries = [struct.pack("<HHIHH", 0x0112, 3, 1, value, 0) for value in (first, second)]
+        block = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + b"".join(entries) + bytes(4)
+        Image.fromarray(PIXELS).save(tmp_path / "in.jpg", exif=block)
+        apply("-k", "identity", tmp_path / "in.jpg", tmp_path / f"out.{suffix}")
+        with Image.open(tmp_path / f"out.{suffix}") as out:
+            assert out.size == ((24, 40) if first == 6 else (40, 24))
+            said = out.info.get("exif", b"").removeprefix(b"Exif\0\0")
+            assert orientation(said) in (1, None)
+            tags = [said[at : at + 2] for at in range(10, len(said) - 12, 12)]
+            values = [said[at + 8] for at in range(10, len(said) - 12, 12)]
+            assert all(value == 1 for tag, value in zip(tags, values, strict=True) if tag == b"\x12\x01")
 
     @pytest.mark.parametrize("block", [b"", b"II", b"XX*\0aaaa", b"II*\0\xff\xff\xff\xff", BLOCK[:40]])
     def test_what_lies_is_dropped(self, block):

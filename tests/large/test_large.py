@@ -145,14 +145,20 @@ def test_what_is_refused(tmp_path, banded, words, code, part):
 
 
 def test_kinds_that_are_refused(tmp_path, banded):
-    words = {"photometric": "rgb", "extrasamples": [0, 0]}
-    tifffile.imwrite(tmp_path / "alpha.tif", picture((64, 64), 5), **words)
     tifffile.imwrite(tmp_path / "wide.tif", np.zeros((64, 64), np.int64))
-    for name, why in (("alpha.tif", "has 2 extra channels (--alpha drop"), ("wide.tif", "holds int64 samples")):
+    tifffile.imwrite(tmp_path / "signed.tif", np.zeros((64, 64), np.int16))
+    for name, why in (("wide.tif", "holds samples of 64 bits"), ("signed.tif", "raise --memory")):
         result = convcli("-k", "box", tmp_path / name, tmp_path / "b.tif")
         assert result.exit_code == 1 and why in result.stderr and not (tmp_path / "b.tif").exists()
-    assert convcli("-k", "box", "--alpha", "drop", tmp_path / "alpha.tif", tmp_path / "b.tif").exit_code == 0
-    assert tifffile.imread(tmp_path / "b.tif").shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize("words", [(), ("--alpha", "drop")])
+def test_extra_channels_without_a_meaning_are_left_out(tmp_path, banded, words):
+    a = picture((64, 64), 5)
+    tifffile.imwrite(tmp_path / "a.tif", a, photometric="rgb", extrasamples=[0, 0])
+    result = convcli("-k", "identity", *words, tmp_path / "a.tif", tmp_path / "b.tif")
+    assert result.exit_code == 0 and "2 extra channels were left out" in result.stderr
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "b.tif"), a[..., :3])
 
 
 @pytest.mark.parametrize("alpha", [None, "keep", "weight", "filter", "drop"])
