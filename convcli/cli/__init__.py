@@ -19,6 +19,7 @@ from convcli.files.names import printable_path
 from convcli.files.pipes import in_order
 from convcli.printable import printable_lines
 from convcli.system import interrupts
+from convcli.system.memory import address_limit
 from convcli.version import __version__
 
 # Command -> its line in `convcli --help`. The command is the function of that name in convcli/cli/<name>.py.
@@ -35,6 +36,8 @@ _COMMANDS = {
     "warmup": "Compile the engine for this machine now.",
 }
 _LONGEST = 2000  # characters of a message
+
+_LEAST_MEMORY = 192 << 20  # bytes of address space; with less, libraries crash while they are loaded
 
 
 class _Failure(click.ClickException):
@@ -98,6 +101,10 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
+        limit = address_limit()
+        if limit is not None and limit < _LEAST_MEMORY:
+            given, least = limit >> 20, _LEAST_MEMORY >> 20
+            raise _Failure(f"not enough memory: the limit (ulimit -v) is {given} MiB, and {least} are needed", 1)
         try:
             with interrupts.Raised(), _in_one_sentence():
                 return super().invoke(ctx)

@@ -67,7 +67,7 @@ def explain_combined(image: NDArray[Any], recipe: Recipe, at: tuple[int, int] | 
     widest = max(stages, key=lambda stage: stage.kernel.size)
     x, y = checked_point(at, raw.shape) if at else strongest(replace(widest, raw=flat))
     parts = tuple(stage.explain(x, y) for stage in stages)
-    limits = Limits.of(raw)
+    limits = Limits.in_responses(raw)
     pixels = done.pixels.reshape(*raw.shape[:2], -1)[y, x]
     channels = tuple(
         Together(

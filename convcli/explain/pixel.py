@@ -116,7 +116,7 @@ class Stage:
         groups = [("sum", windows)] if self.summed else [(w.channel, (w,)) for w in windows]
         at_point = zip(groups, self.raw[y, x], self.pixels[y, x], strict=True)
         (top, _), (left, _) = self.geometry.pads(self.planes.shape[:2], self.kernel.size)
-        limits = Limits.of(self.raw)
+        limits = Limits.in_responses(self.raw)
         first = (y * self.geometry.stride[0] - top, x * self.geometry.stride[1] - left)
         return Explanation(
             x, y, self.planes.shape[:2], self.raw.shape[:2], first, self.kernel, self.geometry, self.range,
