@@ -18,7 +18,7 @@ from convcli.errors import ImageError
 MOST = 1 << 30  # bytes of an input that does not tell its length
 
 _KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+_WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
 
 class NotRegular(OSError):
@@ -28,13 +28,13 @@ class NotRegular(OSError):
 def open_regular(path: str | Path) -> FileIO:
     """The file, if it is a regular one; waits for nothing. Raises NotRegular, or another OSError."""
     _require_regular(os.stat(path).st_mode)  # noqa: PTH116 - some devices act when they are opened
-    file = os.open(path, _FLAGS)
+    stream = FileIO(path, opener=lambda name, flags: os.open(name, flags | _WITHOUT_WAITING))
     try:
-        _require_regular(os.fstat(file).st_mode)
-        return FileIO(file)
+        _require_regular(os.fstat(stream.fileno()).st_mode)
     except BaseException:
-        os.close(file)
+        stream.close()
         raise
+    return stream
 
 
 def read_regular(path: str | Path, most: int = MOST) -> bytes:
