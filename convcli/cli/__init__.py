@@ -13,6 +13,7 @@ import click
 
 from convcli.errors import ConvcliError
 from convcli.system import interrupts
+from convcli.system.memory import address_limit
 from convcli.version import __version__
 
 # Command -> its line in `convcli --help`. The command is the function of that name in convcli/cli/<name>.py.
@@ -28,6 +29,8 @@ _COMMANDS = {
     "show": "Draw pictures in the terminal.",
     "warmup": "Compile the engine for this machine now.",
 }
+
+_LEAST_MEMORY = 192 << 20  # bytes of address space; with less, libraries crash while they are loaded
 
 
 class _Failure(click.ClickException):
@@ -73,6 +76,10 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
+        limit = address_limit()
+        if limit is not None and limit < _LEAST_MEMORY:
+            given, least = limit >> 20, _LEAST_MEMORY >> 20
+            raise _Failure(f"not enough memory: the limit (ulimit -v) is {given} MiB, and {least} are needed", 1)
         try:
             with interrupts.Raised():
                 return super().invoke(ctx)

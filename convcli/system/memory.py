@@ -16,3 +16,13 @@ def free_memory() -> int | None:
         words = (group / "memory.stat").read_text().split()
         free.append(int((group / "memory.max").read_text()) - int(words[words.index("anon") + 1]))
     return min(free, default=None)
+
+
+def address_limit() -> int | None:
+    """The bytes of address space that the process may have (`ulimit -v`); None without a limit, or on other systems."""
+    try:
+        from resource import RLIM_INFINITY, RLIMIT_AS, getrlimit
+    except ImportError:
+        return None
+    limit = getrlimit(RLIMIT_AS)[0]
+    return None if limit == RLIM_INFINITY else limit
