@@ -6,18 +6,19 @@ What waits for that is _MOST bytes at most, for as long as the process lives or 
 
 from __future__ import annotations
 
-import threading
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convcli.engine.threads import lock_over_forks
+
 _LEAST = 1 << 20  # bytes below which the allocator itself keeps memory at hand
 _MOST = 1 << 28  # bytes that wait at most
 
 _waiting: list[_Memory] = []
-_lock = threading.Lock()
+_lock = lock_over_forks()
 
 
 class _Memory(np.ndarray[Any, np.dtype[np.uint8]]):

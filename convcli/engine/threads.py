@@ -61,6 +61,15 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_idle.clear)  # a fork has no threads but its own
 
 
+def lock_over_forks() -> threading.RLock:
+    """A lock that a fork waits for, so that the child finds it free and what it guards whole: the thread that had it is
+    not there to give it back."""
+    lock = threading.RLock()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+    return lock
+
+
 def run_on_threads(call: Callable[..., None], work: Sequence[tuple[Any, ...]], quick: bool = True) -> None:
     """Call once with each tuple of arguments, each on a thread of its own, and wait for the end of all.
 

@@ -9,6 +9,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convcli.engine import convolve, plans
+from convcli.engine import convolve, plans, recycling
 from convcli.engine.compiled import cache as code_cache
 from convcli.engine.compiled import compiler, elf, loader, processor
 from convcli.geometry import Geometry
@@ -34,7 +35,7 @@ WANTED = naive.convolve(PICTURE, WEIGHTS, range="abs")
 SCRIPT = """
 import os, signal, sys
 import numpy as np
-from convcli.engine import convolve
+from convcli.engine import convolve, recycling
 from convcli.engine.compiled import cache, compiler
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
@@ -553,3 +554,56 @@ def test_the_length_of_vectors_is_what_llvm_says(monkeypatch, tmp_path, told):
     features = binding.get_host_cpu_features()
     want = 64 if features.get("avx512bw") else 32 if features.get("avx2") else 16
     assert processor.vector_bytes.__wrapped__() == want
+
+
+FORKED = """
+import threading
+inside, forked = threading.Event(), threading.Event()
+def slow(key, codes, obtain=compiler._obtain):
+    if not inside.is_set():
+        inside.set()
+        forked.wait(5)  # a fork that does not wait happens now
+    return obtain(key, codes)
+compiler._obtain = slow
+def filtered():
+    return convolve(picture, Kernel([[1, -3]]), Geometry.from_options(1, "same"), mapping=range_map("abs", np.uint8))
+picture = np.random.default_rng(4).integers(0, 256, (12, 17), np.uint8)
+worker = threading.Thread(target=filtered)
+worker.start()
+inside.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(60)  # ends one that hangs
+    os._exit(0 if filtered().pixels.any() else 1)
+forked.set()
+worker.join()
+_, status = os.waitpid(child, 0)
+print("child", status, file=sys.stderr)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are POSIX's")
+def test_a_fork_while_another_thread_compiles_leaves_a_child_that_can(tmp_path):
+    picture, said = finish(start(tmp_path / "cache", FORKED))
+    assert "child 0" in said and np.array_equal(picture.reshape(WANTED.shape), WANTED)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are POSIX's")
+@pytest.mark.parametrize("lock", [compiler._lock, recycling._lock])
+def test_a_fork_finds_every_lock_of_the_engine_free(lock):
+    held, free = threading.Event(), threading.Event()
+
+    def hold():
+        with lock:
+            held.set()
+            free.wait(2)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if lock.acquire(blocking=False) else 1)
+    free.set()
+    holder.join()
+    assert os.waitpid(child, 0)[1] == 0

@@ -14,7 +14,6 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.engine.compiled import cache, loader
+from convcli.engine.threads import lock_over_forks
 
 _SCALARS: dict[str, Any] = {
     "u1": ctypes.c_uint8, "u2": ctypes.c_uint16, "u4": ctypes.c_uint32, "u8": ctypes.c_size_t,
@@ -36,7 +36,7 @@ _HOMES = {
 Call = Callable[..., None]
 _calls: dict[tuple[str, str], Call] = {}
 _compiled: list[str] = []
-_lock = threading.Lock()
+_lock = lock_over_forks()  # Numba has locks of its own, which are free whenever this one is
 
 
 def call_loop(name: str, *args: Any) -> None:
