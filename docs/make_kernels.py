@@ -109,9 +109,10 @@ A file is data: nothing in it is ever executed, and tags that would construct ob
 or there twice, a ragged row, what is no number, and a divisor of zero are told with file, line and column.
 
 Files in `kernels/` of the current folder, in the folders of `CONVCLI_KERNELS` and in `convcli/kernels` of the
-configuration folder (`$XDG_CONFIG_HOME`, else `~/.config`) are known by name, the nearest first, and `kernels list` says
-where they come from. One that hides a built-in kernel is told whenever it is used; a copy of a built-in file counts as
-built in.
+configuration folder (`$XDG_CONFIG_HOME`, else `~/.config`) are known by name on the command line, the nearest first, and
+`kernels list` says where they come from. One that hides a built-in kernel is told whenever it is used; a copy of a built-in
+file counts as built in. What can't be read there, or is no file (a pipe, a device), is left out with a note. From Python a
+name is always a built-in one, whatever folder the program stands in; kernels of one's own are named by their files.
 
 `convcli kernels check FILE...` tells the facts of each kernel, notes what may be meant otherwise (a `clip` that loses half
 of the response, weights that brighten), and exits with 2 where a file is faulty.

@@ -39,6 +39,8 @@ _LONGEST = 2000  # characters of a message
 
 _LEAST_MEMORY = 192 << 20  # bytes of address space; with less, libraries crash while they are loaded
 
+_LEAST_MEMORY = 192 << 20  # bytes of address space; with less, libraries crash while they are loaded
+
 
 class _Failure(click.ClickException):
     """An error in the user's words, with its exit code."""
