@@ -29,10 +29,10 @@ _COMPUTED = (
 )  # fmt: skip
 _MOST_WEIGHTS = 512 * 512
 
-# libyaml's parser, where PyYAML was built with it, is seven times as fast; either takes some two seconds for so much.
-_LOADER, _LONGEST = (
-    (yaml.CSafeLoader, 3 << 20) if hasattr(yaml, "CSafeLoader") else (yaml.SafeLoader, 400 << 10)
-)  # fmt: skip
+# libyaml's parser, where PyYAML was built with it, is seven times as fast, so that a long text takes some two seconds;
+# it knows no lone surrogates, though, which a name may have.
+_LONG = 1 << 16
+_FAST, _LONGEST = (yaml.CSafeLoader, 3 << 20) if hasattr(yaml, "CSafeLoader") else (yaml.SafeLoader, 400 << 10)
 
 
 def parse_yaml(text: str, file: str, stem: str = "") -> list[Kernel]:
@@ -58,7 +58,7 @@ def _parsed(text: str, reader: _Reader, stem: str) -> list[Kernel]:
     if len(text) > _LONGEST:
         raise KernelError(f"{file}: more than {_LONGEST:,} characters; draw rows as [1, 2, 3], or use a .npy file")
     try:
-        root = yaml.compose(text, Loader=_LOADER)
+        root = yaml.compose(text, Loader=_FAST if len(text) > _LONG else yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         if "nesting depth" in str(error.problem):
             reader.fail(error.problem_mark, "nested too deeply for a kernel file")
