@@ -1,8 +1,6 @@
 """Where `convcli` and `python -m convcli` begin."""
 
 import os
-import sys
-import warnings
 
 from convcli.system import interrupts
 
@@ -10,6 +8,9 @@ from convcli.system import interrupts
 def main() -> None:
     """Run the command line, as a process does. Imported only now, when a Ctrl-C in an import can do no harm."""
     interrupts.take_over()
+    import sys
+    import warnings
+
     # NumPy's BLAS, which we hardly use, starts a thread a core; where it gets none it sends itself a Ctrl-C.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if not sys.warnoptions:  # what libraries say to programmers; what matters to a user, we say

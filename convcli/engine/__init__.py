@@ -66,7 +66,7 @@ def convolve(
         return Convolved(target)
     flat, into = source.reshape(-1), target.reshape(-1)
     if window:
-        below, above, infinite = plan.run_rows(window.cut(plan.field, plan.job, size[:2]), flat, into, threads)
+        below, above, infinite = plan.run_rows(window, flat, into, threads)
     else:
         below, above, infinite = plan.run(flat, into, threads)
     if infinite and not np.isfinite(source).all():  # else only a constant border is beyond float32

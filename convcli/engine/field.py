@@ -70,7 +70,11 @@ def index_map(size: int, before: int, after: int, mode: str) -> NDArray[np.intp]
     >>> index_map(4, 2, 2, "reflect").tolist()
     [2, 1, 0, 1, 2, 3, 2, 1]
     """
-    i = np.arange(-before, size + after)
+    return places(np.arange(-before, size + after), size, mode)
+
+
+def places(i: NDArray[np.intp], size: int, mode: str) -> NDArray[np.intp]:
+    """For each index, counted from the first pixel, its place in the picture, or -1 where a constant stands."""
     if mode == "replicate":
         return i.clip(0, size - 1)
     if mode == "circular":

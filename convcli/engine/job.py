@@ -77,7 +77,8 @@ class EngineJob:
 class Route:
     """A route and what its loop needs to know of the kernel.
 
-    name: taps, separable, box (16-bit integers); sweep, block, fft (floats); spectrum (double, NumPy's).
+    name: taps, separable, box (16-bit integers); sweep, block, fft (floats); spectrum (double, NumPy's); gather
+    (double, few places).
     lane: the dtype of the sums. across, down: the factors of a separable kernel, one row a term.
     paired: whether the taps of a 16-bit route go two by two, in the vectors of an x86.
     """

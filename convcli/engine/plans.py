@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from convcli.engine import gathered
 from convcli.engine.bands import Bands, band_count, run_bands
 from convcli.engine.field import Array, Field
-from convcli.engine.job import EngineJob
+from convcli.engine.gathered_run import gather, run_gathered
+from convcli.engine.job import EngineJob, Route
 from convcli.engine.routes import choose
 from convcli.engine.spectrum_run import run_spectrum
+from convcli.engine.window import RowWindow
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
 from convcli.ranges import RangeMap
@@ -23,6 +26,14 @@ from convcli.ranges import RangeMap
 _MOST = 64  # plans that are kept
 _LARGEST = 1 << 19  # bytes of a kernel's weights, of a plan's tables, and of working memory, beyond which none is kept
 _IDLE = 2  # sets of working memory that wait at a plan: more calls than that are rarely made at once
+
+
+def route_of(job: EngineJob, size: tuple[int, int]) -> Route:
+    """The route for a picture of (height, width)."""
+    geometry, kernel = job.geometry, (job.weights.shape[-2], job.weights.shape[-1])
+    if gathered.sparse(size, kernel, geometry.pads(size, kernel), geometry.stride, geometry.dilation):
+        return gather(job)
+    return choose(job)
 
 
 class Plan:
@@ -38,17 +49,22 @@ class Plan:
     ) -> None:  # fmt: skip
         self.job = EngineJob.for_picture(kernel, geometry, dtype, size, depth, mapping)
         self.output = geometry.output(size[:2], kernel.size)
-        self.field = Field.for_picture(size, self.job, geometry.pads(size[:2], kernel.size), self.output, depth)
-        self.route = choose(self.job)
+        self._size, self._depth, self._pads = size, depth, geometry.pads(size[:2], kernel.size)
+        self.route = route_of(self.job, size[:2])
+        near = self.route.name != "gather"
+        self.field = Field.for_picture(size, self.job, self._pads, self.output, depth) if near else None
         self._idle: dict[int, list[Bands]] = {}
 
     @property
     def bytes(self) -> int:
         """Bytes of its tables."""
-        return self.job.weights.nbytes + self.field.rowmap.nbytes + self.field.colmap.nbytes
+        tables = self.field.rowmap.nbytes + self.field.colmap.nbytes if self.field else 0
+        return self.job.weights.nbytes + tables
 
     def run(self, src: Array, dst: Array, threads: int | None) -> tuple[int, int, int]:
         """Fill dst, flat, from src, flat; see `Bands.run`. May be called by several threads at once."""
+        if self.field is None:
+            return self._gather(src, dst, threads)
         if self.route.name == "spectrum":
             return run_spectrum(self.route, self.job, self.field, src, dst, threads)
         count = band_count(self.route, self.job, self.field, dst.size, threads)
@@ -62,10 +78,20 @@ class Plan:
             idle.append(ready)
         return counts
 
-    def run_rows(self, field: Field, src: Array, dst: Array, threads: int | None) -> tuple[int, int, int]:
-        """The same for some rows, of which `RowWindow.cut` made the field."""
+    def run_rows(self, window: RowWindow, src: Array, dst: Array, threads: int | None) -> tuple[int, int, int]:
+        """The same for some rows."""
+        if self.field is None:
+            return self._gather(src, dst, threads, window)
+        field = window.cut(self.field, self.job, self._size[:2])
         go = run_spectrum if self.route.name == "spectrum" else run_bands
         return go(self.route, self.job, field, src, dst, threads)
+
+    def _gather(
+        self, src: Array, dst: Array, threads: int | None, window: RowWindow | None = None
+    ) -> tuple[int, int, int]:
+        shape = (dst.size // (self.output[1] * (1 if self._depth else self._size[2])), self.output[1], -1)
+        picture, made = src.reshape(-1, *self._size[1:]), dst.reshape(shape)
+        return run_gathered(self.route, self.job, self._size, self._pads, picture, made, self._depth, threads, window)
 
 
 _Key = tuple[Kernel, Geometry, np.dtype[Any], tuple[int, int, int], bool, RangeMap | None]

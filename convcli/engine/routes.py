@@ -42,13 +42,13 @@ _FFT_COLUMN, _FFT_FIXED = 0.039, {64: 1.6, 256: 3.5, 1024: 6.0}
 
 def choose(job: EngineJob) -> Route:
     """The cheapest route that keeps the contract: exact for integer weights on integer pictures, else in float32."""
-    integers = _integers(job)
+    integers = integers_of(job)
     lane = _lane16(job, integers) if integers is not None else None
     route = _route16(integers, lane, job) if integers is not None and lane is not None else None
     return route or _float_route(job, integers)
 
 
-def _integers(job: EngineJob) -> Integers | None:
+def integers_of(job: EngineJob) -> Integers | None:
     """Integer weights, divisor and constant that mean the same, if there are such.
 
     On a float picture they are not exact, but what cancels cancels; the shift is then added after the division.

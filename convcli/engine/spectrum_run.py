@@ -39,7 +39,7 @@ def run_spectrum(
             y, x = (top + y) // stride[0], (left + x) // stride[1]
             made = made[: field.rows - y, : out.shape[1] - x]
             into = out[y : y + made.shape[0], x : x + made.shape[1]]
-            counts.append(_finish(made, into, route, job))
+            counts.append(finish(made, into, route, job))
 
     helpers = min(thread_count(threads), len(places))
     run_on_threads(work, [(places[i::helpers],) for i in range(helpers)])
@@ -69,7 +69,7 @@ def _tiles(field: Field, grid: Array, stride: tuple[int, int]) -> list[tuple[int
     return [(top, left) for top in range(0, rows, down) for left in range(0, columns, across)]
 
 
-def _finish(made: NDArray[np.float64], into: Array, route: Route, job: EngineJob) -> tuple[int, int]:
+def finish(made: NDArray[np.float64], into: Array, route: Route, job: EngineJob) -> tuple[int, int]:
     """Sums to responses to what the picture holds; how many saturated."""
     shift = job.shift
     if route.integers is not None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.engine import spectrum
+from convcli.engine import gathered, spectrum
 from convcli.engine.field import Field, index_map
 from convcli.engine.job import EngineJob, Route
 from convcli.engine.routes import fft_size
@@ -62,7 +62,13 @@ class RowWindow:
         """The window of these rows of the map, for a picture and kernels of (height, width)."""
         needed = set()
         for kernel in set(kernels):
-            rowmap = index_map(size[0], *geometry.pads(size, kernel)[0], geometry.padding_mode)
+            pads = geometry.pads(size, kernel)
+            if gathered.sparse(size, kernel, pads, geometry.stride, geometry.dilation):
+                mode, stride, apart = geometry.padding_mode, geometry.stride[0], geometry.dilation[0]
+                seen, _, _ = gathered.axis(size[0], kernel[0], pads[0], stride, apart, mode, first, last)
+                needed.update(seen.tolist())
+                continue
+            rowmap = index_map(size[0], *pads[0], geometry.padding_mode)
             needed.update(rowmap[_span(len(rowmap), size, kernel, geometry, first, last)].tolist())
         rows = np.array(sorted(needed - {-1}) or [0], np.intp)
         return cls(size[0], rows, first, last, whole or Whole())

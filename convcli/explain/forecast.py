@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from convcli.engine.job import EngineJob
-from convcli.engine.routes import choose
+from convcli.engine.plans import route_of
 from convcli.filtering.recipe import Recipe
 from convcli.filtering.run import run_recipe
 from convcli.geometry import extent, formula, unused
@@ -152,7 +152,7 @@ def _step(kernel: Kernel, recipe: Recipe, picture: PictureShape, reach: Size, ap
         None if range_ in ("raw", "normalize") or recipe.combine else range_map(range_, picture.dtype)
     )
     job = EngineJob.for_picture(kernel, geometry, picture.dtype, (*picture.size, picture.channels), depth, mapping)
-    chosen = choose(job)
+    chosen = route_of(job, picture.size)
     receptive = tuple(
         r + (extent(k, d) - 1) * a for r, k, d, a in zip(reach, kernel.size, geometry.dilation, apart, strict=True)
     )

@@ -13,6 +13,8 @@ from convcli.layers.base import PlaneLayer, Reach, Shape
 
 Array = NDArray[Any]
 
+_NEAR = 1 << 12  # pixels around a plane that cost next to nothing
+
 
 class _Pool(PlaneLayer):
     """A sliding window with PyTorch's sizes.
@@ -69,8 +71,10 @@ class _Pool(PlaneLayer):
     def _views(self, x: Array, axis: int, fill: float) -> list[Array]:
         """Along one axis, the padded plane as each place of the window sees it, one value for each output."""
         k, s, d, p = (both[axis] for both in (self.kernel_size, self.stride, self.dilation, self.padding))
-        count = self._size(axis, x.shape[axis])
-        after = max((count - 1) * s + extent(k, d) - p - x.shape[axis], 0)
+        n, count = x.shape[axis], self._size(axis, x.shape[axis])
+        if p + count * s + extent(k, d) > 4 * n + _NEAR:
+            return _far_views(x, axis, fill, np.arange(count) * s - p, k, d)
+        after = max((count - 1) * s + extent(k, d) - p - n, 0)
         if p or after:
             wide = [(0, 0), (0, 0)]
             wide[axis] = (p, after)
@@ -86,6 +90,19 @@ class _Pool(PlaneLayer):
 
     def __repr__(self) -> str:
         return f"{self.type}({self._words()})"
+
+
+def _far_views(x: Array, axis: int, fill: float, starts: NDArray[np.intp], k: int, d: int) -> list[Array]:
+    """The same for windows that reach far beyond the plane: only the places that look at it from anywhere."""
+    n = x.shape[axis]
+    first, last = max(-(-int(-starts[-1]) // d), 0), min((n - 1 - int(starts[0])) // d, k - 1)
+    views = []
+    for i in range(first, last + 1):
+        places = starts + i * d
+        view = x.take(places.clip(0, n - 1), axis)
+        view[(slice(None),) * axis + ((places < 0) | (places >= n),)] = fill
+        views.append(view)
+    return views or [np.full([*x.shape[:axis], len(starts), *x.shape[axis + 1 :]], fill, x.dtype)]
 
 
 class MaxPool2d(_Pool):

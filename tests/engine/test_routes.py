@@ -45,7 +45,7 @@ def picture(shape, dtype=np.uint8, seed=0):
 
 def possible_plans(job):
     """Every plan that may serve the job: what `choose` would say if the costs were otherwise."""
-    integers = routes._integers(job)
+    integers = routes.integers_of(job)
     lane = routes._lane16(job, integers) if integers is not None else None
     if integers is not None and lane is not None and job.weights.ndim == 2:
         w = integers.weights

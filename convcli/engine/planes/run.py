@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from math import prod
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convcli.engine import gathered
 from convcli.engine.compiled import compiler, processor
 from convcli.engine.field import index_map
 from convcli.engine.out import serves
@@ -88,6 +89,8 @@ class PlanesPlan:
 
 def convolve_planes(job: Planes, threads: int | None = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """The feature maps (N, O, H', W'), in `out` where it can be filled. They don't depend on the number of threads."""
+    if gathered.sparse(job.form.x[2:], job.form.weight[2:], job.form.pads, job.form.stride, job.form.dilation):
+        job = _gathered(job)
     form, dtype = job.form, job.x.dtype
     shape = (form.x[0], form.weight[0], *form.output)
     products = prod(shape) * prod(form.weight[1:])
@@ -113,6 +116,22 @@ def convolve_planes(job: Planes, threads: int | None = None, out: NDArray[Any] |
     else:
         run_on_threads(call, work, quick=products < _QUICK)
     return maps
+
+
+def _gathered(job: Planes) -> Planes:
+    """The same maps from those places alone that are looked at."""
+    form = job.form
+    (rows, *down), (columns, *across) = (
+        gathered.axis(n, k, p, s, d, form.padding_mode, 0, count)
+        for n, k, p, s, d, count in zip(
+            form.x[2:], form.weight[2:], form.pads, form.stride, form.dilation, form.output, strict=True
+        )
+    )
+    x = gathered.taken(job.x, rows, columns, 0, job.x.dtype)
+    near = replace(
+        form, x=x.shape, stride=(down[0], across[0]), dilation=(down[1], across[1]), pads=((0, 0), (0, 0))
+    )  # fmt: skip
+    return replace(job, x=x, form=near)
 
 
 def _vectors(itemsize: int) -> tuple[int, tuple[int, int]]:
