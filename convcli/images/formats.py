@@ -30,6 +30,11 @@ HOLDS: dict[str, tuple[str, ...]] = {
     "WEBP": ("RGB", "RGBA"),
     "XBM": ("1",),
 }
+# Pixels a side that the format's numbers hold, or that its usual decoder reads.
+SIDES = {
+    "AVIF": 32768, "GIF": 65535, "ICO": 256, "JPEG": 65500, "MSP": 65535, "PCX": 65534, "PDF": 65500, "SGI": 65535,
+    "TGA": 65535, "WEBP": 16383,
+}  # fmt: skip
 FRAMES = ("GIF", "PNG", "WEBP", "TIFF", "AVIF")  # more than one picture in a file
 QUALITY = ("JPEG", "WEBP", "AVIF", "JPEG2000")
 LOSSLESS = ("WEBP", "JPEG2000")  # lossy or lossless, as asked
