@@ -80,7 +80,7 @@ class Kernel:
     @cached_property
     def scaled(self) -> NDArray[np.float64]:
         """The weights over the divisor."""
-        return self.weights / self.divisor
+        return self.weights / self.divisor + 0.0  # of a zero over a negative divisor, too
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -116,7 +116,7 @@ def _checked_number(value: Any, what: str) -> float:
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     try:
         if number and np.isfinite(float(value)):
-            return float(value)
+            return float(value) + 0.0  # a negative zero becomes zero
     except OverflowError:
         raise KernelError(f"{what} must be a finite number, not one of more than 300 digits") from None
     raise KernelError(f"{what} must be a finite number, not {value!r}")

@@ -7,6 +7,7 @@ scale 1.0 but no bounds, so nothing is rounded or saturated there.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -37,15 +38,42 @@ def range_map(name: str, dtype: Any) -> RangeMap:
 
 @dataclass
 class Limits:
-    """The least and the greatest response of a whole picture, gathered part by part until they are `known`."""
+    """The least and the greatest finite response of a whole picture, gathered part by part until they are `known`.
+
+    infinite: how many responses are NaN or infinite.
+    """
 
     low: float = float("inf")
     high: float = float("-inf")
+    infinite: int = 0
     known: bool = False
 
-    def take(self, low: float, high: float) -> None:
-        """Those of one part more; NaN stays."""
-        self.low, self.high = float(np.minimum(self.low, low)), float(np.maximum(self.high, high))
+    @classmethod
+    def of(cls, responses: NDArray[Any]) -> Limits:
+        """Those of a whole."""
+        limits = cls()
+        limits.take(responses)
+        limits.known = True
+        return limits
+
+    def take(self, responses: NDArray[Any]) -> None:
+        """One part more."""
+        low, high = float(responses.min()), float(responses.max())
+        if not isfinite(high - low):  # NaN is both the least and the greatest
+            finite = np.isfinite(responses)
+            infinite = responses.size - int(finite.sum())
+            low, high = (
+                float(responses.min(where=finite, initial=inf)),
+                float(responses.max(where=finite, initial=-inf)),
+            )
+            self.add(Limits(low, high, infinite))
+        else:
+            self.add(Limits(low, high))
+
+    def add(self, part: Limits) -> None:
+        """Those of one part more."""
+        self.low, self.high = min(self.low, part.low), max(self.high, part.high)
+        self.infinite += part.infinite
 
 
 def to_pixels(
@@ -73,22 +101,25 @@ def to_pixels(
 def normalize(responses: NDArray[np.float32], dtype: Any, limits: Limits | None = None) -> NDArray[Any]:
     """The least response to 0 and the greatest to full scale, over the whole array; all to 0 where they are equal.
 
+    NaN and infinity are no bounds. In a float picture they stay; else infinity is black or white, and NaN black.
     limits: of the whole, where the array is a part of it. Until they are known they are gathered, and 0 comes out.
     """
-    low, high = (limits.low, limits.high) if limits and limits.known else (responses.min(), responses.max())
-    low, high = float(low), float(high)
-    if limits and not limits.known:
-        limits.take(low, high)
+    limits = limits or Limits.of(responses)
+    if not limits.known:
+        limits.take(responses)
         return np.zeros(responses.shape, dtype)
-    if high == low:
-        return np.zeros(responses.shape, dtype)
-    scale = full_scale(dtype) / (high - low)
-    with np.errstate(over="ignore", invalid="ignore"):  # a response may be infinite, or their distance too large
-        stretched: NDArray[Any] = (responses - np.float32(low)) * np.float32(scale)
+    top, span = full_scale(dtype), limits.high - limits.low
+    wide = np.float32 if 1e-30 < span < 1e38 else np.float64  # else a difference or a factor may be beyond float32
+    stretched: NDArray[Any] = responses - wide(limits.low) if limits.low <= limits.high else responses.copy()
+    with np.errstate(invalid="ignore"):  # of a flat map the infinite responses are left as they are below
+        stretched *= wide(top / span if span > 0 else 0)
+    if limits.infinite:
+        odd = ~np.isfinite(responses)
+        stretched[odd] = responses[odd]
     if np.dtype(dtype).kind == "f":
         return stretched.astype(dtype, copy=False)
+    if limits.infinite:
+        np.nan_to_num(stretched, copy=False, posinf=top, neginf=0)
     np.rint(stretched, out=stretched)
-    if not np.isfinite(scale * (high - low)):
-        np.nan_to_num(stretched, copy=False)
-    rounded: NDArray[Any] = stretched.clip(0, full_scale(dtype)).astype(dtype)
+    rounded: NDArray[Any] = stretched.clip(0, top).astype(dtype)
     return rounded

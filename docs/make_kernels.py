@@ -52,6 +52,9 @@ closer than `+` and `-`. A spec that cannot be read is told with the column of t
 HOW = """A combination has the range of its parts where they agree and its weights sum to zero, `abs` where they sum to zero
 otherwise, and else `clip`.
 
+`--divisor` takes the place of the divisor as it is written, `--bias` of the bias: the divisor of a sum is the one that both
+are written with, else the least that both go into; that of `A * B` is the product of both.
+
 Angles are degrees, clockwise on the screen, because rows are counted downwards: `sobel-x@90` is `sobel-y`. The direction of
 an edge kernel is where brightness must grow for a positive response: `e` is 0, `se` 45, `s` 90, and so on round to `ne`.
 Multiples of 90 turn exactly; a 3x3 grid also turns by 45, every weight moving one place round the centre; all else is

@@ -1,6 +1,6 @@
 """Kill convcli with -9 at random moments while it writes, and look at what is there afterwards.
 
-The tests run a short course. By hand:  python tests/kills.py TIMES [SEED]
+The tests run a short course. By hand:  python tests/kills.py one|folder TIMES [SEED]
 """
 
 import json
@@ -70,5 +70,58 @@ def _two_results(source, folder):
     return results
 
 
+def run_in_place(times, seed=0):
+    """How often each picture of a folder was filtered, after kills in the middle of a batch in place and --resume.
+
+    The kernel adds 10 to every pixel: a pixel tells how often.
+    """
+    rng, counts = random.Random(seed), Counter()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "plus10.yaml").write_text("weights: [[1]]\nbias: 10\n")
+        for turn in range(times):
+            pictures, report = folder / f"in{turn}", folder / f"{turn}.jsonl"
+            pictures.mkdir()
+            for i in range(30):
+                Image.fromarray(np.full((40, 40), i, np.uint8)).save(pictures / f"{i}.png")
+            words = ["batch", "-q", "-j2", "-k", folder / "plus10.yaml", pictures, pictures, "-f", "--report", report]
+            child = os.fork()
+            if child == 0:
+                _leave_after(*words)
+            while not (report.exists() and report.stat().st_size) and os.waitid(os.P_PID, child, _LOOK) is None:
+                time.sleep(0.0005)
+            time.sleep(rng.uniform(0, 0.06))
+            os.kill(child, signal.SIGKILL)
+            _, status = os.waitpid(child, 0)
+            counts["runs that were killed"] += os.WIFSIGNALED(status)
+            child = os.fork()
+            if child == 0:
+                _leave_after(*words, "--resume")
+            _, status = os.waitpid(child, 0)
+            counts["resumed runs that failed"] += os.waitstatus_to_exitcode(status) != 0
+            for i in range(30):
+                with Image.open(pictures / f"{i}.png") as image:
+                    added = np.unique(np.asarray(image)) - i
+                counts[f"filtered {added[0] / 10:g} times" if added.size == 1 else "torn"] += 1
+    return dict(counts)
+
+
+_LOOK = os.WEXITED | os.WNOHANG | os.WNOWAIT
+
+
+def _leave_after(*words):
+    """Run the command in a child, which then ends without a word."""
+    from convcli.cli import main
+
+    code = 1
+    try:
+        main([str(word) for word in words])
+    except SystemExit as end:
+        code = end.code or 0
+    finally:
+        os._exit(code)
+
+
 if __name__ == "__main__":
-    print(json.dumps(run(*map(int, sys.argv[1:]))))
+    course = {"one": run, "folder": run_in_place}[sys.argv[1]]
+    print(json.dumps(course(*map(int, sys.argv[2:]))))

@@ -1,4 +1,4 @@
-"""Who may import whom. Each room of the package sees only what its sentence in docs/architecture.md says."""
+"""Who may import whom, and which room may meet which library; docs/architecture.md says what each room is for."""
 
 import ast
 import sys
@@ -21,9 +21,14 @@ MAY_IMPORT = {
     "kernel": {"choices", "errors"},
     "system": {"errors"},  # knows the machine, and nothing of pictures
     "files": {"errors"},  # knows names and bytes, and nothing of what is in them
-    "images": {"errors", "ranges", "files"},  # a picture is arrays and what the file was; kernels are no concern
+    "images": {
+        "errors",
+        "ranges",
+        "files",
+        "system",
+    },  # a picture is arrays and what the file was
     "engine": {"errors", "geometry", "kernel", "ranges", "system"},  # the value Kernel, never how it was written
-    "kernels": {"errors", "choices", "kernel", "images"},  # a picture can be a kernel; none is ever computed
+    "kernels": {"errors", "choices", "kernel", "files", "images"},  # a file or a picture can be one; none is computed
     "filtering": VOCABULARY | {"files", "system", "images", "engine", "kernels"},  # the way of a picture, no Click
     "sheets": VOCABULARY | {"files", "images", "filtering"},
     "explain": VOCABULARY | {"images", "engine", "kernels", "filtering"},

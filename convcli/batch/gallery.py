@@ -8,21 +8,52 @@ from __future__ import annotations
 
 import html
 import os
+import re
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from convcli.batch.work import Result
 from convcli.errors import ConvcliError
-from convcli.files import open_output
+from convcli.files import check_output, open_output
+from convcli.files.names import local_path, printable_path, public
 from convcli.images.eight_bit import picture_of
 from convcli.system.cores import thread_count
+from convcli.system.pool import ThreadPool
 
 _SIDE = 480  # the longer side of a thumbnail
+_NAME = re.compile(r"[0-9]{5,}-(before|after)\.jpg")
 _FEW = 12  # so many failures are listed at once, more when asked for
+
+
+def check_gallery(page: str | Path, force: bool) -> None:
+    """Raise ConvcliError where the page or its thumbnails can't be written, before any work is done.
+
+    The thumbnails' names are ours, not the user's: a link under one of them is never followed.
+    """
+    check_output(page, force)
+    folder = _folder(Path(page))
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        what = "a link" if folder.is_symlink() else "a file"
+        raise ConvcliError(f"{printable_path(folder)}, where thumbnails go, is {what}; remove it or rename the page")
+    if not folder.is_dir():
+        return
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConvcliError(f"{printable_path(folder)}, where thumbnails go, is read-only; rename the page")
+    for made in folder.iterdir():
+        if not _NAME.fullmatch(made.name):
+            continue
+        if made.is_symlink() or not made.is_file():
+            raise ConvcliError(f"{printable_path(made)} is in the way of a thumbnail; remove it or rename the page")
+        if not force:
+            raise ConvcliError(f"{printable_path(folder)} holds thumbnails already; --force overwrites them")
+
+
+def _folder(page: Path) -> Path:
+    return page.with_name(f"{page.stem}-thumbnails")
 
 
 def write_gallery(page: str | Path, results: Sequence[Result], how: str, *, force: bool = False) -> None:
@@ -31,34 +62,45 @@ def write_gallery(page: str | Path, results: Sequence[Result], how: str, *, forc
     Raises ConvcliError where they can't be written. A picture without a thumbnail is listed without one.
     """
     page = Path(page)
-    folder = page.with_name(f"{page.stem}-thumbnails")
+    folder = _folder(page)
     folder.mkdir(exist_ok=True)
+    check_gallery(page, force)
     from PIL import Image  # noqa: F401  (before the threads that use it)
 
     done = [(number, result) for number, result in enumerate(results, 1) if result.status != "failed"]
     above = _above(str(result.job.output) for _, result in done)
-    with ThreadPoolExecutor(thread_count()) as pool:
-        cards = list(pool.map(lambda one: _card(page, folder, above, *one), done))
+    with ThreadPool(thread_count()) as pool:
+        cards = list(pool.map(lambda one: _card(page, folder, above, force, *one), done))
     failed = [result for result in results if result.status == "failed"]
     text = _page(how, cards, failed, len(results))
     with open_output(page, force) as stream:
         stream.write(text.encode())
 
 
-def _above(paths: Iterable[str]) -> str:
-    """The folder that all paths are in."""
-    folders = [Path(path).parent for path in paths]
-    return os.path.commonpath(folders) if folders else ""
+def _above(outputs: Iterable[str]) -> str:
+    """What the names of all outputs begin with, down to the last folder that they share."""
+    shared = os.path.commonprefix([_plain(output) for output in outputs])  # noqa: RUF071 - the rest is cut off
+    return shared[: shared.rfind("/") + 1]
 
 
-def _card(page: Path, folder: Path, above: str, number: int, result: Result) -> str:
+def _plain(name: str) -> str:
+    """A URL as it is, a path in its shortest form with slashes."""
+    path = local_path(name)
+    return public(name) if path is None else Path(os.path.normpath(path)).as_posix()
+
+
+def _shown(name: str) -> str:
+    """A name as text of the page."""
+    return html.escape(printable_path(name))
+
+
+def _card(page: Path, folder: Path, above: str, force: bool, number: int, result: Result) -> str:
     job = result.job
-    before = _thumbnail(job.source, folder / f"{number:05}-before.jpg")
-    after = _thumbnail(job.output, folder / f"{number:05}-after.jpg")
-    name, link = Path(os.path.relpath(job.output, above or ".")).as_posix(), _link(page, job.output)
+    before = _thumbnail(job.source, folder / f"{number:05}-before.jpg", force)
+    after = _thumbnail(job.output, folder / f"{number:05}-after.jpg", force)
+    name = _shown(_plain(job.output).removeprefix(above))
     images = "".join(
-        f'<img class="{kind}" loading="lazy" decoding="async" alt="{kind}: {html.escape(name)}" '
-        f'src="{_link(page, made)}">'
+        f'<img class="{kind}" loading="lazy" decoding="async" alt="{kind}: {name}" src="{_link(page, str(made))}">'
         for kind, made in (("before", before), ("after", after))
         if made
     )
@@ -68,13 +110,13 @@ def _card(page: Path, folder: Path, above: str, number: int, result: Result) -> 
         facts = f"{width}x{height} to {columns}x{rows}, {result.outcome.seconds:.2f} s"
     alone = "" if before and after else " alone"
     return (
-        f'<li class="card{alone}" data-name="{html.escape(str(job.source))}"><div class="pair">{images}</div>'
-        f'<input type="range" min="0" max="100" value="50" aria-label="Before and after: {html.escape(name)}">'
-        f'<a class="name" href="{link}">{html.escape(name)}</a><span class="facts">{facts}</span></li>'
+        f'<li class="card{alone}" data-name="{_shown(job.source)}"><div class="pair">{images}</div>'
+        f'<input type="range" min="0" max="100" value="50" aria-label="Before and after: {name}">'
+        f'{_named(page, job.output, name)}<span class="facts">{facts}</span></li>'
     )
 
 
-def _thumbnail(picture: str | Path, made: Path) -> Path | None:
+def _thumbnail(picture: str | Path, made: Path, force: bool) -> Path | None:
     """A small JPEG of the first frame; None where the file is no picture (responses in .npy, say)."""
     from PIL import Image
 
@@ -86,17 +128,30 @@ def _thumbnail(picture: str | Path, made: Path) -> Path | None:
     if grown > 1:
         image = image.resize((image.width * grown, image.height * grown), Image.Resampling.NEAREST)
     image.thumbnail((_SIDE, _SIDE))
-    image.save(made, "JPEG", quality=84)
+    content = BytesIO()
+    image.save(content, "JPEG", quality=84)
+    with open_output(made, force) as stream:
+        stream.write(content.getbuffer())
     return made
 
 
-def _link(page: Path, target: str | Path) -> str:
-    return quote(Path(os.path.relpath(target, page.parent)).as_posix())
+def _named(page: Path, output: str, name: str) -> str:
+    """The name, which leads to the file where a browser can go there."""
+    link = _link(page, output)
+    if link is None:
+        return f'<span class="name" title="{_shown(output)}">{name}</span>'
+    return f'<a class="name" href="{link}">{name}</a>'
+
+
+def _link(page: Path, target: str) -> str | None:
+    """The way from the page to a file of this machine; None of one in a store, where no browser can go."""
+    path = local_path(target)
+    return None if path is None else quote(os.fsencode(Path(os.path.relpath(path, page.parent)).as_posix()))
 
 
 def _page(how: str, cards: Sequence[str], failed: Sequence[Any], total: int) -> str:
     rows = "".join(
-        f"<tr><td>{html.escape(str(result.job.source))}</td>"
+        f"<tr><td>{_shown(result.job.source)}</td>"
         f'<td class="reason">{html.escape(result.reason.removeprefix(f"{result.job.source} "))}</td></tr>'
         for result in failed
     )

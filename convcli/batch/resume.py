@@ -29,7 +29,6 @@ class SkipRule:
     resume: bool = False
     past: EarlierReport | None = None
     recipe: str = ""
-    in_place: bool = False
     look: Callable[[str], Stamp | None] = files.stamp
 
     def settle(self, job: FileJob) -> Result | None:
@@ -44,8 +43,8 @@ class SkipRule:
     def _settled(self, job: FileJob) -> Result | None:
         if job.problem:
             return None
-        if self.resume and self._finished(job):
-            return Result(job, "skipped", _EARLIER)
+        if self.resume and (earlier := self._earlier(job)):
+            return earlier
         if self.if_exists == "overwrite" or not self._exists(job.output):
             return None
         if self.if_exists == "skip":
@@ -56,16 +55,37 @@ class SkipRule:
 
     def reported(self, result: Result) -> bool:
         """Whether the earlier report has the file's line already."""
-        return result.reason == _EARLIER and self.past is not None and self.past.there
+        return result.reason == _EARLIER and not result.proof and self.past is not None and self.past.there
 
-    def _finished(self, job: FileJob) -> bool:
-        if self.past is not None and (self.past.there or self.in_place):
-            record = self.past.record(job.source, job.output)
-            return record is not None and shows_finished(
-                record, job.source, job.output, self.recipe, self.in_place, self.look
-            )
+    def _earlier(self, job: FileJob) -> Result | None:
+        """The result where an earlier run has finished the file, or where nobody can tell whether it has."""
+        if self.past is not None and (self.past.there or job.seen is not None):
+            return self._replaced(job, self.past) if job.seen is not None else self._proven(job, self.past)
         source, output = self.look(job.source), self.look(job.output)
-        return source is not None and output is not None and output[1] >= source[1] >= 0
+        newer = source is not None and output is not None and output[1] >= source[1] >= 0
+        return Result(job, "skipped", _EARLIER) if newer else None
+
+    def _proven(self, job: FileJob, past: EarlierReport) -> Result | None:
+        line = next(past.lines(job.source, job.output), None)
+        if line is None or line.status != "done" or line.recipe != self.recipe or line.proof is None:
+            return None
+        return Result(job, "skipped", _EARLIER) if shows_finished(line.proof, job, self.look) else None
+
+    def _replaced(self, job: FileJob, past: EarlierReport) -> Result | None:
+        """The same where the output has taken the picture's place: any line tells, for a later one may have come to
+        nothing, and what is neither what was read nor what was made is not filtered a second time on the chance."""
+        told = (*past.late_intents(job.source, job.output), *past.lines(job.source, job.output))
+        lines = [line for line in told if line.proof and line.recipe == self.recipe]
+        for line in lines:
+            if line.proof and shows_finished(line.proof, job, self.look):
+                return Result(job, "skipped", _EARLIER, proof=line.proof if line.status == "writing" else None)
+        if not lines or files.digest(job.source) in {line.proof.input_digest for line in lines if line.proof}:
+            return None
+        return Result(
+            job, "failed",
+            f"{printable_path(job.source)} is neither the picture that an earlier run read nor what it wrote; "
+            "look at it, and filter it by itself if it needs that",
+        )  # fmt: skip
 
     def _exists(self, output: str) -> bool:
         return self.look(output) is not None if is_url(output) else files.exists(output)

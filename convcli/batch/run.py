@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from convcli.batch.report import EarlierReport, Report
 from convcli.batch.resume import SkipRule
 from convcli.batch.work import Result, Work
 from convcli.errors import AccessError, RecipeError, first_line
-from convcli.files.names import is_url, printable_path
+from convcli.files.names import Stamp, is_url, printable_path
 from convcli.filtering.frame import PictureOptions
 from convcli.filtering.recipe import Recipe
 from convcli.filtering.run import warm
@@ -68,6 +68,7 @@ def run_folder(
     writing: keywords of `images.Target`. halted: once it says yes, nothing new is begun.
     Raises ConvcliError where it can't be begun, or where the report can't be written or the cluster has gone.
     """
+    _check(listing, options)
     cores = thread_count()
     away = not options.cluster and (is_url(listing.folder) or is_url(listing.output))
     workers = min(options.jobs or (_AWAY * cores if away else cores), planned)
@@ -85,32 +86,68 @@ def run_folder(
     told = work.report_fields()
     rule = _skip_rule(listing, options, told["recipe_digest"])
     with _report(options) as report, _pool(options.cluster, recipe, workers) as (pool, capacity):
+        work = replace(work, intents=report.intents() if report else None)
+        jobs = _looked_at(listing, rule.look)
         for result in run_jobs(
-            listing, work.do, pool, capacity=capacity, settle=rule.settle, stop=options.stop, halted=halted
+            jobs, work.do, pool, capacity=capacity, settle=rule.settle, stop=options.stop, halted=halted
         ):
             tell(result)
             if report and not rule.reported(result):
                 report.add(result.record() | told)
 
 
+def plan_folder(
+    listing: Listing, recipe: Recipe, options: FolderOptions, picture: PictureOptions, writing: dict[str, Any]
+) -> Iterator[tuple[FileJob, Result | None]]:
+    """What `run_folder` would do, and does not: each picture, with its result where that needs no work.
+
+    Raises ConvcliError where the run could not be begun.
+    """
+    _check(listing, options)
+    work = Work(recipe, picture, writing, listing.format)
+    rule = _skip_rule(listing, options, work.report_fields()["recipe_digest"])
+    for job in _looked_at(listing, rule.look):
+        settled = Result(job, "failed", job.problem) if job.problem else rule.settle(job)
+        yield job, settled
+        if options.stop and settled and settled.status == "failed":
+            return
+
+
+def _check(listing: Listing, options: FolderOptions) -> None:
+    """Raise RecipeError where the report is none that can be written, or that the run needs."""
+    path = options.report
+    if is_url(path):
+        raise RecipeError(f"--report is a file of this machine, written line by line; {printable_path(path)} is none")
+    if not listing.in_place:
+        return
+    for option, given in (("--resume", options.resume), ("--cluster", options.cluster)):
+        if given and path is None:
+            raise RecipeError(f"{option} in the same folder needs --report: inputs and outputs are the same files")
+    if path and Path(path).exists() and not Path(path).is_file():
+        raise RecipeError(
+            f"{printable_path(path)} is no file; in the same folder --report must be one, for it is read again"
+        )
+
+
+def _looked_at(jobs: Iterable[FileJob], look: Callable[[str], Stamp | None]) -> Iterator[FileJob]:
+    """The jobs, those whose output takes the picture's place with the picture's stamp."""
+    for job in jobs:
+        yield replace(job, seen=look(job.source)) if not job.problem and files.same(job.source, job.output) else job
+
+
 def _skip_rule(listing: Listing, options: FolderOptions, recipe_digest: str) -> SkipRule:
-    if options.resume and options.report is None and listing.in_place:
-        raise RecipeError("--resume in the same folder needs --report: inputs and outputs are the same files")
     earlier = EarlierReport(options.report) if options.resume and options.report else None
     if_exists = options.if_exists or ("overwrite" if options.overwrites else "fail")
-    return SkipRule(if_exists, options.resume, earlier, recipe_digest, listing.in_place, files.stamps_by_folder())
+    return SkipRule(if_exists, options.resume, earlier, recipe_digest, files.stamps_by_folder())
 
 
 @contextlib.contextmanager
 def _report(options: FolderOptions) -> Iterator[Report | None]:
     """The report that lines are written to, if one is wanted."""
-    path = options.report
-    if is_url(path):
-        raise RecipeError(f"--report is a file of this machine, written line by line; {printable_path(path)} is none")
-    if path is None:
+    if options.report is None:
         yield None
         return
-    with Report(path, append=options.resume) as report:
+    with Report(options.report, append=options.resume) as report:
         yield report
 
 
@@ -123,10 +160,10 @@ def _pool(address: str | None, recipe: Recipe, workers: int) -> Iterator[tuple[E
         with worker_pool(address, partial(warm, recipe), workers) as place:
             yield place
         return
-    from concurrent.futures import ThreadPoolExecutor
+    from convcli.system.pool import ThreadPool
 
     keep_freed()
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPool(workers) as pool:
         try:
             yield pool, lambda: 2 * workers
         except BaseException:

@@ -88,6 +88,16 @@ class _Commands(click.Group):
             raise
         except MemoryError:
             raise _Failure("not enough memory for this picture and kernel", 1) from None
+        except ImportError as error:
+            if not any(words in str(error) for words in ("failed to map segment", "allocate memory")):
+                raise
+            raise _Failure("not enough memory to load what this command needs", 1) from None
+        except RuntimeError as error:
+            from convcli.system.pool import no_thread
+
+            if not no_thread(error):
+                raise
+            raise _Failure("the system gives no more threads; raise its limit of processes (ulimit -u)", 1) from None
         except OSError as error:
             raise _Failure(f"{error.filename or 'input/output'}: {error.strerror or error}", 1) from None
 

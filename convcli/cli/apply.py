@@ -89,7 +89,7 @@ def apply(
             return
         if output != "-":
             check_output(output, force)
-        reading = {name: getattr(options, name) for name in ("max_pixels", "frame", "reduce_depth")}
+        reading = {name: getattr(options, name) for name in ("max_pixels", "max_bytes", "frame", "reduce_depth")}
         tell(source, recipe, as_json, **reading)
         return
     options = picture_options_from(**picture_words)
@@ -106,7 +106,8 @@ def apply(
     else:
         assert target is not None
         with _patience(source, output):
-            done = filter_file(source, output, recipe, target, options, force=force, threads=threads, ahead=ahead)
+            words = {"force": force, "threads": threads, "pipes": True, "ahead": ahead}
+            done = filter_file(source, output, recipe, target, options, **words)
     click.echo(_line(source, output, recipe, done), err=True)
     for note in done.notes:
         click.echo(f"Note: {note}.", err=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcli.cli.batch_progress import StopOnSignal, Tally, progress, waiting
+from convcli.cli.batch_progress import StopOnSignal, Tally, job_line, progress, result_line, waiting
 from convcli.cli.options import (
     Address,
     combine_opt,
@@ -23,7 +25,7 @@ from convcli.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from convcli.batch.listing import Listing
+    from convcli.batch.listing import FileJob, Listing
     from convcli.batch.work import Result
 
 
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
 @click.option("-r", "--recursive", is_flag=True, help="Look into folders of the folder too.")
 @click.option(
     "--pattern", "patterns", multiple=True, metavar="GLOB",
-    help="Only files of such names (*.jpg, holiday/*); repeatable. [default: every picture]",
+    help="Only files of such names (*.jpg, holiday/*), in upper or lower case; repeatable. Hidden files need a pattern "
+    "that begins with a dot. [default: every picture]",
 )  # fmt: skip
 @format_opt
 @click.option(
@@ -61,7 +64,7 @@ if TYPE_CHECKING:
 @click.option(
     "--report", metavar="FILE.jsonl", shell_complete=paths, help="Write a line of JSON for each file as it finishes."
 )
-@click.option("-n", "--dry-run", is_flag=True, help="Only list what would be read and written.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only list what would be read and written, skipped or refused.")
 @click.option("-q", "--quiet", is_flag=True, help="Tell of failures only.")
 @click.option("-v", "--verbose", is_flag=True, help="A line for each file.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as JSON on standard output.")
@@ -110,7 +113,7 @@ def batch(
     recipe = recipe_from(**recipe_words)
     _check(force, if_exists, quiet, verbose)
     from convcli.batch.listing import Listing
-    from convcli.batch.run import FolderOptions, run_folder
+    from convcli.batch.run import FolderOptions, plan_folder, run_folder
     from convcli.files.names import printable_path
     from convcli.images import Target
 
@@ -126,10 +129,10 @@ def batch(
         planned = listing.check()
     if gallery:
         _check_gallery(gallery, listing, force or resume)
-    if dry_run:
-        _list(listing, planned)
-        return
     options = FolderOptions(jobs, if_exists, force, resume, report, retries, on_error == "stop", cluster)
+    if dry_run:
+        _list(plan_folder(listing, recipe, options, picture, writing), planned)
+        return
     tally = Tally(planned)
     results: list[Result] = []
     with StopOnSignal() as halt:
@@ -161,14 +164,19 @@ def batch(
 
 
 def _check_gallery(page: str, listing: Listing, force: bool) -> None:
+    from convcli.batch.gallery import check_gallery
     from convcli.errors import RecipeError
     from convcli.explain.page import check_page
-    from convcli.files import check_output
+    from convcli.files.names import is_url, printable_path
 
     check_page(page)
+    if is_url(page):
+        raise RecipeError(
+            f"--gallery is a page of this machine, with a folder beside it; {printable_path(page)} is none"
+        )
     if listing.in_place:
         raise RecipeError("--gallery shows before and after; in the same folder the pictures before are gone")
-    check_output(page, force)
+    check_gallery(page, force)
 
 
 def _write_gallery(page: str, results: list[Result], recipe: Any, force: bool, quiet: bool) -> None:
@@ -189,10 +197,14 @@ def _check(force: bool, if_exists: str | None, quiet: bool, verbose: bool) -> No
         raise click.UsageError("--quiet and --verbose contradict each other; leave one out")
 
 
-def _list(listing: Listing, planned: int) -> None:
+def _list(plan: Iterable[tuple[FileJob, Result | None]], planned: int) -> None:
     """What would be done, one line a file, on standard output."""
-    from convcli.files.names import printable_path
-
-    for job in listing:
-        click.echo(job.problem or f"{printable_path(job.source)} -> {printable_path(job.output)}")
-    click.echo(f"{planned} pictures; nothing was written.", err=True)
+    counts = Counter[str]()
+    for job, settled in plan:
+        counts[settled.status if settled else "to do"] += 1
+        click.echo(result_line(settled) if settled else job_line(job))
+    others = [f"{counts[status]} {status}" for status in ("to do", "skipped", "failed") if counts[status]]
+    told = f": {', '.join(others)}" if counts["skipped"] or counts["failed"] else ""
+    click.echo(f"{planned} pictures{told}; nothing was written.", err=True)
+    if counts["failed"]:
+        click.get_current_context().exit(1)

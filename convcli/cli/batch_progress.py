@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convcli.system import interrupts
+
 if TYPE_CHECKING:
+    from convcli.batch.listing import FileJob
     from convcli.batch.work import Result
 
 _EVERY = 10.0  # seconds between two lines of progress where there is no terminal
@@ -92,10 +95,8 @@ def progress(tally: Tally, quiet: bool, verbose: bool) -> Iterator[Callable[[Res
     """What tells of a result: failures always; a bar with rate and time left on a terminal, else a line at times."""
 
     def line(result: Result) -> None:
-        if result.status == "failed":
-            click.echo(f"Failed: {result.reason}", err=True)
-        elif verbose:
-            click.echo(_line(result), err=True)
+        if verbose or result.status == "failed":
+            click.echo(result_line(result), err=True)
 
     if quiet:
         yield line
@@ -115,13 +116,23 @@ def _both(line: Callable[[Result], None], advance: Callable[[], None]) -> Callab
     return tell
 
 
-def _line(result: Result) -> str:
+def job_line(job: FileJob) -> str:
+    """From where to where."""
     from convcli.files.names import printable_path
 
+    return f"{printable_path(job.source)} -> {printable_path(job.output)}"
+
+
+def result_line(result: Result) -> str:
+    """What became of a file."""
+    from convcli.files.names import printable_path
+
+    if result.status == "failed":
+        return f"Failed: {result.reason}"
     if result.status == "skipped":
         return f"Skipped: {printable_path(result.job.source)}: {result.reason}"
     took = f" ({result.outcome.seconds:.2f} s)" if result.outcome else ""
-    return f"Done: {printable_path(result.job.source)} -> {printable_path(result.job.output)}{took}"
+    return f"Done: {job_line(result.job)}{took}"
 
 
 def _spoken(tally: Tally) -> contextlib.AbstractContextManager[None]:
@@ -154,7 +165,11 @@ def _at_times(say: Callable[[], None]) -> Iterator[None]:
                 say()
 
     thread = threading.Thread(target=speak, daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # no thread is to be had: the work matters more
+        yield
+        return
     try:
         yield
     finally:
@@ -181,8 +196,8 @@ def _bar(total: int) -> Iterator[Callable[[], None]]:
 class StopOnSignal:
     """Ctrl-C and SIGTERM, with which batch systems and containers end a run: the files in hand are finished.
 
-    `with Halt() as halt:` and ask `halt.asked`; outside the main thread nothing is changed. A Ctrl-C after that drops
-    the files in hand. Another SIGTERM does not, for `timeout` sends two at once.
+    `with StopOnSignal() as halt:` and ask `halt.asked`; outside the main thread nothing is changed. A Ctrl-C after that
+    drops the files in hand. Another SIGTERM does not, for `timeout` sends two at once.
     """
 
     def __init__(self) -> None:
@@ -216,7 +231,7 @@ class StopOnSignal:
         if not self.asked:
             self.signal = number
             how = ("Interrupted", "again") if number == signal.SIGINT else ("Terminated", "Ctrl-C")
-            click.echo("\n{}: finishing the files in hand; {} drops them.".format(*how), err=True)
+            interrupts.tell("\n{}: finishing the files in hand; {} drops them.\n".format(*how))
         elif number == signal.SIGINT:
             import os
 

@@ -102,7 +102,7 @@ def compare(
     target = Output.for_path(output, None, force)
     if target.kind != "sheet":
         raise RecipeError(f"a sheet is a picture: name one, as in {Path(output).with_suffix('.png')}")
-    with Reading(_bytes(source), frame=0) as reading:
+    with Reading(source, frame=0, pipes=True) as reading:
         pixels = next(reading.frames()).pixels
         if pixels.ndim == 3 and pixels.shape[2] == 4:
             raise RecipeError(f"{reading.name}: compare shows gray and RGB pictures, not CMYK")
@@ -126,9 +126,3 @@ def _candidates(
             step = stride if isinstance(stride, int) else ",".join(map(str, stride))
             found.append(Candidate(f"stride {step}" if len(strides) > 1 else spec, recipe))
     return found
-
-
-def _bytes(source: str) -> Any:
-    from convcli.files.pipes import standard_input
-
-    return standard_input() if source == "-" else source

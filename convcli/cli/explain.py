@@ -163,10 +163,9 @@ def _page(source: str, output: str, recipe: Any, crop: Any, at: tuple[int, int] 
 
 def _frame(source: str) -> Any:
     """The picture; its first frame, where it has several."""
-    from convcli.files.pipes import standard_input
     from convcli.images import Reading
 
-    with Reading(standard_input() if source == "-" else source) as reading:
+    with Reading(source, pipes=True) as reading:
         frame = next(reading.frames())
     if frame.alpha is not None:
         click.echo(

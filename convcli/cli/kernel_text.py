@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 _WIDEST_GRID = 21
 
 
-def defaults(kernel: Kernel) -> dict[str, Any]:
-    """The parameters of the kernel's family with their defaults; empty for a fixed grid."""
+def parameters(kernel: Kernel) -> dict[str, Any]:
+    """The parameters of the kernel's family: as they are given, else their defaults; empty for a fixed grid."""
     from convcli.kernels.catalogue import BUILT_IN
     from convcli.kernels.families import FAMILIES
 
-    family = FAMILIES.get(kernel.name.partition(":")[0])
+    name, _, given = kernel.name.partition(":")
+    family = FAMILIES.get(name)
     if family is None or kernel.origin != BUILT_IN:
         return {}
-    return {name: parameter.default for name, parameter in family.parameters.items()}
+    return family.settled(dict(word.split("=", 1) for word in given.split(",") if word))
 
 
 def table(group: str, members: list[Kernel], boxed: bool) -> Table:
@@ -42,8 +43,8 @@ def table(group: str, members: list[Kernel], boxed: bool) -> Table:
     table.add_column("What it does")
     for kernel in members:
         height, width = kernel.size
-        parameters = ", ".join(defaults(kernel))
-        words = Text(kernel.description).append(f" [{parameters}]" if parameters else "", "dim")
+        taken = ", ".join(parameters(kernel))
+        words = Text(kernel.description).append(f" [{taken}]" if taken else "", "dim")
         if kernel.origin != BUILT_IN:
             words.append(f"{' ' if kernel.description else ''}({kernel.origin})", "dim")
         table.add_row(Text(kernel.name), f"{width}x{height}", kernel.range or "clip", words)
@@ -130,7 +131,7 @@ def _facts(kernel: Kernel, facts: Anatomy) -> list[tuple[str, str]]:
         ("tags", ", ".join(kernel.tags)),
         ("origin", kernel.origin),
     ]
-    parameters = [f"{key}={'(from the others)' if value is None else value}" for key, value in defaults(kernel).items()]
-    if parameters:
-        rows.insert(0, ("parameters", ", ".join(parameters) + " unless given"))
+    taken = [f"{key}={'(from the others)' if value is None else value}" for key, value in parameters(kernel).items()]
+    if taken:
+        rows.insert(0, ("parameters", ", ".join(taken) + " unless given" * (":" not in kernel.name)))
     return [(label, value) for label, value in rows if value]

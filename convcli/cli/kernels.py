@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convcli.cli.console import console
-from convcli.cli.kernel_text import defaults, draw, table
-from convcli.cli.options import force_opt, kernel_names, paths, tell_hidden
+from convcli.cli.kernel_text import draw, parameters, table
+from convcli.cli.options import force_opt, kernel_from, kernel_names, paths
 
 if TYPE_CHECKING:
     from convcli.kernel import Kernel
@@ -114,12 +114,10 @@ def show(
     """
     from convcli.errors import RecipeError
     from convcli.kernels.facts import anatomy
-    from convcli.kernels.load import load_kernel
 
     if sum(map(bool, (as_json, as_yaml, tool, picture))) > 1:
         raise click.UsageError("--json, --yaml, --emit and --image are four ways to show a kernel; choose one")
-    kernel = load_kernel(spec)
-    tell_hidden(spec)
+    kernel = kernel_from(spec)
     if normalize:
         from convcli.kernels.algebra import MODIFIERS
 
@@ -212,7 +210,7 @@ def _entry(kernel: Kernel) -> dict[str, Any]:
         "tags": list(kernel.tags),
         "origin": kernel.origin,
         "size": list(kernel.size),
-        "parameters": defaults(kernel),
+        "parameters": parameters(kernel),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from convcli.cli.options import kernel_from
 from convcli.errors import RecipeError
 
 GEOMETRY = ("stride", "padding", "padding_mode", "dilation", "groups")
@@ -16,7 +17,7 @@ def layers_from(source: str, channels: int, options: dict[str, Any]) -> Any:
     if source == "layers_file":
         from convcli.layers.layer_files import load_stack
 
-        return load_stack(Path(options["layers_file"]), channels).layers
+        return load_stack(Path(options["layers_file"]), channels, kernel_from).layers
     from convcli.layers.banks import from_kernels, from_weights
     from convcli.layers.conv import Conv2d
 
@@ -25,12 +26,11 @@ def layers_from(source: str, channels: int, options: dict[str, Any]) -> Any:
     if source == "out_channels":
         return [Conv2d(channels, options["out_channels"], options["kernel_size"], bias=options["bias"],
                        seed=options["seed"], **how)]  # fmt: skip
-    from convcli.kernels.load import load_kernel
 
     each = options["channels"] == "each"
     if each:
         del how["groups"]
-    return [from_kernels([load_kernel(spec) for spec in options["kernels"]], channels, each, **how)]
+    return [from_kernels([kernel_from(spec) for spec in options["kernels"]], channels, each, **how)]
 
 
 def steps_from(source: str, options: dict[str, Any]) -> Any:
@@ -63,9 +63,7 @@ def default_channels(source: str, options: dict[str, Any]) -> int:
     """How many channels filters are drawn for when there is no picture."""
     if source != "kernels":
         return 3
-    from convcli.kernels.load import load_kernel
-
-    return max(load_kernel(spec).depth for spec in options["kernels"])
+    return max(int(kernel_from(spec).depth) for spec in options["kernels"])
 
 
 def first_bank(stack: Any) -> Any:

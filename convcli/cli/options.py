@@ -183,6 +183,10 @@ _PICTURE = (
     click.option(
         "--max-pixels", type=click.IntRange(1), metavar="N", help="Refuse larger pictures. [default: 178956970]"
     ),
+    click.option(
+        "--max-bytes", type=Bytes(), metavar="SIZE",
+        help="Refuse longer input from a pipe, standard input or a URL. [default: 1G]",
+    ),
 )  # fmt: skip
 
 _RECIPE = (
@@ -215,13 +219,11 @@ def recipe_from(
     """The Recipe that the options ask for."""
     from convcli.filtering.recipe import Recipe, override
     from convcli.geometry import Geometry
-    from convcli.kernels.load import load_kernel
 
     if padding_value is not None:
         padding_mode = _mode_beside_a_value(padding_mode)
     geometry = Geometry.from_options(stride, padding, padding_mode, padding_value or 0.0, dilation)
-    chosen = tuple(override(load_kernel(spec), divisor, bias, flip) for spec in kernels)
-    tell_hidden(*kernels)
+    chosen = tuple(override(kernel_from(spec), divisor, bias, flip) for spec in kernels)
     return Recipe(chosen, geometry, channels, range_, combine)
 
 
@@ -235,12 +237,18 @@ def _mode_beside_a_value(mode: str) -> str:
     return mode
 
 
-def tell_hidden(*specs: str) -> None:
-    """Say where the user's own kernel stands in for a built-in one."""
-    from convcli.kernels.load import hiding
+def kernel_from(spec: str) -> Any:
+    """The kernel of a SPEC, in which the user's own have names too. What is to be said of those is said once."""
+    from convcli.kernels.load import load_kernel_or_own
 
-    for name, origin in dict.fromkeys((kernel.name, kernel.origin) for spec in specs for kernel in hiding(spec)):
-        click.echo(f"Note: {name} is your own kernel in {origin}; it hides the built-in one.", err=True)
+    said: set[str] = click.get_current_context().meta.setdefault("convcli.said of kernels", set())
+
+    def tell(sentence: str) -> None:
+        if sentence not in said:
+            said.add(sentence)
+            click.echo(f"Note: {sentence}.", err=True)
+
+    return load_kernel_or_own(spec, tell)
 
 
 def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -251,13 +259,20 @@ def picture_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def picture_options_from(
-    alpha: str | None, linear: bool, frame: int | None, reduce_depth: bool, max_pixels: int | None, **others: Any
+    alpha: str | None,
+    linear: bool,
+    frame: int | None,
+    reduce_depth: bool,
+    max_pixels: int | None,
+    max_bytes: int | None,
+    **others: Any,
 ) -> Any:
-    """The Handling that the picture options ask for."""
+    """The PictureOptions that the picture options ask for."""
+    from convcli.files.reading import MOST
     from convcli.filtering.frame import PictureOptions
     from convcli.images import MAX_PIXELS
 
-    return PictureOptions(alpha, linear, frame, max_pixels or MAX_PIXELS, reduce_depth)
+    return PictureOptions(alpha, linear, frame, max_pixels or MAX_PIXELS, reduce_depth, max_bytes or MOST)
 
 
 def writing_from(

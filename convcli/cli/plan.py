@@ -59,7 +59,6 @@ def _shape(picture: str, reading: dict[str, Any]) -> PictureShape:
     if size:
         return PictureShape((int(size[2]), int(size[1])), int(size[3] or 3), "uint8")
     from convcli.errors import RecipeError
-    from convcli.files.pipes import standard_input
     from convcli.images import Reading
 
     if re.fullmatch(r"-?\d+([xX×]-?\d+)+", picture) and not Path(picture).exists():
@@ -67,7 +66,7 @@ def _shape(picture: str, reading: dict[str, Any]) -> PictureShape:
             f"{picture} is no size: WIDTHxHEIGHT or WIDTHxHEIGHTxCHANNELS is expected, with 1 to 9 channels and sides "
             "from 1 to 999999999"
         )
-    with Reading(standard_input() if picture == "-" else picture, **reading) as opened:
+    with Reading(picture, pipes=True, **reading) as opened:
         pixels = next(opened.frames()).pixels
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     return PictureShape((pixels.shape[0], pixels.shape[1]), channels, pixels.dtype.name)

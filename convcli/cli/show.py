@@ -23,16 +23,15 @@ def show(pictures: tuple[str, ...], style: str) -> None:
     Example:
       convcli show samples/scene.png samples/chart.png
     """
-    draw(list(pictures), style)
+    draw(list(pictures), style, pipes=True)
 
 
-def draw(pictures: list[str], style: str = "auto") -> None:
-    """Draw picture files side by side on standard output."""
+def draw(pictures: list[str], style: str = "auto", pipes: bool = False) -> None:
+    """Draw picture files side by side on standard output. pipes: they may be pipes, or "-" for standard input."""
     from convcli.cli.console import console
     from convcli.explain.terminal import show
     from convcli.files.names import printable_path
-    from convcli.files.pipes import standard_input
     from convcli.images.eight_bit import picture_of
 
-    drawn = [(printable_path(name), picture_of(standard_input() if name == "-" else name)) for name in pictures]
+    drawn = [(printable_path(name), picture_of(name, pipes)) for name in pictures]
     show(console(), drawn, style)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcli.cli.options import dilation_opt, kernel_names, padding_opt, stride_opt
+from convcli.cli.options import dilation_opt, kernel_from, kernel_names, padding_opt, stride_opt
 
 if TYPE_CHECKING:
     from convcli.geometry import Geometry
@@ -92,6 +92,5 @@ def _kernel_size(spec: str) -> Size:
         return whole_number("kernel", int(match[2] or match[1]), least=1), whole_number(
             "kernel", int(match[1]), least=1
         )
-    from convcli.kernels.load import load_kernel
-
-    return load_kernel(spec).size
+    size: Size = kernel_from(spec).size
+    return size

@@ -5,13 +5,14 @@ It computes what deep learning calls convolution: the kernel is not flipped (cro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from logging import getLogger
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from convcli.engine import not_finite
 from convcli.engine.out import serves
 from convcli.engine.plans import plan_of
 from convcli.engine.recycling import empty_result
@@ -53,8 +54,8 @@ def convolve(
     out: an array that may be filled instead of a new one, if it is like one and shares no memory with image.
     """
     size = (window.height if window else image.shape[0], image.shape[1], image.shape[2] if image.ndim == 3 else 1)
-    source, asked = np.ascontiguousarray(image), (kernel, geometry, image.dtype, size, depth, mapping)
-    plan = plan_of(*asked, finite=window is None or window.finite)
+    source = np.ascontiguousarray(image)
+    plan = plan_of(kernel, geometry, image.dtype, size, depth, mapping)
     dtype = np.dtype(np.float32) if mapping is None else image.dtype
     rows, columns = (window.last - window.first, plan.output[1]) if window else plan.output
     shape = (rows, columns) if depth or image.ndim == 2 else (rows, columns, size[2])
@@ -65,21 +66,35 @@ def convolve(
         return Convolved(target)
     flat, into = source.reshape(-1), target.reshape(-1)
     if window:
-        below, above, _ = plan.run_rows(window.cut(plan.field, plan.job, size[:2]), flat, into, threads)
+        below, above, infinite = plan.run_rows(window.cut(plan.field, plan.job, size[:2]), flat, into, threads)
     else:
-        floats = image.dtype.kind == "f"
-        if floats and plan.route.name == "spectrum" and not _finite(source):
-            plan = plan_of(*asked, finite=False)
         below, above, infinite = plan.run(flat, into, threads)
-        if floats and infinite:
-            plan = plan_of(*asked, finite=False)
-            below, above, _ = plan.run(flat, into, threads)
+    if infinite and not np.isfinite(source).all():  # else only a constant border is beyond float32
+        return _not_finite(source, kernel, geometry, depth, mapping, threads, window, target)
     if not window or window.first == 0:
         log.info("%s: %s (%s), sums in %s", kernel.name or "kernel", plan.route.name, plan.route.why, plan.route.lane)
     return Convolved(target, below, above)
 
 
-def _finite(source: NDArray[Any]) -> bool:
-    """Whether no NaN and no infinity is in it; piece by piece, so that the answers stay in the cache."""
-    flat, piece = source.reshape(-1), 1 << 16
-    return all(np.isfinite(flat[i : i + piece]).all() for i in range(0, flat.size, piece))
+def _not_finite(
+    image: NDArray[Any], kernel: Kernel, geometry: Geometry, depth: bool, mapping: RangeMap | None,
+    threads: int | None, window: RowWindow | None, out: NDArray[Any],
+) -> Convolved:  # fmt: skip
+    """The map of a float picture that holds NaN or infinity, in `out`."""
+    finite = not_finite.without(image)
+    done = convolve(
+        finite, kernel, geometry, depth=depth, mapping=mapping, threads=threads, window=window, out=out
+    )  # fmt: skip
+    plain = replace(geometry, padding_mode="zeros") if geometry.padding_mode == "constant" else geometry
+
+    def reached(pixels: not_finite.Mask, weights: not_finite.Mask) -> not_finite.Mask:
+        if not (pixels.any() and weights.any()):
+            return np.zeros(done.pixels.shape, bool)
+        seen = Kernel(weights.astype(np.float64), name=f"where {kernel.label} sees NaN or infinity")
+        counted = convolve(
+            pixels.astype(np.uint8), seen, plain, depth=depth, mapping=RangeMap(), threads=threads, window=window
+        )  # fmt: skip
+        return counted.pixels > 0
+
+    not_finite.put_back(done.pixels, image, kernel, mapping is not None and mapping.absolute, reached)
+    return done

@@ -58,8 +58,8 @@ class Bands:
         self._small, self._quick = dst.size < _SMALL, dst.size * job.weights.size < _QUICK
 
     def run(self, src: Array, dst: Array) -> tuple[int, int, int]:
-        """Fill dst, flat, from src, flat; counts of samples that saturated below and above, and of those not finite, so
-        far as `block` and `fft` met any."""
+        """Fill dst, flat, from src, flat; counts of samples that saturated below and above, and of those of a float
+        picture that are not finite, with which the map is of no use."""
         counts = [bound.rest[-1] for bound in self._bound]
         for count in counts:
             count.fill(0)

@@ -35,7 +35,6 @@ class EngineJob:
     absolute: bool
     geometry: Geometry
     work: int  # multiply-adds of the definition
-    finite: bool = True  # whether routes may be used that spread NaN and infinity beyond the kernel
 
     @classmethod
     def for_picture(

@@ -7,7 +7,6 @@ numbers as they are at each call, so that one whose weights were changed in plac
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,18 +28,17 @@ _IDLE = 2  # sets of working memory that wait at a plan: more calls than that ar
 class Plan:
     """A route, its tables, and the working memory that waits for the next call.
 
-    size: (H, W, C) of the picture. output: height and width of the map. finite: whether the picture may be taken to
-    hold no NaN and no infinity. Raises GeometryError where the kernel does not fit.
+    size: (H, W, C) of the picture. output: height and width of the map. Raises GeometryError where the kernel does not
+    fit.
     """
 
     def __init__(
         self, kernel: Kernel, geometry: Geometry, dtype: np.dtype[Any], size: tuple[int, int, int], depth: bool,
-        mapping: RangeMap | None, finite: bool,
+        mapping: RangeMap | None,
     ) -> None:  # fmt: skip
-        job = EngineJob.for_picture(kernel, geometry, dtype, size, depth, mapping)
-        self.job = job if finite else replace(job, finite=False)
+        self.job = EngineJob.for_picture(kernel, geometry, dtype, size, depth, mapping)
         self.output = geometry.output(size[:2], kernel.size)
-        self.field = Field.for_picture(size, job, geometry.pads(size[:2], kernel.size), self.output, depth)
+        self.field = Field.for_picture(size, self.job, geometry.pads(size[:2], kernel.size), self.output, depth)
         self.route = choose(self.job)
         self._idle: dict[int, list[Bands]] = {}
 
@@ -70,18 +68,18 @@ class Plan:
         return go(self.route, self.job, field, src, dst, threads)
 
 
-_Key = tuple[Kernel, Geometry, np.dtype[Any], tuple[int, int, int], bool, RangeMap | None, bool]
+_Key = tuple[Kernel, Geometry, np.dtype[Any], tuple[int, int, int], bool, RangeMap | None]
 _plans: dict[_Key, Plan] = {}
 
 
 def plan_of(
     kernel: Kernel, geometry: Geometry, dtype: np.dtype[Any], size: tuple[int, int, int], depth: bool,
-    mapping: RangeMap | None, finite: bool = True,
+    mapping: RangeMap | None,
 ) -> Plan:  # fmt: skip
     """The plan for such a picture, from the ones that are kept, if it is among them. See `Plan`."""
     if kernel.weights.nbytes > _LARGEST:
-        return Plan(kernel, geometry, dtype, size, depth, mapping, finite)
-    key = (kernel, geometry, dtype, size, depth, mapping, finite)
+        return Plan(kernel, geometry, dtype, size, depth, mapping)
+    key = (kernel, geometry, dtype, size, depth, mapping)
     plan = _plans.get(key)
     if plan is None:
         plan = Plan(*key)

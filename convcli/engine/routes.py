@@ -161,7 +161,7 @@ def _float_route(job: EngineJob, integers: Integers | None) -> Route:
     step, apart, kept = job.geometry.stride[0], job.geometry.dilation[0], prod(job.geometry.stride)
     enter = _ENTER if job.geometry.stride[1] == 1 else _DEAL
     costs = {"sweep": (_SWEEP + _SWEEP_TAP * -(-count // 8) * 8) / step}
-    if lane == np.float32 and weights.ndim == 2 and flat.size > 1 and job.finite:
+    if lane == np.float32 and weights.ndim == 2 and flat.size > 1:
         hop = block_steps(job.geometry)[1]
         down = _BLOCK_TAP * hop * block_shape(kh)[1]
         if hop <= _FARTHEST and (kept == 1 or job.work >= LARGE * weights.size):
@@ -203,9 +203,9 @@ def _shown(job: EngineJob, exact: bool) -> bool:
 
 
 def _fits_spectrum(job: EngineJob, weights: NDArray[Any], exact: bool) -> bool:
-    """Whether `spectrum` may serve: it spreads NaN, and is exact for whole numbers only up to a size."""
+    """Whether `spectrum` may serve: it is exact for whole numbers only up to a size."""
     sides = zip(weights.shape[-2:], job.geometry.dilation, strict=True)
-    if not job.finite or max(extent(k, d) for k, d in sides) > spectrum.LARGEST // 2:
+    if max(extent(k, d) for k, d in sides) > spectrum.LARGEST // 2:
         return False
     return not (exact and job.dtype == np.uint8) or spectrum.exact(weights, job.top)
 

@@ -19,7 +19,9 @@ Array = NDArray[Any]
 def run_spectrum(
     route: Route, job: EngineJob, field: Field, src: Array, dst: Array, threads: int | None
 ) -> tuple[int, int, int]:
-    """Fill dst, flat, from src, flat, which is finite; the counts are those of `bands.run`."""
+    """Fill dst, flat, from src, flat, if that is finite; the counts are those of `bands.Bands.run`."""
+    if src.dtype.kind == "f" and (infinite := _infinite(src)):
+        return 0, 0, infinite
     weights: Array = route.integers.weights if route.integers is not None else job.weights / job.divisor
     grid = spread_out(weights, job.geometry.dilation)
     stride, maps = job.geometry.stride, field.channels
@@ -42,6 +44,13 @@ def run_spectrum(
     helpers = min(thread_count(threads), len(places))
     run_on_threads(work, [(places[i::helpers],) for i in range(helpers)])
     return sum(below for below, _ in counts), sum(above for _, above in counts), 0
+
+
+def _infinite(samples: Array) -> int:
+    """How many are NaN or infinite; piece by piece, so that the answers stay in the cache."""
+    piece = 1 << 16
+    parts = (samples[i : i + piece] for i in range(0, samples.size, piece))
+    return sum(part.size - int(np.isfinite(part).sum()) for part in parts)
 
 
 def spread_out(weights: Array, dilation: tuple[int, int]) -> Array:

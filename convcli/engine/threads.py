@@ -73,7 +73,12 @@ def run_on_threads(call: Callable[..., None], work: Sequence[tuple[Any, ...]], q
         try:
             helper = _idle.pop()
         except IndexError:
-            helper = _Helper()
+            try:
+                helper = _Helper()
+            except RuntimeError:  # the system gives no more threads
+                task.run()
+                task.done.release()
+                continue
         helper.give(task)
     if here:
         call(*work[0])

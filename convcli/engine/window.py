@@ -25,21 +25,18 @@ from convcli.ranges import Limits
 class Whole:
     """What has to be known of the whole picture before some rows of its map can be made.
 
-    Planes are "color", "alpha" and "veiled", which is colour times alpha.
-    infinite: planes of a float picture that hold NaN or infinity, for the route depends on it.
+    Planes are "color" and "alpha".
     limits: of each plane's responses, for the range normalize.
     units: where it is a list, nothing is filtered; each route adds the number of rows it works on at a time.
     """
 
-    infinite: set[str] = field(default_factory=set)
     limits: dict[str, Limits] = field(default_factory=dict)
     units: list[int] | None = None
 
     def add(self, part: Whole) -> None:
         """Take over what was found out about a part of the picture."""
-        self.infinite |= part.infinite
         for plane, limits in part.limits.items():
-            self.limits.setdefault(plane, Limits()).take(limits.low, limits.high)
+            self.limits.setdefault(plane, Limits()).add(limits)
 
 
 @dataclass(frozen=True)
@@ -73,11 +70,6 @@ class RowWindow:
     def on(self, plane: str) -> RowWindow:
         """The same rows of another plane."""
         return replace(self, plane=plane)
-
-    @property
-    def finite(self) -> bool:
-        """Whether the plane has neither NaN nor infinity anywhere."""
-        return self.plane not in self.whole.infinite
 
     @property
     def limits(self) -> Limits:

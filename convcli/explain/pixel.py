@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import fsum
 from typing import Any
@@ -37,13 +37,14 @@ class Patch:
 
     @property
     def products(self) -> Values:
-        """Weights times pixels."""
-        return self.weights * self.pixels
+        """Weights times pixels; a weight of zero does not look, be there NaN or infinity."""
+        with np.errstate(over="ignore"):
+            return np.multiply(self.weights, self.pixels, out=np.zeros_like(self.weights), where=self.weights != 0)
 
     @property
     def total(self) -> float:
         """The sum of the products, rounded once."""
-        return fsum(self.products.ravel().tolist())
+        return sum_of(self.products.ravel().tolist())
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Response:
     @property
     def total(self) -> float:
         """The sum over all windows."""
-        return fsum(window.total for window in self.windows)
+        return sum_of(window.total for window in self.windows)
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,15 @@ def explain_pixel(image: NDArray[Any], recipe: Recipe, at: tuple[int, int] | Non
     """
     stage = stage_of(image, recipe)
     return stage.explain(*(checked_point(at, stage.raw.shape) if at else strongest(stage)))
+
+
+def sum_of(numbers: Iterable[float]) -> float:
+    """The sum, rounded once; NaN where infinities of both signs meet."""
+    terms = list(numbers)
+    try:
+        return fsum(terms)
+    except (ValueError, OverflowError):  # both infinities, or more than there are numbers for on the way
+        return sum(terms)
 
 
 def border(i: int, n: int, mode: str) -> int | None:

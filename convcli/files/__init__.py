@@ -12,17 +12,22 @@ from types import ModuleType
 from typing import BinaryIO
 
 from convcli.files import local
-from convcli.files.names import Stamp, is_url
+from convcli.files.local import stamp_of, to_disk
+from convcli.files.names import Stamp, folder_key, is_url, local_path
+from convcli.files.reading import MOST
 
 __all__ = [
     "check_input_folder", "check_output", "check_output_folder", "digest", "entries", "exists", "make_folder",
-    "open_output", "read", "stamp", "stamps_by_folder",
+    "open_output", "read", "same", "stamp", "stamp_of", "stamps_by_folder", "to_disk",
 ]  # fmt: skip
 
 
-def read(path: str | Path) -> bytes:
-    """The file's content. Raises ImageError where there is none, AccessError where it can't be had."""
-    content: bytes = _home(path).read(path)
+def read(path: str | Path, most: int = MOST) -> bytes:
+    """The file's content, of at most so many bytes.
+
+    Raises ImageError where there is none or more, AccessError where it can't be had.
+    """
+    content: bytes = _home(path).read(path, most)
     return content
 
 
@@ -46,6 +51,17 @@ def stamps_by_folder() -> Callable[[str], Stamp | None]:
         return listed[0](path)
 
     return stamp_of
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two names stand for the same file or folder; links are followed.
+
+    A path where nothing is is the same as no other.
+    """
+    paths = local_path(one), local_path(other)
+    if paths[0] is None or paths[1] is None:
+        return folder_key(one) == folder_key(other)
+    return local.same(paths[0], paths[1])
 
 
 def exists(path: str) -> bool:

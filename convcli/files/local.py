@@ -9,30 +9,60 @@ import signal
 import stat
 import threading
 from collections.abc import Callable, Iterator
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import BinaryIO
 
 from convcli.errors import AccessError, ConvcliError, ImageError
 from convcli.files.names import PART, Stamp, printable_path
+from convcli.files.reading import MOST, open_regular, read_regular
 
 
-def read(path: str | Path) -> bytes:
-    """The file's content. Raises ImageError where there is none, AccessError where it can't be had."""
+def read(path: str | Path, most: int = MOST) -> bytes:
+    """The file's content, of at most so many bytes.
+
+    Raises ImageError where there is none or more, AccessError where it can't be had.
+    """
     try:
-        return Path(path).read_bytes()
+        return read_regular(path, most)
     except FileNotFoundError:
         raise ImageError(f"{printable_path(path)} does not exist") from None
     except OSError as error:
-        raise AccessError(f"{printable_path(path)} can't be read: {error.strerror or error}") from None
+        raise _unreadable(path, error) from None
 
 
 def stamp(path: str | Path) -> Stamp | None:
-    """The file's size and time of change; None where there is none."""
+    """The file's size and time of change; None where there is none. Raises AccessError where that can't be told."""
     try:
         info = os.stat(path)  # noqa: PTH116 - a million of them
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise _unreadable(path, error) from None
     return info.st_size, info.st_mtime_ns
+
+
+def stamp_of(stream: BinaryIO) -> Stamp | None:
+    """The stamp of an output that is open and complete, which it keeps under its name; None of what is no file yet."""
+    try:
+        info = os.fstat(stream.fileno())
+    except UnsupportedOperation:
+        return None
+    return info.st_size, info.st_mtime_ns
+
+
+def to_disk(stream: BinaryIO) -> None:
+    """Have the content on the disk before anything else is done, where it is a file of this machine."""
+    with contextlib.suppress(UnsupportedOperation):
+        os.fsync(stream.fileno())
+
+
+def same(one: str, other: str) -> bool:
+    """Whether both paths lead to the same file or folder."""
+    try:
+        return os.path.samestat(os.stat(one), os.stat(other))  # noqa: PTH116 - a million of them
+    except OSError:
+        return False
 
 
 def exists(path: str) -> bool:
@@ -44,18 +74,24 @@ def digest(path: str | Path) -> str:
     """SHA-256 of the file's content, in hexadecimal."""
     from hashlib import file_digest
 
-    with Path(path).open("rb") as stream:
+    with open_regular(path) as stream:
         return file_digest(stream, "sha256").hexdigest()
 
 
 def entries(folder: str) -> Iterator[tuple[str, bool]]:
-    """Name of every file and folder in it, and whether it is a folder; no link to a folder, nothing that is neither."""
+    """Name of every file and folder in it, and whether it is a folder; no link to a folder, nothing that is neither.
+
+    What can't be told, of a link that leads to itself say, counts as a file: whoever opens it is told why not.
+    """
     with os.scandir(folder) as found:
         for entry in found:
-            if entry.is_dir(follow_symlinks=False):
-                yield entry.name, True
-            elif not entry.is_dir() and (entry.is_file() or entry.is_symlink()):
-                yield entry.name, False
+            try:
+                is_folder = entry.is_dir(follow_symlinks=False)
+                is_file = not is_folder and not entry.is_dir() and (entry.is_file() or entry.is_symlink())
+            except OSError:
+                is_folder, is_file = False, True
+            if is_folder or is_file:
+                yield entry.name, is_folder
 
 
 def check_input_folder(folder: str) -> None:
@@ -79,7 +115,16 @@ def check_output_folder(folder: str) -> None:
 
 def make_folder(path: str) -> None:
     """Make the folder that the file lies in."""
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)  # noqa: PTH103, PTH120 - a million of them
+    folder, missing = os.path.dirname(path), []  # noqa: PTH120 - a million of them
+    while folder and not os.path.isdir(folder):  # noqa: PTH112
+        missing.append(folder)
+        folder = os.path.dirname(folder)  # noqa: PTH120
+    for folder in reversed(missing):  # not `makedirs`, which calls itself for each, and folders may lie a thousand deep
+        try:
+            os.mkdir(folder)  # noqa: PTH102
+        except FileExistsError:  # another thread's, or a file
+            if not os.path.isdir(folder):  # noqa: PTH112
+                raise
 
 
 def check_output(path: str | Path, force: bool) -> None:
@@ -132,6 +177,10 @@ def open_output(
             stream.flush()
             if when_complete:
                 when_complete(stream)
+            if not _names(part, stream):
+                _unfinished.discard(part)
+                part = None
+                raise AccessError(f"{printable_path(path)} was taken by another process meanwhile; name another output")
             if not force and target.exists():
                 raise ConvcliError(f"{printable_path(path)} has appeared meanwhile; --force overwrites it")
             if os.name == "posix":  # while the lock is held, so that nobody takes the name over
@@ -179,6 +228,10 @@ def _uninterrupted() -> Iterator[None]:
             signal.raise_signal(signal.SIGINT)
 
 
+def _unreadable(path: str | Path, error: OSError) -> ConvcliError:
+    return AccessError(f"{printable_path(path)} can't be read: {error.strerror or error}")
+
+
 def unwritable(path: str | Path, error: OSError) -> ConvcliError:
     """The system's error about an output, in the user's words."""
     return AccessError(f"{printable_path(path)} can't be written: {error.strerror or error}")
@@ -193,10 +246,10 @@ def _regular(path: Path) -> bool:
 
 
 def _part_of(target: Path) -> tuple[Path, BinaryIO]:
-    """The temporary file for `target`, locked and empty.
+    """The temporary file for `target`: made by us just now, locked and empty.
 
-    Its name follows from the target's, so what a killed run left behind is taken over by the next run. The lock tells
-    a leftover from a file that another process is writing now.
+    Its name follows from the target's, so that what a killed run left behind is replaced by the next run. Anybody who
+    may write to the folder can guess it too: what stands there is never written to.
     """
     name = target.name
     if len(os.fsencode(name)) > 200:
@@ -204,33 +257,66 @@ def _part_of(target: Path) -> tuple[Path, BinaryIO]:
 
         name = sha256(os.fsencode(name)).hexdigest()[:32]
     part = target.parent / f".{name}{PART}"
-    stream = open(part, "r+b", opener=_opened)  # noqa: SIM115 - closed by `open_output`; Path.open takes no opener
-    if _locked(stream) and _names(part, stream):
-        stream.truncate(0)
+    try:
+        stream = open(part, "w+b", opener=_made)  # noqa: SIM115 - closed by `open_output`; Path.open takes no opener
+    except FileExistsError:
+        _clear(part, target)
+        stream = open(part, "w+b", opener=_made)  # noqa: SIM115
+    if locked(stream.fileno()) and _names(part, stream):
         return part, stream
     stream.close()
-    raise AccessError(
+    raise in_work(target)
+
+
+def _made(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_EXCL, 0o666)
+
+
+def _clear(part: Path, target: Path) -> None:
+    """Take away what stands under a temporary name, unless a process that writes there now holds its lock."""
+    try:
+        regular = stat.S_ISREG(part.lstat().st_mode)
+        file = os.open(part, os.O_RDONLY | _NOFOLLOW) if regular else None
+        try:
+            if file is not None and not locked(file):
+                raise in_work(target)
+            part.unlink()
+        finally:
+            if file is not None:
+                os.close(file)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise in_the_way(part, target, error) from None
+
+
+def in_work(target: Path) -> ConvcliError:
+    """The error for an output that somebody else writes now."""
+    return AccessError(
         f"{printable_path(target)} is being written by another process; wait for it, or name another output"
     )
 
 
-def _opened(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CREAT | _NOFOLLOW, 0o666)
+def in_the_way(part: Path, target: Path, error: OSError) -> ConvcliError:
+    """The error for what stands under a temporary name and can't be taken away."""
+    return AccessError(
+        f"{printable_path(target)} can't be written: {printable_path(part)} is in the way and can't be removed "
+        f"({error.strerror or error}); remove it, or name another output"
+    )
 
 
-_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
-def _locked(stream: BinaryIO) -> bool:
+def locked(file: int) -> bool:
+    """Lock an open file or folder; whether nobody else has it in work."""
     try:
         import fcntl
-    except ImportError:
-        return True
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # a file system without locks
+    except (ImportError, OSError):  # a system, or a file system, without locks
         return True
     return True
 

@@ -21,6 +21,9 @@ _PASSWORD = re.compile(r"://([^/@:]*):[^/@]*@")
 # Protocols that look into or stand before another place, which follows after `::`. Elsewhere `::` is part of a name.
 WRAPPERS = ("zip", "tar", "libarchive", "simplecache", "filecache", "blockcache", "cached", "dir", "reference")
 
+_CACHES = ("simplecache", "filecache", "blockcache", "cached")  # before a place, whose names they leave alone
+_SYNONYMS = {"s3a": "s3", "gcs": "gs"}
+
 
 def is_url(name: str | Path | Any) -> TypeGuard[str]:
     """Whether the name is a URL; a path of this machine that looks like one is written `./s3://...`."""
@@ -40,9 +43,22 @@ def joined(folder: str, below: str) -> str:
     return f"{before}{'/'.join(part for part in (place.rstrip('/'), below) if part)}{after}"
 
 
+def local_path(name: str) -> str | None:
+    """The path of a name that is one of this machine, written as a path or as `file://PATH`; None of other URLs."""
+    if not is_url(name):
+        return name
+    return name.partition("://")[2] if protocol(name) in ("file", "local") and "::" not in name else None
+
+
 def folder_key(folder: str) -> str:
     """What all names of one folder have in common: its path without links, or its URL in one spelling."""
-    return joined(folder, "") if is_url(folder) else os.path.realpath(folder)
+    path = local_path(folder)
+    if path is not None:
+        return os.path.realpath(path)
+    while protocol(folder) in _CACHES and "::" in folder:
+        folder = folder.partition("::")[2]
+    scheme, _, place = joined(folder, "").partition("://")
+    return f"{_SYNONYMS.get(scheme, scheme)}://{place}"
 
 
 def folder_of(url: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ or none of; elsewhere they go to a temporary name in the same folder, which is t
 from __future__ import annotations
 
 import contextlib
+import posixpath
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ from datetime import datetime
 from hashlib import sha256
 from io import BytesIO
 from typing import Any, BinaryIO
+from urllib.parse import unquote
 
 from convcli.errors import AccessError, ConvcliError, ImageError, RecipeError, first_line
 from convcli.files.names import PART, WRAPPERS, Stamp, folder_of, printable_path, protocol
+from convcli.files.reading import MOST, read_to_end, too_much
 
 try:
     import fsspec
@@ -46,12 +49,32 @@ class Entry:
         return self.stamp is None
 
 
-def read(url: str) -> bytes:
-    """The file's content. Raises ImageError where there is none, AccessError where it can't be had."""
+def read(url: str, most: int = MOST) -> bytes:
+    """The file's content, of at most so many bytes.
+
+    Raises ImageError where there is none or more, AccessError where it can't be had.
+    """
     with _told(url, "read"):
         fs, path = _found(url)
-        content: bytes = fs.cat_file(path)
+        content = _content(fs, path, protocol(url), most)
+        if len(content) > most:
+            raise too_much(printable_path(url), most)
         return content
+
+
+def _content(fs: Any, path: str, scheme: str, most: int) -> bytes:
+    """No more than a byte more than `most`, in one request where the place is a store or a server."""
+    if scheme not in _OBJECTS:  # a server need not tell a length, nor the true one; an entry of an archive tells any
+        streamed = {"block_size": 0, "size": 1} if scheme in ("http", "https") else {}
+        with fs.open(path, **streamed) as stream:
+            return read_to_end(stream, printable_path(path), most)
+    try:
+        content: bytes = fs.cat_file(path, start=0, end=most + 1)
+    except Exception:  # an empty file has no first byte, which stores take for an error
+        if fs.info(path)["size"]:
+            raise
+        return b""
+    return content
 
 
 def exists(url: str) -> bool:
@@ -87,10 +110,27 @@ def stamped_entries(url: str) -> Iterator[Entry]:
         if protocol(url) in ("s3", "s3a"):
             yield from _s3_entries(fs, path)
             return
+        linked = protocol(url) in ("http", "https")
+        told: set[str] = set()
         for info in fs.ls(path, detail=True):
-            if info["name"].strip("/") != path.strip("/"):  # some list a file, or a folder's own mark, as its content
-                name = info["name"].rstrip("/").rpartition("/")[2]
-                yield Entry(name, None if info["type"] == "directory" else _stamp(info))
+            if info["name"].strip("/") == path.strip("/"):  # some list a file, or a folder's own mark, as its content
+                continue
+            if info["type"] == "other" and not info.get("islink"):  # a pipe or a device
+                continue
+            name = info["name"].rstrip("/").rpartition("/")[2]
+            if linked:
+                name = _linked(path, info["name"])
+                if not name or unquote(name) in told:
+                    continue
+                told.add(unquote(name))
+            yield Entry(name, None if info["type"] == "directory" else _stamp(info))
+
+
+def _linked(folder: str, link: str) -> str:
+    """The name in the folder of what its page links to; empty of what lies elsewhere."""
+    begin, place = (text.partition("://")[2] for text in (folder.rstrip("/") + "/", link))
+    name = posixpath.normpath(place.removeprefix(begin)) if place.startswith(begin) else ""
+    return "" if name in (".", "..") or "/" in name else name
 
 
 def check_input_folder(url: str) -> None:

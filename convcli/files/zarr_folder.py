@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from convcli.errors import AccessError, ConvcliError
 from convcli.files import check_output
-from convcli.files.local import unwritable
+from convcli.files.local import in_the_way, in_work, locked, unwritable
 from convcli.files.names import PART, printable_path
 
 MARKS = ("zarr.json", ".zarray", ".zgroup")  # files, of which one is in every Zarr array and group
@@ -53,13 +54,11 @@ def whole_store(path: str | Path, force: bool) -> Iterator[Path]:
     part, old = (target.with_name(f".{target.name}{word}") for word in (PART, ".convcli-old"))
     lock = None
     try:
-        part.mkdir(exist_ok=True)
+        _make_ours(part, target)
         if os.name == "posix":
             lock = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            if not _locked(lock):
-                raise AccessError(
-                    f"{printable_path(path)} is being written by another process; wait for it, or name another"
-                )
+            if not locked(lock):
+                raise in_work(target)
     except OSError as error:
         raise unwritable(path, error) from None
     try:
@@ -87,6 +86,23 @@ def whole_store(path: str | Path, force: bool) -> Iterator[Path]:
             os.close(lock)
 
 
+def _make_ours(part: Path, target: Path) -> None:
+    """Make the folder. One that a killed run has left is used again if it is ours; anything else is taken away."""
+    try:
+        part.mkdir()
+        return
+    except FileExistsError:
+        info = part.lstat()
+    folder = stat.S_ISDIR(info.st_mode)
+    if folder and (not hasattr(os, "geteuid") or info.st_uid == os.geteuid()):
+        return
+    try:
+        _remove(part) if folder else part.unlink()
+    except OSError as error:
+        raise in_the_way(part, target, error) from None
+    part.mkdir()
+
+
 def _taken_away(part: Path, aside: Path) -> None:
     """Remove it, first by name: workers that still write there then begin a folder anew, see `drop_orphan`."""
     gone = part
@@ -109,19 +125,6 @@ def _emptied(folder: Path) -> None:
             _remove(entry)
         else:
             entry.unlink()
-
-
-def _locked(folder: int) -> bool:
-    """Whether nobody else has the folder in work."""
-    try:
-        import fcntl
-
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except (ImportError, OSError):  # a system, or a file system, without locks
-        return True
-    return True
 
 
 def _remove(folder: str | Path, ignore_errors: bool = False) -> None:

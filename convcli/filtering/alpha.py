@@ -81,9 +81,10 @@ def weighted(
     channels = color.shape[2] if color.ndim == 3 and depth and kernel.depth == 1 else 1
     veil = alpha if color.ndim == 2 else alpha[:, :, None]
     opaque = replace(geometry, padding_value=255.0) if geometry.padding_mode == "constant" else geometry
-    veiled, bare = (window.on("veiled"), window.on("alpha")) if window else (None, None)
-    responses = engine.convolve(color * veil, plain, geometry, depth=depth, threads=threads, window=veiled).pixels
-    weights = engine.convolve(alpha, flat, opaque, threads=threads, window=bare).pixels / np.float32(total)
+    with np.errstate(invalid="ignore", over="ignore"):
+        veiled = np.where(veil == 0, np.float32(0), color * veil)  # what is invisible does not look, be it infinite
+    responses = engine.convolve(veiled, plain, geometry, depth=depth, threads=threads, window=window).pixels
+    weights = engine.convolve(alpha, flat, opaque, threads=threads, window=window).pixels / np.float32(total)
     faint = weights < _FAINT
     divisor = np.where(faint, np.float32(1), weights)
     center = sampled(color, geometry, kernel.size, window) * np.float32(total)

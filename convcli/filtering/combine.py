@@ -103,7 +103,8 @@ def _gather(total: Array, r: Array, how: str, first: bool) -> None:
     elif how == "max":
         np.maximum(total, r, out=total)
     else:
-        total += r
+        with np.errstate(invalid="ignore"):  # infinities of both signs are NaN
+            total += r
 
 
 def _bands(array: NDArray[Any]) -> Iterator[slice]:

@@ -11,9 +11,9 @@ from typing import BinaryIO
 
 from convcli.errors import AccessError, ConvcliError, ImageError
 from convcli.files import check_output, open_output
-from convcli.files.pipes import standard_input, standard_output
+from convcli.files.pipes import standard_output
 from convcli.filtering.frame import Count, PictureOptions, filter_frame, steps
-from convcli.filtering.notes import described, saturation
+from convcli.filtering.notes import described, saturation, stretched_without
 from convcli.filtering.recipe import Recipe
 from convcli.images import Frame, Reading, Target
 from convcli.images.early import EarlyDecoding
@@ -47,11 +47,13 @@ def filter_file(
     *,
     force: bool = False,
     threads: int | None = None,
+    pipes: bool = False,
     when_complete: Callable[[BinaryIO], None] | None = None,
     ahead: EarlyDecoding | None = None,
 ) -> Outcome:
-    """Read a picture, run the recipe on it, write what comes out; "-" is standard input or output.
+    """Read a picture, run the recipe on it, write what comes out; "-" is standard output.
 
+    pipes: the source may be a pipe, or "-" for standard input.
     Both are paths or URLs. The output appears whole or not at all; when_complete: is given it before it appears.
     ahead: the source, where its decoding has begun.
     Raises ConvcliError: what can't be done with these files, or with this recipe on this picture.
@@ -61,10 +63,12 @@ def filter_file(
     if str(output) != "-":
         check_output(output, force)
     with Reading(
-        standard_input() if str(source) == "-" else source,
+        source,
         max_pixels=options.max_pixels,
         frame=options.frame,
         reduce_depth=options.reduce_depth,
+        pipes=pipes,
+        max_bytes=options.max_bytes,
         ahead=ahead,
     ) as reading:
         size = _checked(reading, recipe, target)
@@ -76,6 +80,8 @@ def filter_file(
         if reading.reduced:
             notes.append("the depth was reduced to 8 bits a channel")
         if told := saturation(count.range, count.samples, count.below, count.above):
+            notes.append(told)
+        if told := stretched_without(count.infinite):
             notes.append(told)
         return Outcome(
             reading.origin.format, reading.origin.mode, reading.origin.frames, reading.size, size,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from convcli.choices import ALPHA
 from convcli.engine.window import RowWindow
 from convcli.errors import RecipeError
+from convcli.files.reading import MOST
 from convcli.filtering.alpha import as_float, as_samples, sampled, usual, weighted
 from convcli.filtering.combine import default_range
 from convcli.filtering.recipe import Recipe
@@ -19,7 +20,7 @@ from convcli.filtering.run import Filtered, run_recipe
 from convcli.geometry import Geometry
 from convcli.images import MAX_PIXELS, Frame
 from convcli.images.luma import luma
-from convcli.ranges import full_scale, to_pixels
+from convcli.ranges import Limits, full_scale, to_pixels
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class PictureOptions:
 
     alpha: "keep", "weight", "filter", "drop", or None: what suits each kernel. linear: filter in linear light.
     frame: the only one to read. max_pixels: more are refused. reduce_depth: 8 bits a channel will do.
+    max_bytes: more are not taken from a pipe or a URL.
     """
 
     alpha: str | None = None
@@ -35,6 +37,7 @@ class PictureOptions:
     frame: int | None = None
     max_pixels: int = MAX_PIXELS
     reduce_depth: bool = False
+    max_bytes: int = MOST
 
     def __post_init__(self) -> None:
         if self.alpha not in (None, *ALPHA):
@@ -48,18 +51,20 @@ class PictureOptions:
 
 @dataclass
 class Count:
-    """Samples that saturated, over all frames and kernels."""
+    """Samples that saturated, and responses that no stretching took in, over all frames and kernels."""
 
     samples: int = 0
     below: int = 0
     above: int = 0
     range: str = "clip"
+    infinite: int = 0
 
     def add(self, done: Filtered) -> None:
         """Add what one step gave."""
         self.samples += done.samples
         self.below += done.below
         self.above += done.above
+        self.infinite += done.infinite
         self.range = done.range
 
 
@@ -155,13 +160,15 @@ def _settled(
     if range_ == "raw":
         count.add(Filtered(responses, range_))
         return responses * np.float32(full_scale(dtype))
+    whole = Limits.of(responses) if range_ == "normalize" and not window else None
+    limits = window.limits if window else whole
     if not linear:
-        pixels, below, above = to_pixels(responses, range_, dtype, window.limits if window else None)
+        pixels, below, above = to_pixels(responses, range_, dtype, limits)
     else:
-        mapped, _, _ = to_pixels(responses, range_, np.float32, window.limits if window else None)
+        mapped, _, _ = to_pixels(responses, range_, np.float32, limits)
         below, above = int((mapped < 0).sum()), int((mapped > 1).sum())
         pixels = _light().from_linear(mapped, dtype)
-    count.add(Filtered(pixels, range_, pixels.size, below, above))
+    count.add(Filtered(pixels, range_, pixels.size, below, above, whole.infinite if whole else 0))
     return pixels
 
 

@@ -42,6 +42,14 @@ def saturation(range_: str, samples: int, below: int, above: int) -> str | None:
     return f"{' and '.join(shares)} and were clipped; {_way_out(range_, below)}"
 
 
+def stretched_without(infinite: int) -> str | None:
+    """The sentence about responses that `normalize` could not stretch; None where there are none."""
+    if not infinite:
+        return None
+    are = "1 response is" if infinite == 1 else f"{infinite} responses are"
+    return f"{are} NaN or infinite; --range normalize stretched the finite ones"
+
+
 def _way_out(range_: str, below: int) -> str:
     if range_ == "clip" and below:
         return "--range abs shows both signs, --range offset keeps zero at mid-gray, --range normalize keeps all"

@@ -19,7 +19,7 @@ from convcli.filtering.recipe import Recipe
 from convcli.geometry import extent
 from convcli.images.luma import luma
 from convcli.kernel import Kernel
-from convcli.ranges import normalize, range_map
+from convcli.ranges import Limits, normalize, range_map
 
 _SAMPLES = 1 << 20  # of a band of responses that are combined
 
@@ -28,7 +28,8 @@ _SAMPLES = 1 << 20  # of a band of responses that are combined
 class Filtered:
     """Pixels (H, W) or (H, W, C), the last range that was used, and how many samples saturated below and above.
 
-    `samples` is out of how many: those of every step of the chain.
+    `samples` is out of how many: those of every step of the chain. `infinite`: how many responses of the whole picture
+    were NaN or infinite where a range stretched the others.
     """
 
     pixels: NDArray[Any]
@@ -36,6 +37,7 @@ class Filtered:
     samples: int = 0
     below: int = 0
     above: int = 0
+    infinite: int = 0
 
 
 def run_recipe(
@@ -53,7 +55,7 @@ def run_recipe(
     if recipe.combine:
         return _combined(image, recipe, threads, window)
     last = len(recipe.kernels) - 1
-    samples = below = above = 0
+    samples = below = above = infinite = 0
     for step, kernel in enumerate(recipe.kernels):
         range_ = recipe.range or kernel.range or "clip"
         if range_ == "raw" and step < last:
@@ -71,8 +73,10 @@ def run_recipe(
         samples, below, above = samples + done.pixels.size, below + done.below, above + done.above
         image = done.pixels
         if range_ == "normalize":
-            image = normalize(image, dtype, window.limits if window else None)
-    return Filtered(image, range_, samples, below, above)
+            limits = window.limits if window else Limits.of(image)
+            image = normalize(image, dtype, limits)
+            infinite += 0 if window else limits.infinite
+    return Filtered(image, range_, samples, below, above, infinite)
 
 
 def warm(recipe: Recipe) -> None:
@@ -86,18 +90,18 @@ def _combined(image: NDArray[Any], recipe: Recipe, threads: int | None, window: 
     """
     if window:
         return _combined_rows(image, recipe, threads, window)
-    finite = image.dtype.kind != "f" or bool(np.isfinite(image).all())
-    whole = Whole(infinite=set() if finite else {"color"})
+    whole = Whole()
 
     def made() -> Iterator[Filtered]:
         for band in _bands(image, recipe, whole):
             yield _combined_rows(image[band.rows], recipe, threads, band)
 
-    range_ = recipe.range or combine.default_range(str(recipe.combine), recipe.kernels)
+    range_, infinite = recipe.range or combine.default_range(str(recipe.combine), recipe.kernels), 0
     if range_ == "normalize":
         for _ in made():  # learns the limits
             pass
         whole.limits["color"].known = True
+        infinite = whole.limits["color"].infinite
     parts = made()
     first = next(parts)
     rows, columns = recipe.output((image.shape[0], image.shape[1]))
@@ -107,7 +111,7 @@ def _combined(image: NDArray[Any], recipe: Recipe, threads: int | None, window: 
         pixels[filled : filled + len(part.pixels)] = part.pixels
         filled += len(part.pixels)
         samples, below, above = samples + part.samples, below + part.below, above + part.above
-    return Filtered(pixels, first.range, samples, below, above)
+    return Filtered(pixels, first.range, samples, below, above, infinite)
 
 
 def _bands(image: NDArray[Any], recipe: Recipe, whole: Whole) -> Iterator[RowWindow]:

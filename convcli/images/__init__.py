@@ -1,4 +1,4 @@
-"""Pictures in and out: the only place that knows Pillow.
+"""Pictures in and out: the only place where Pillow reads and writes files.
 
 The names below are loaded when they are first used: a JPEG's decoding begins before NumPy is there.
 """

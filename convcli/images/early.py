@@ -9,9 +9,11 @@ import os
 import warnings
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from io import BufferedReader
 from threading import Thread
 from typing import TYPE_CHECKING, BinaryIO
+
+from convcli.files.reading import open_regular
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -37,10 +39,8 @@ class EarlyDecoding:
 def start_decoding(source: str) -> EarlyDecoding | None:
     """Begin to decode this file, if it is a JPEG of ordinary size."""
     try:
-        if not Path(source).is_file():  # above all no pipe, of which what is read here would be missing later
-            return None
-        with ExitStack() as stack:
-            stream = stack.enter_context(Path(source).open("rb"))
+        with ExitStack() as stack:  # no pipe, of which what is read here would be missing later
+            stream = stack.enter_context(BufferedReader(open_regular(source)))
             image = _opened(stream)
             if image is None:
                 return None

@@ -24,9 +24,12 @@ def as_bytes(image: NDArray[Any]) -> NDArray[np.uint8]:
     return np.rint(np.nan_to_num(shares)).clip(0, 255).astype(np.uint8)
 
 
-def picture_of(path: str | Path | bytes) -> Pixels:
-    """The first frame of a picture as (H, W, 3), 8 bits; over gray where it is transparent."""
-    with Reading(path) as reading:
+def picture_of(path: str | Path, pipes: bool = False) -> Pixels:
+    """The first frame of a picture as (H, W, 3), 8 bits; over gray where it is transparent.
+
+    pipes: as Reading has it.
+    """
+    with Reading(path, pipes=pipes) as reading:
         frame = next(reading.frames())
     pixels = as_bytes(frame.pixels)
     if frame.colors == 4:

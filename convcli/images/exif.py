@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from io import BytesIO
-from mmap import ACCESS_READ, mmap
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -96,13 +94,13 @@ def without_orientation(exif: bytes) -> bytes:
 
 def of_tiff(stream: BinaryIO) -> bytes | None:
     """What a TIFF file tells that is not about its layout, as an EXIF block."""
-    with stream.getbuffer() if isinstance(stream, BytesIO) else mmap(stream.fileno(), 0, access=ACCESS_READ) as data:
-        order = _byte_order(data[:2])
-        if order is None:
-            return None
-        entries, parts = _told(data, order, order, 8)
-        start = bytes(data[:2]) + struct.pack(order + "HI", 42, 8 + len(parts))
-        return start + parts + _packed(entries, order, 8 + len(parts)) if entries else None
+    data = _Content(stream)
+    order = _byte_order(data[:2])
+    if order is None:
+        return None
+    entries, parts = _told(data, order, order, 8)
+    start = data[:2] + struct.pack(order + "HI", 42, 8 + len(parts))
+    return start + parts + _packed(entries, order, 8 + len(parts)) if entries else None
 
 
 def into_tiff(stream: BinaryIO, exif: bytes | None, others: list[Entry]) -> bool:
@@ -143,14 +141,40 @@ def packet(said: bytes) -> Entry:
     return Entry(XMP, _BYTE, len(said), said)
 
 
+class _Content:
+    """A file's bytes, read when they are asked for: a memory map would end the process where the file is cut off."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        place = stream.tell()
+        self._stream, self._length = stream, stream.seek(0, 2)
+        stream.seek(place)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, part: slice) -> bytes:
+        start, end, _ = part.indices(self._length)
+        place = self._stream.tell()
+        try:
+            self._stream.seek(start)
+            return self._stream.read(max(0, end - start))
+        finally:
+            self._stream.seek(place)
+
+
+def _unpacked(format_: str, data: Any, place: int) -> tuple[Any, ...]:
+    """The numbers there, of a block or of a file. Raises struct.error where it has ended."""
+    return struct.unpack(format_, data[place : place + struct.calcsize(format_)])
+
+
 def _told(data: Any, order: str, source: str, at: int) -> tuple[list[Entry], bytes]:
     """The descriptive entries of a file or block, for a TIFF of byte order `order`; and, to stand `at` bytes from its
     beginning, the directories of EXIF, GPS and interoperability, to which the entries point.
 
     source: the byte order of `data`. What can't be followed is left out.
     """
-    wide = struct.unpack_from(source + "2xH", data)[0] == 43  # a BigTIFF, of 64-bit offsets
-    (first,) = struct.unpack_from(source + ("Q" if wide else "I"), data, 8 if wide else 4)
+    wide = _unpacked(source + "2xH", data, 0)[0] == 43  # a BigTIFF, of 64-bit offsets
+    (first,) = _unpacked(source + ("Q" if wide else "I"), data, 8 if wide else 4)
     parts = bytearray()
 
     def directory(offset: int) -> list[Entry]:
@@ -191,10 +215,10 @@ def _directory(data: Any, order: str, offset: int, wide: bool) -> list[Entry]:
     field, number = (8, "Q") if wide else (4, "I")
     try:
         for tag, place in _places(data, order, offset, wide):
-            kind, count = struct.unpack_from(order + "H" + number, data, place + 2)
+            kind, count = _unpacked(order + "H" + number, data, place + 2)
             size, start = sizes.get(kind, 0) * count, place + 4 + field
             if size > field:
-                (start,) = struct.unpack_from(order + number, data, start)
+                (start,) = _unpacked(order + number, data, start)
             room -= size
             if 0 < size <= len(data) - start and room >= 0:
                 value = bytes(data[start : start + size])
@@ -224,12 +248,11 @@ def _packed(
 
 def _places(data: Any, order: str, offset: int, wide: bool = False) -> Iterator[tuple[int, int]]:
     """Tag and place of every entry of a directory."""
-    (count,) = struct.unpack_from(order + ("Q" if wide else "H"), data, offset)
+    (count,) = _unpacked(order + ("Q" if wide else "H"), data, offset)
     size = 20 if wide else 12
     begin = offset + (8 if wide else 2)
     for place in range(begin, begin + size * min(count, 0xFFFF), size):
-        (tag,) = struct.unpack_from(order + "H", data, place)
-        struct.unpack_from(f"{size}x", data, place)
+        (tag,) = _unpacked(f"{order}H{size - 2}x", data, place)
         yield tag, place
 
 

@@ -35,6 +35,16 @@ SIDES = {
     "AVIF": 32768, "GIF": 65535, "ICO": 256, "JPEG": 65500, "MSP": 65535, "PCX": 65534, "PDF": 65500, "SGI": 65535,
     "TGA": 65535, "WEBP": 16383,
 }  # fmt: skip
+
+# What is opened, whatever the suffix says: the plug-ins of Pillow that start no program, read no other file and decode
+# pictures of their own, in the order in which they are asked. EPS hands its content to Ghostscript, IPTC to any
+# plug-in, WMF, BUFR, GRIB and HDF5 to whatever has registered for them.
+OPENED = (
+    "PNG", "JPEG", "GIF", "BMP", "PPM", "DIB", "AVIF", "CUR", "PCX", "DCX", "DDS", "FITS", "FLI", "JPEG2000", "ICNS",
+    "ICO", "TIFF", "MSP", "PSD", "QOI", "SGI", "SUN", "TGA", "WEBP", "XBM", "XPM",
+)  # fmt: skip
+POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")  # how EPS begins; a program, not a picture
+
 FRAMES = ("GIF", "PNG", "WEBP", "TIFF", "AVIF")  # more than one picture in a file
 QUALITY = ("JPEG", "WEBP", "AVIF", "JPEG2000")
 LOSSLESS = ("WEBP", "JPEG2000")  # lossy or lossless, as asked
@@ -74,8 +84,8 @@ def suffixes() -> dict[str, str]:
 
 
 def readable() -> frozenset[str]:
-    """Every suffix that names a format Pillow reads."""
+    """Every suffix that names a format that is opened."""
     from PIL import Image
 
     Image.init()
-    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in Image.OPEN)
+    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in OPENED)

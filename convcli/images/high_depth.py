@@ -150,7 +150,7 @@ def _read_png(image: ImageFile.ImageFile) -> Array:
     assert stream is not None
     place = stream.tell()
     stream.seek(0)
-    low = np.asarray(_decoded(Image.open(stream), f"{image.mode};16L"))
+    low = np.asarray(_decoded(Image.open(stream, formats=["PNG"]), f"{image.mode};16L"))
     stream.seek(place)
     high = np.asarray(_decoded(image, f"{image.mode};16B"))
     both: Array = (high.astype(np.uint16) << 8) | low

@@ -14,7 +14,7 @@ def mapped(do: Callable[[Item], Result], items: Sequence[Item], threads: int) ->
     if min(threads, len(items)) < 2:
         yield from map(do, items)
         return
-    from concurrent.futures import ThreadPoolExecutor
+    from convcli.system.pool import ThreadPool
 
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPool(threads) as pool:
         yield from pool.map(do, items)

@@ -17,10 +17,13 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from convcli.errors import ConvcliError, ImageError
 from convcli.files.names import printable_path
+from convcli.files.reading import MOST
 from convcli.images import high_depth
-from convcli.images.animation import CLEARED, STAYS, UNDONE, Animation, Part
+from convcli.images.animated import animation_of_gif, animation_of_png
+from convcli.images.animation import Animation
 from convcli.images.damage import trouble
 from convcli.images.early import EarlyDecoding
+from convcli.images.formats import OPENED, POSTSCRIPT
 from convcli.images.gif import GifFile
 from convcli.images.jpeg import pictures_of
 from convcli.images.metadata import metadata_of, orientation
@@ -45,7 +48,6 @@ _UPRIGHT = {
     7: (True, True, True),
     8: (True, True, False),
 }
-_DISPOSALS = {1: CLEARED, 2: UNDONE}  # of an animated PNG
 FRAMED = ("GIF", "PNG", "WEBP", "TIFF", "AVIF")
 
 
@@ -53,6 +55,8 @@ class Reading:
     """A picture file that is open: its size is known, its pixels come with `frames`.
 
     max_pixels: more are refused. frame: the only one to read, counted from 0. reduce_depth: 8 bits a channel will do.
+    pipes: a pipe is waited for and read to its end, and "-" is standard input: what a user has named, not what was
+    found. max_bytes: how much of it, of a URL or of a file that has to be read at once, is taken into memory.
     ahead: the same file, where its decoding has begun.
 
     size: (height, width), upright. origin: what the file was. bytes: about how much memory its pixels take.
@@ -68,9 +72,14 @@ class Reading:
         max_pixels: int = MAX_PIXELS,
         frame: int | None = None,
         reduce_depth: bool = False,
+        pipes: bool = False,
+        max_bytes: int = MOST,
         ahead: EarlyDecoding | None = None,
     ) -> None:
-        self.name = "standard input" if isinstance(source, bytes) else printable_path(source)
+        if isinstance(source, bytes) or (pipes and str(source) == "-"):
+            self.name = "standard input"
+        else:
+            self.name = printable_path(source)
         self.reduced = False
         self.notes: list[str] = []
         self.metadata = Metadata()
@@ -81,7 +90,7 @@ class Reading:
         self._codestream: high_depth.Codestream | None = None
         self._max_pixels, self._reduce, self._ahead = max_pixels, reduce_depth, ahead
         self._frame_wanted = frame
-        self._stream = opened(source, self.name)
+        self._stream = opened(source, self.name, pipes, max_bytes)
         try:
             self._open()
             self._choose(self._frame_wanted)
@@ -118,7 +127,9 @@ class Reading:
     def _header(self, head: bytes) -> ImageFile.ImageFile:
         """The file open, and nothing decoded."""
         if not head.startswith(SIGNATURE):
-            return self._chosen_of_several(self._ahead.image if self._ahead else Image.open(self._stream))
+            return self._chosen_of_several(
+                self._ahead.image if self._ahead else Image.open(self._stream, formats=OPENED)
+            )
         self._png = PngFile(self._stream)
         self.notes += self._png.notes
         self.metadata = self._png.metadata
@@ -142,7 +153,7 @@ class Reading:
         alone = BytesIO(self._stream.read(length))
         self._stream.close()
         self._stream, self._ahead = alone, None
-        return Image.open(alone)
+        return Image.open(alone, formats=["JPEG", "MPO"])
 
     def _orientation(self, image: ImageFile.ImageFile) -> int:
         """How the picture is to be turned, 1 where it is not. EXIF that can't be understood says nothing."""
@@ -156,19 +167,21 @@ class Reading:
         """How many frames the file has."""
         if self._png:
             if self._png.frames:
-                self._animation = _apng(self._png)
+                self._animation = animation_of_png(self._png)
                 image.info["loop"] = self._png.loop
             return len(self._png.frames) + self._png.default or 1
         if image.format == "GIF":
             gif = GifFile(self._stream)
             for frame in gif.frames:
                 self._check(*frame.size)
-            self._animation = Animation(gif.size, len(gif.frames), gif.clear, gif.part)
+            self._animation = animation_of_gif(gif)
             return len(gif.frames)
         return getattr(image, "n_frames", 1) if image.format in FRAMED else 1
 
     def _open_elsewhere(self, head: bytes) -> None:
         """What Pillow does not know may still be a TIFF with float colour."""
+        if head.startswith(POSTSCRIPT):
+            raise ImageError(f"{self.name} is PostScript, a program, which is never run; convert it to PNG first")
         if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise UnidentifiedImageError
         pages = self._open_pages("is not a TIFF of 8-bit or gray samples")
@@ -339,19 +352,6 @@ def _tags(image: Image.Image) -> Tags:
     """The tags of a TIFF's page."""
     found: Tags = getattr(image, "tag_v2", {}).get
     return found
-
-
-def _apng(png: PngFile) -> Animation:
-    """The frames of an animated PNG as they are seen."""
-
-    def part(index: int) -> Part:
-        frame = png.frames[index]
-        pixels = high_depth.png_frame(png.frame(index))
-        return Part(pixels, frame.place, frame.duration, _DISPOSALS.get(frame.dispose, STAYS), over=frame.blend == 1)
-
-    first, whole = png.frames[0], (png.width, png.height)
-    gone = any(frame.dispose == 1 for frame in png.frames[:-1]) or first.dispose == 2
-    return Animation((png.height, png.width), len(png.frames), png.clear or gone or first.size != whole, part)
 
 
 def _upright(frame: Frame, orientation: int) -> Frame:

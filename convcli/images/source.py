@@ -1,4 +1,4 @@
-"""Where a picture's bytes come from: a file, a pipe, a URL, or memory."""
+"""Where a picture's bytes come from: a file, a pipe, standard input, a URL, or memory."""
 
 from __future__ import annotations
 
@@ -8,31 +8,49 @@ from pathlib import Path
 from typing import BinaryIO
 
 from convcli import files
-from convcli.errors import AccessError, ImageError
+from convcli.errors import AccessError, ConvcliError, ImageError
 from convcli.files.names import is_url
+from convcli.files.pipes import standard_input
+from convcli.files.reading import MOST, NotRegular, is_pipe, open_regular, read_to_end, too_much
 
 
 class _Bounded(BufferedReader):
-    """A file that a decoder can't be made to take memory for more bytes than it has."""
+    """A file that a decoder can't be made to take memory for more bytes than it has, or than are allowed at once."""
+
+    def __init__(self, file: FileIO, name: str, most: int) -> None:
+        super().__init__(file)
+        self._called, self._most = name, most
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > 1 << 20:
-            size = max(0, min(size, os.fstat(self.fileno()).st_size - self.tell()))
+        if size is None or size < 0 or size > 1 << 20:
+            left = max(0, os.fstat(self.fileno()).st_size - self.tell())
+            size = left if size is None or size < 0 else min(size, left)
+            if size > self._most:
+                raise too_much(self._called, self._most)
         return super().read(size)
 
 
-def opened(source: str | Path | bytes, name: str) -> BinaryIO:
-    """A stream that can be searched, at its beginning; or a sentence that says why not."""
+def opened(source: str | Path | bytes, name: str, pipes: bool = False, most: int = MOST) -> BinaryIO:
+    """A stream that can be searched, at its beginning; or a sentence that says why not.
+
+    pipes: a pipe is read to its end, and "-" is standard input. most: bytes that are taken into memory at once.
+    """
     if is_url(source):
-        source = files.read(source)
+        source = files.read(source, most)
+    elif pipes and str(source) == "-":
+        source = standard_input(most)
     try:
-        stream = BytesIO(source) if isinstance(source, bytes) else _file(source)
+        stream = BytesIO(source) if isinstance(source, bytes) else _file(source, name, pipes, most)
+    except ConvcliError:
+        raise
     except FileNotFoundError:
         raise ImageError(f"{name} does not exist") from None
     except IsADirectoryError:
         raise ImageError(f"{name} is a folder; convcli batch filters the pictures of a folder") from None
     except PermissionError:
         raise AccessError(f"{name} can't be read: permission denied") from None
+    except NotRegular as error:
+        raise ImageError(f"{name} can't be read: {error.strerror}") from None
     except (OSError, ValueError) as error:
         raise AccessError(f"{name} can't be read: {getattr(error, 'strerror', None) or error}") from None
     if not stream.read(1):
@@ -42,15 +60,15 @@ def opened(source: str | Path | bytes, name: str) -> BinaryIO:
     return stream
 
 
-def _file(path: str | Path) -> BinaryIO:
+def _file(path: str | Path, name: str, pipes: bool, most: int) -> BinaryIO:
     """The file, of which a first byte could be read if it has one; all of it where it is a pipe."""
-    stream = _Bounded(FileIO(path))
+    if pipes and is_pipe(path):
+        with FileIO(path) as pipe:
+            return BytesIO(read_to_end(pipe, name, most))
+    stream = _Bounded(open_regular(path), name, most)
     try:
-        if stream.seekable():
-            stream.peek(1)
-            return stream
-        with stream:
-            return BytesIO(stream.read())
+        stream.peek(1)
+        return stream
     except BaseException:
         stream.close()
         raise

@@ -197,7 +197,7 @@ def suits_pillow(tags: Tags, reduced: bool = False) -> bool:
         return False
     if not extra:
         return True
-    known = (0,) if photometric in (_CMYK, _PALETTE) else (0, 1, 2)
+    known = {_CMYK: (0,), _PALETTE: (0, 2)}.get(photometric, (0, 1, 2))
     return not planar and extra[0] in known and not any(extra[1:]) and (len(extra) == 1 or photometric == _RGB)
 
 

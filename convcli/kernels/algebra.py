@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from math import gcd
+from math import gcd, lcm
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,10 +88,15 @@ def add(one: Kernel, other: Kernel, sign: int = 1) -> Kernel:
     if any((a - b) % 2 for a, b in zip(one.size, other.size, strict=True)):
         raise KernelError(f"a grid of {_size(one)} and one of {_size(other)} have no common centre")
     size = [max(pair) for pair in zip(one.size, other.size, strict=True)]
-    first, second, divisor = _over_one_divisor(one, other)
+    first, second, divisor, denominator = _over_one_divisor(one, other)
     weights = _centred(first, size) + sign * _centred(second, size)
-    bias = one.bias + sign * other.bias
-    return Kernel(weights, divisor=divisor, bias=bias, range=_range_of(weights, one, other))
+    return Kernel(
+        weights,
+        divisor=divisor,
+        bias=one.bias + sign * other.bias,
+        range=_range_of(weights, one, other),
+        denominator=denominator,
+    )
 
 
 def compose(first: Kernel, then: Kernel) -> Kernel:
@@ -142,12 +147,28 @@ def _centred(weights: Array, size: list[int]) -> Array:
     return np.pad(weights, [(0, 0)] * (weights.ndim - 2) + edges)
 
 
-def _over_one_divisor(one: Kernel, other: Kernel) -> tuple[Array, Array, float]:
-    a, b = one.divisor, other.divisor
-    if not (a.is_integer() and b.is_integer()) or a * b > 2**53:
-        return one.scaled, other.scaled, 1.0
-    common = gcd(int(a), int(b))
-    return one.weights * (b / common), other.weights * (a / common), a * b / common
+def _over_one_divisor(one: Kernel, other: Kernel) -> tuple[Array, Array, float, float]:
+    """Both grids over a divisor that they share, that divisor, and the denominator of their sum.
+
+    As it would be written by hand: over the divisor of both where they are written with the same one, else over the
+    least that both go into.
+    """
+    over = [Fraction(k.divisor) / Fraction(k.denominator) for k in (one, other)]
+    if over[0] == over[1]:
+        denominator = _least_common(Fraction(one.denominator), Fraction(other.denominator))
+        first, second = (k.weights * float(denominator / Fraction(k.denominator)) for k in (one, other))
+        return first, second, float(over[0] * denominator), float(denominator)
+    a, b = Fraction(one.divisor), Fraction(other.divisor)
+    if a.denominator > 1 or b.denominator > 1 or abs(a * b) > 2**53:
+        return one.scaled, other.scaled, 1.0, 1.0
+    divisor = _least_common(a, b)
+    denominator = divisor / _least_common(*over)
+    return one.weights * float(divisor / a), other.weights * float(divisor / b), float(divisor), float(denominator)
+
+
+def _least_common(a: Fraction, b: Fraction) -> Fraction:
+    """The least positive number that is a whole multiple of both."""
+    return Fraction(lcm(a.numerator, b.numerator), gcd(a.denominator, b.denominator))
 
 
 def _range_of(weights: Array, *operands: Kernel) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
 from convcli.errors import ConvcliError, KernelError
+from convcli.files.reading import read_regular
 from convcli.kernel import Kernel
 from convcli.kernels import folders
 
@@ -58,14 +59,18 @@ def user_kernels(name: str | None = None) -> UserKernels:
 
     found = UserKernels()
     for folder in folders.users():
-        for path in sorted(folder.iterdir()):
-            if path.suffix.lower() not in SUFFIXES or not (name is None or may_hold(path, name)):
-                continue
-            if _is_built_in(path):
+        try:
+            paths = sorted(folder.iterdir())
+        except OSError as error:
+            found.faults[folder] = ConvcliError(f"{folder} can't be listed: {error.strerror or error}")
+            continue
+        for path in paths:
+            if path.suffix.lower() not in SUFFIXES:
                 continue
             try:
-                for kernel in load_file(path):
-                    found.kernels.setdefault(kernel.name, kernel)
+                if (name is None or may_hold(path, name)) and not _is_built_in(path):
+                    for kernel in load_file(path):
+                        found.kernels.setdefault(kernel.name, kernel)
             except ConvcliError as error:
                 found.faults[path] = error
     return found
@@ -74,7 +79,7 @@ def user_kernels(name: str | None = None) -> UserKernels:
 def _is_built_in(path: Path) -> bool:
     twin = folders.built_in() / path.name
     try:
-        return twin.is_file() and twin.read_bytes() == path.read_bytes()
+        return twin.is_file() and twin.read_bytes() == read_regular(path)
     except OSError:  # what cannot be read is told where it is loaded
         return False
 
@@ -91,11 +96,8 @@ def hides_built_in(kernel: Kernel) -> bool:
 
 
 def named(name: str, parameters: Mapping[str, str]) -> Kernel:
-    """The kernel of that name: the user's own, a built-in one, or a family's with these parameters, as written."""
-    own = None if parameters else _users_own(name)
-    if own:
-        return own
-    fixed = len(name) < _LONGEST_NAME and (folders.built_in() / f"{name}.yaml").is_file()
+    """The built-in kernel of that name, or a family's with these parameters, as written."""
+    fixed = _is_fixed(name)
     if fixed and not parameters:
         return _preset(name)
     from convcli.kernels.families import ALIASES, FAMILIES
@@ -103,26 +105,53 @@ def named(name: str, parameters: Mapping[str, str]) -> Kernel:
     family = FAMILIES.get(ALIASES.get(name, name))
     if family:
         return family.kernel(parameters)
-    fixed = fixed or (bool(parameters) and _users_own(name) is not None)
     if fixed:
-        given = ",".join(f"{key}={value}" for key, value in parameters.items())
-        raise KernelError(f"{name} is a fixed grid and takes no parameters, but {given!r} was given")
+        raise _takes_none(name, parameters)
+    raise _unknown(name, ())
+
+
+def named_or_own(name: str, parameters: Mapping[str, str], tell: Callable[[str], None]) -> Kernel:
+    """The user's own kernel of that name, else as `named`.
+
+    tell: is given a sentence where it hides a built-in one, and one for whatever in the user's folders can't be read.
+    A faulty file there is no reason to stop, unless the name is its own.
+    """
+    if not folders.users():
+        return named(name, parameters)
+    from convcli.kernels.families import ALIASES, FAMILIES
+
+    found, known = user_kernels(name), _is_fixed(name) or ALIASES.get(name, name) in FAMILIES
+    own = found.kernels.get(name)
+    for path, fault in found.faults.items():
+        if path.stem == name and not own and (isinstance(fault, KernelError) or not known):
+            raise fault
+        if not isinstance(fault, KernelError):
+            tell(f"left out: {fault}")
+    if own and not parameters:
+        if hides_built_in(own):
+            tell(f"{name} is your own kernel in {own.origin}; it hides the built-in one")
+        return own
+    if known:
+        return named(name, parameters)
+    raise _takes_none(name, parameters) if own else _unknown(name, user_kernels().kernels)
+
+
+def _is_fixed(name: str) -> bool:
+    return len(name) < _LONGEST_NAME and (folders.built_in() / f"{name}.yaml").is_file()
+
+
+def _takes_none(name: str, parameters: Mapping[str, str]) -> KernelError:
+    given = ",".join(f"{key}={value}" for key, value in parameters.items())
+    return KernelError(f"{name} is a fixed grid and takes no parameters, but {given!r} was given")
+
+
+def _unknown(name: str, own: Iterable[str]) -> KernelError:
     from convcli.choices import suggestions
+    from convcli.kernels.families import ALIASES, FAMILIES
 
     name = name if len(name) < _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
-    hint = suggestions(name, [*preset_names(), *FAMILIES, *ALIASES, *user_kernels().kernels])
-    raise KernelError(f"unknown kernel {name!r}{hint or '; `convcli kernels list` shows the names'}")
-
-
-def _users_own(name: str) -> Kernel | None:
-    """The user's kernel of that name. A faulty file is no reason to stop, unless the name is its own."""
-    if not folders.users():
-        return None
-    found = user_kernels(name)
-    for path, fault in found.faults.items():
-        if path.stem == name:
-            raise fault
-    return found.kernels.get(name)
+    hint = suggestions(name, [*preset_names(), *FAMILIES, *ALIASES, *own])
+    return KernelError(f"unknown kernel {name!r}{hint or '; `convcli kernels list` shows the names'}")
 
 
 @cache

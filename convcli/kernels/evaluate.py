@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,26 +11,30 @@ from convcli.choices import suggestions
 from convcli.errors import KernelError
 from convcli.kernel import Kernel
 from convcli.kernels import algebra
-from convcli.kernels.catalogue import BUILT_IN, named
 from convcli.kernels.grammar import column_error, parse
 from convcli.kernels.numerals import number
 from convcli.kernels.readers.by_suffix import load_file
 from convcli.kernels.readers.grids import imagemagick
 from convcli.kernels.rows import inline
-from convcli.kernels.tree import File, Modified, Named, Negated, Node, Number, Rows, names
+from convcli.kernels.tree import File, Modified, Named, Negated, Node, Number, Rows
+
+Find = Callable[[str, dict[str, str]], Kernel]
 
 _LONGEST_PATH = 4000
 
 
-def evaluated(text: str) -> Kernel:
-    """The kernel that a SPEC without blanks around it makes. Raises as `load_kernel` does."""
+def evaluated(text: str, find: Find) -> Kernel:
+    """The kernel that a SPEC without blanks around it makes. Raises as `load_kernel` does.
+
+    find: gives the kernel of a name and its parameters.
+    """
     theirs = imagemagick(text, lambda at, message: column_error(text, at + 1, message))
     if theirs is not None:
         return replace(theirs, origin="inline")
     node = parse(text, _is_file)
     if isinstance(node, File | Rows) or (isinstance(node, Named) and not node.parameters):
-        return _leaf(node, text)
-    kernel = _evaluate(node, text)
+        return _leaf(node, find, text)
+    kernel = _evaluate(node, text, find)
     if isinstance(kernel, Number):
         raise KernelError(f"{text!r} is a number, not a kernel")
     if isinstance(node, Named):
@@ -37,38 +42,30 @@ def evaluated(text: str) -> Kernel:
     return replace(kernel, name=str(node), description="", source="", tags=(), origin="combined")
 
 
-def users_own(text: str) -> list[Kernel]:
-    """The kernels of the user's folders that a SPEC, which makes a kernel, names."""
-    if imagemagick(text, lambda at, message: KernelError(message)):
-        return []
-    found = (named(node.name, {}) for node in names(parse(text, _is_file)) if not node.parameters)
-    return [kernel for kernel in found if kernel.origin != BUILT_IN]
-
-
 def _is_file(path: str) -> bool:
     return len(path) < _LONGEST_PATH and Path(path).is_file()
 
 
-def _evaluate(node: Node, text: str) -> Kernel | Number:
+def _evaluate(node: Node, text: str, find: Find) -> Kernel | Number:
     """The kernel of a tree. What goes wrong is told with its column in the text."""
     if isinstance(node, Number):
         return node
     if isinstance(node, Named):
         try:
-            return _leaf(node)
+            return _leaf(node, find)
         except KernelError as error:
             raise column_error(text, _column(node), str(error)) from None
     if isinstance(node, File | Rows):
-        return _leaf(node, text)
+        return _leaf(node, find, text)
     if isinstance(node, Negated):
-        return algebra.scale(_kernel(node.of, text, "-"), number("-1"))
+        return algebra.scale(_kernel(node.of, text, "-", find), number("-1"))
     if isinstance(node, Modified):
-        kernel = _kernel(node.of, text, "@")
+        kernel = _kernel(node.of, text, "@", find)
         try:
             return _modified(kernel, node.how)
         except KernelError as error:
             raise column_error(text, node.column, str(error)) from None
-    left, right = _evaluate(node.left, text), _evaluate(node.right, text)
+    left, right = _evaluate(node.left, text, find), _evaluate(node.right, text, find)
     try:
         return _pair(left, node.sign, right)
     except KernelError as error:
@@ -91,8 +88,8 @@ def _column(node: Named) -> int:
     return node.columns[0]
 
 
-def _kernel(node: Node, text: str, sign: str) -> Kernel:
-    value = _evaluate(node, text)
+def _kernel(node: Node, text: str, sign: str, find: Find) -> Kernel:
+    value = _evaluate(node, text, find)
     if isinstance(value, Number):
         raise KernelError(f"{text!r}: {sign} works on a kernel, not on the number {value}")
     return value
@@ -130,9 +127,9 @@ def _modified(kernel: Kernel, how: str) -> Kernel:
     return algebra.turn(kernel, angle)
 
 
-def _leaf(node: Named | File | Rows, text: str = "") -> Kernel:
+def _leaf(node: Named | File | Rows, find: Find, text: str = "") -> Kernel:
     if isinstance(node, Named):
-        return named(node.name, dict(node.parameters))
+        return find(node.name, dict(node.parameters))
     if isinstance(node, File):
         return _member(Path(node.path), node.member)
     return inline(node.text, text, node.column)

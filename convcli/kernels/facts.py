@@ -40,7 +40,7 @@ def anatomy(kernel: Kernel) -> Anatomy:
     low, high = kernel.limits
     largest = float(np.abs(kernel.scaled).sum())
     total = float(kernel.weights.sum()) / kernel.divisor
-    if abs(total - round(total)) < 1e-12 * largest:
+    if abs(total - round(total)) <= 1e-12 * largest:
         total = float(round(total))
     ranks = [_rank(grid) for grid in kernel.weights.reshape(-1, *kernel.size)]
     rank = None if None in ranks else max(filter(None, ranks), default=0)

@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from convcli.errors import KernelError
 from convcli.kernel import Kernel
-from convcli.kernels import folders
-from convcli.kernels.catalogue import (
-    hides_built_in,
-    named,
-)
+from convcli.kernels.catalogue import named, named_or_own
 
 
 def load_kernel(spec: str) -> Kernel:
-    """The kernel that a SPEC names.
+    """The kernel that a SPEC names, the same whatever folder the process stands in.
 
-    spec: a name (`sobel-x`), a name with parameters (`gaussian:sigma=2,size=9`), a file (`my.yaml`, `my.yaml#name`),
-        rows of weights (`"1 2 1; 2 4 2; 1 2 1 / 16"`), or several of these combined (`sobel-x@45`,
+    spec: a built-in name (`sobel-x`), a name with parameters (`gaussian:sigma=2,size=9`), a file (`my.yaml`,
+        `my.yaml#name`), rows of weights (`"1 2 1; 2 4 2; 1 2 1 / 16"`), or several of these combined (`sobel-x@45`,
         `gaussian * laplacian`).
 
     Raises KernelError where the spec or the file is wrong, ConvcliError where the file cannot be read.
     """
+    return _loaded(spec, named)
+
+
+def load_kernel_or_own(spec: str, tell: Callable[[str], None]) -> Kernel:
+    """As `load_kernel`, where the kernels of the user's folders have names too, and stand before the built-in ones.
+
+    tell: is given a sentence for each that hides a built-in one, and for what in those folders can't be read.
+    """
+    return _loaded(spec, partial(named_or_own, tell=tell))
+
+
+def _loaded(spec: str, find: Callable[[str, dict[str, str]], Kernel]) -> Kernel:
     if not isinstance(spec, str):
         raise KernelError(f"a kernel spec must be text, not {type(spec).__name__}")
     text = spec.strip()
     if text.isascii() and text[:1].isalpha() and text.replace("-", "").replace("_", "").isalnum():
-        return named(text, {})
+        return find(text, {})
     from convcli.kernels.evaluate import evaluated
 
-    return evaluated(text)
-
-
-def hiding(spec: str) -> list[Kernel]:
-    """The user's own kernels in a SPEC, which makes a kernel, that hide built-in ones."""
-    if not folders.users():
-        return []
-    from convcli.kernels.evaluate import users_own
-
-    return [kernel for kernel in users_own(spec.strip()) if hides_built_in(kernel)]
+    return evaluated(text, find)

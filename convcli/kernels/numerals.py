@@ -45,10 +45,13 @@ def integral(weights: Iterable[Fraction], divisor: Fraction) -> tuple[list[float
     >>> integral([Fraction(1, 9), Fraction(2, 9)], Fraction(1))
     ([1.0, 2.0], 9.0, 9.0)
     """
-    exact = list(weights)
-    common = lcm(*(w.denominator for w in exact))
+    exact, common = list(weights), 1
+    for weight in exact:
+        common = lcm(common, weight.denominator)
+        if common > _LARGEST_DENOMINATOR:  # at once: that of many grows to thousands of digits
+            return [float(w) for w in exact], float(divisor), 1.0
     factor = common * divisor.denominator
     whole, over = [w * factor for w in exact], divisor * factor
-    if common > _LARGEST_DENOMINATOR or max(map(abs, [*whole, over])) > _LARGEST_EXACT:
+    if max(map(abs, [*whole, over])) > _LARGEST_EXACT:
         return [float(w) for w in exact], float(divisor), 1.0
     return [float(w) for w in whole], float(over), float(factor)

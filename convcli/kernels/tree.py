@@ -5,7 +5,6 @@ The text of a tree is a SPEC that says the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -99,17 +98,6 @@ class Pair:
 
 
 Node = Named | File | Rows | Number | Modified | Negated | Pair
-
-
-def names(node: Node) -> Iterator[Named]:
-    """The kernels by their names that the tree holds, from left to right."""
-    if isinstance(node, Named):
-        yield node
-    elif isinstance(node, Pair):
-        yield from names(node.left)
-        yield from names(node.right)
-    elif isinstance(node, Modified | Negated):
-        yield from names(node.of)
 
 
 def _bracketed(node: Node, kinds: tuple[type, ...]) -> str:

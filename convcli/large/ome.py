@@ -53,6 +53,15 @@ def facts_of(xml: str | None, index: int) -> Facts:
     return Facts(ome=True, name=images[index].get("Name", ""), spacing=spacing, channels=channels)
 
 
+def names_other_files(xml: str | None, own: str) -> bool:
+    """Whether an OME-XML says of pages that they lie in files of other names."""
+    try:
+        named = {e.get("FileName", own) for e in ElementTree.fromstring(xml or "").iter() if _bare(e.tag) == "UUID"}
+    except ElementTree.ParseError:
+        return False
+    return bool(named - {own})
+
+
 def tiff_metadata(facts: Facts, shape: MapShape, made: str) -> dict[str, Any]:
     """The same in the words of tifffile's writer. The file's UUID follows from it and from how the picture was made."""
     axes = "".join(axis for axis, _ in shape.lead).upper() + ("YXS" if shape.samples > 1 else "YX")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from convcli.large.pages import Facts, MapShape, joined
 from convcli.large.pyramid import halved
 from convcli.large.steps import Chain
+from convcli.system.pool import ThreadPool
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 class Finish(Protocol):
     """Makes rows ready for the file: encodes them, or writes them where they belong."""
 
-    def __call__(self, page: int, first: int, rows: NDArray[Any], pool: ThreadPoolExecutor) -> Any:
+    def __call__(self, page: int, first: int, rows: NDArray[Any], pool: ThreadPool) -> Any:
         """What the file is to take of rows `first` on of a page."""
         ...
 
@@ -63,7 +63,7 @@ def make(chain: Chain, page: int, first: int, last: int, levels: bool, threads: 
     return page, first, last, rows, halved(rows, first, chain.shape[0], threads) if levels else None
 
 
-def finished(made: Rows, finish: Finish, pool: ThreadPoolExecutor) -> Piece:
+def finished(made: Rows, finish: Finish, pool: ThreadPool) -> Piece:
     """The rows made ready for the file."""
     page, first, last, rows, half = made
     return Piece(first, last, finish(page, first, rows, pool), half)
@@ -74,10 +74,10 @@ Tell = Callable[[int], None]
 
 def learn(chain: Chain, tell: Tell) -> None:
     """Go through the page as often as has to be known of it before its first row can be made."""
-    for step, look, height in chain.passes():
-        for first in range(0, height, step.band):
-            last = min(first + step.band, height)
-            look(first, last)
+    for step in chain.passes():
+        for first in range(0, step.shape[0], step.band):
+            last = min(first + step.band, step.shape[0])
+            step.learn(first, last)
             tell(last - first)
 
 
@@ -95,7 +95,7 @@ def made_here(
             yield make(chain, page, first, last, levels, threads)
             tell(last - first)
 
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPool(threads) as pool:
         for page, chain in enumerate(chains):
             learn(chain, tell)
             made = _ahead(rows(page, chain), chain.roomy)
@@ -107,7 +107,7 @@ def _ahead(items: Iterator[T], roomy: bool) -> Iterator[T]:
     if not roomy:
         yield from items
         return
-    with ThreadPoolExecutor(1) as helper:
+    with ThreadPool(1) as helper:
         coming = helper.submit(next, items, None)
         while (item := coming.result()) is not None:
             coming = helper.submit(next, items, None)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from pathlib import Path
 
 from convcli.errors import ImageError
+from convcli.files.reading import open_regular
 from convcli.files.zarr_folder import is_zarr
 from convcli.large.pages import Stack
 from convcli.large.tiff_in import open_tiff
@@ -40,10 +40,8 @@ class Reading:
 
 def is_tiff(path: str) -> bool:
     """Whether a file begins as TIFF and BigTIFF do; a pipe, which can be read only once, is none."""
-    if not Path(path).is_file():
-        return False
     try:
-        with Path(path).open("rb") as stream:
+        with open_regular(path) as stream:
             return stream.read(4) in _TIFF
     except OSError:
         return False

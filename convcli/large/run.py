@@ -15,7 +15,7 @@ from convcli.files.names import printable_path
 from convcli.files.zarr_folder import check_store, is_zarr, whole_store
 from convcli.filtering.file import Outcome
 from convcli.filtering.frame import PictureOptions
-from convcli.filtering.notes import described, saturation
+from convcli.filtering.notes import described, saturation, stretched_without
 from convcli.filtering.recipe import Recipe
 from convcli.large import tiff_out, zarr_out
 from convcli.large.options import OME, StreamOptions
@@ -104,7 +104,7 @@ class _Run:
         self.range = plan.steps[-1].range
         self.shape = MapShape(plan.shape, plan.dtype, plan.alpha, stack.lead)
         self.height = plan.height * len(stack.pages)
-        self.samples = self.below = self.above = 0
+        self.samples = self.below = self.above = self.infinite = 0
         rows, columns = recipe.geometry.stride
         times = 1 if recipe.combine else len(recipe.kernels)
         self.facts = _kept(stack, self.shape, streaming).strided(rows**times, columns**times)
@@ -123,6 +123,7 @@ class _Run:
             for step in chain.steps:
                 samples, below, above = step.counts.total
                 self.samples, self.below, self.above = self.samples + samples, self.below + below, self.above + above
+                self.infinite += sum(limits.infinite for limits in step.whole.limits.values() if step.stretched)
 
     def _chain(self, page: int) -> Chain:
         return self._job.chain(self._stack.pages[page], self._threads)
@@ -200,6 +201,8 @@ def _outcome(stacks: list[Stack], runs: list[_Run], levels: int, seconds: float)
     notes = [f"{levels} levels were written, each half as wide and high as the one before"] if levels > 1 else []
     notes += [note for note in dict.fromkeys(stack.note for stack in stacks) if note]
     if told := saturation(runs[0].range, samples, below, above):
+        notes.append(told)
+    if told := stretched_without(sum(run.infinite for run in runs)):
         notes.append(told)
     page = stacks[0].pages[0]
     return Outcome(

@@ -5,7 +5,7 @@ The rows are bit for bit those of the whole page, however they are cut.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import lcm
 from typing import Any
@@ -14,11 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.engine.window import RowWindow, Whole
-from convcli.filtering.alpha import as_float
 from convcli.filtering.frame import Count, PictureOptions, filter_frame, steps
 from convcli.filtering.recipe import Recipe
 from convcli.images import Frame
-from convcli.images.luma import luma
 from convcli.large.pages import Source
 
 Array = NDArray[Any]
@@ -73,27 +71,6 @@ class Step:
     def learn(self, first: int, last: int) -> None:
         """Take note of what these rows of the map say of the whole; see `Whole`."""
         filter_frame(*self._asked(first, last))
-
-    def look(self, first: int, last: int) -> None:
-        """Take note of which planes of a float source hold NaN or infinity in these of its rows."""
-        frame = self._source.rows(np.arange(first, last))
-        planes = {"color": frame.pixels}
-        if frame.alpha is not None:
-            color = luma(frame.pixels) if self._recipe.channels == "gray" else as_float(frame.pixels)
-            veil = frame.alpha if color.ndim == 2 else frame.alpha[:, :, None]
-            with np.errstate(invalid="ignore", over="ignore"):
-                planes |= {"alpha": frame.alpha, "veiled": color * veil}
-        self.whole.infinite |= {name for name, plane in planes.items() if not np.isfinite(plane).all()}
-
-    @property
-    def height_in(self) -> int:
-        """Rows of the source."""
-        return self._size[0]
-
-    @property
-    def float_in(self) -> bool:
-        """Whether the source has to be looked through."""
-        return self._source.dtype.kind == "f"
 
     def rows(self, wanted: NDArray[np.intp]) -> Frame:
         """These rows of the map, ascending."""
@@ -179,22 +156,17 @@ class Chain:
         for first in range(0, self.shape[0], self.piece):
             yield first, min(first + self.piece, self.shape[0])
 
-    def passes(self) -> Iterator[tuple[Step, Callable[[int, int], None], int]]:
-        """What to go through before the first row can be made: a step, what to call with its rows, and how many rows.
-
-        In this order; once a pass is done, `known` is to be called on the step's limits.
+    def passes(self) -> Iterator[Step]:
+        """The steps whose map has to be gone through before the first row can be made, in this order: with `learn`, all
+        rows of it.
         """
         for step in self.steps:
-            if step.float_in:
-                yield step, step.look, step.height_in
             if step.stretched:
-                yield step, step.learn, step.shape[0]
+                yield step
                 for limits in step.whole.limits.values():
                     limits.known = True
 
     @property
     def height(self) -> int:
         """Rows to be gone through, those of the passes among them."""
-        return self.shape[0] + sum(
-            step.height_in * step.float_in + step.shape[0] * step.stretched for step in self.steps
-        )
+        return self.shape[0] + sum(step.shape[0] for step in self.steps if step.stretched)

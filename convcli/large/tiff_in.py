@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -18,9 +17,10 @@ from convcli.images import Frame
 from convcli.images.damage import trouble
 from convcli.images.tiff_samples import layout_of, unused_note
 from convcli.large import libraries
-from convcli.large.ome import facts_of
+from convcli.large.ome import facts_of, names_other_files
 from convcli.large.pages import Facts, Stack
 from convcli.system.cores import thread_count
+from convcli.system.pool import ThreadPool
 
 Array = NDArray[Any]
 _ORIENTATION = 274
@@ -33,7 +33,7 @@ class Page:
     drop: leave alpha out. note: what the user should know of samples that are left out anyway.
     """
 
-    def __init__(self, page: Any, file: int, name: str, pool: ThreadPoolExecutor, drop: bool) -> None:
+    def __init__(self, page: Any, file: int, name: str, pool: ThreadPool, drop: bool) -> None:
         self.name, self._page, self._file, self._pool = name, page, file, pool
         self._layout = layout = layout_of(page.tags.valueof, name)
         self._refuse()
@@ -139,7 +139,7 @@ def open_tiff(source: str, name: str, frame: int | None, drop: bool) -> Iterator
     logging.getLogger("tifffile").disabled = True  # what matters of its messages, we say ourselves
     with contextlib.ExitStack() as closing:
         try:
-            tiff = closing.enter_context(tifffile.TiffFile(source))
+            tiff = closing.enter_context(tifffile.TiffFile(source, _multifile=False))  # opens what a file names
             groups = _groups(tiff, name)
         except ImageError:
             raise
@@ -152,7 +152,7 @@ def open_tiff(source: str, name: str, frame: int | None, drop: bool) -> Iterator
             groups = [([pages[frame][0]], (), pages[frame][1])]
         file = os.open(source, os.O_RDONLY)
         closing.callback(os.close, file)
-        pool = closing.enter_context(ThreadPoolExecutor(thread_count()))
+        pool = closing.enter_context(ThreadPool(thread_count()))
         yield [_stack(group, lead, facts, file, name, pool, drop) for group, lead, facts in groups]
 
 
@@ -165,11 +165,14 @@ def _groups(tiff: Any, name: str) -> list[Group]:
         pages = [_whole(page) for page in tiff.pages]
         return [([page], (), Facts()) for page in pages if not page.is_reduced] or [([pages[0]], (), Facts())]
     found: list[Group] = []
-    for index, series in enumerate(tiff.series):
+    series_of_pages = tiff.series
+    if series_of_pages[0].kind.lower() != "ome" and names_other_files(tiff.ome_metadata, tiff.filename):
+        raise ImageError(f"{name} keeps pages in other files, which are not read; join them into one OME-TIFF")
+    for index, series in enumerate(series_of_pages):
         axes = [axis for axis in series.axes if axis not in "YXS"]
         lengths = [length for axis, length in zip(series.axes, series.shape, strict=True) if axis not in "YXS"]
-        if any(page is None or page.parent is not tiff for page in series.pages):
-            raise ImageError(f"{name} keeps pages in other files, which are not read; join them into one OME-TIFF")
+        if any(page is None for page in series.pages):
+            raise ImageError(f"{name} is damaged or incomplete: it lacks pages that its OME-XML names")
         facts = facts_of(tiff.ome_metadata, index)
         found.append(
             ([_whole(page) for page in series.pages], tuple(zip(map(str.lower, axes), lengths, strict=True)), facts)
@@ -183,7 +186,7 @@ def _whole(page: Any) -> Any:
 
 
 def _stack(
-    group: list[Any], lead: tuple[tuple[str, int], ...], facts: Facts, file: int, name: str, pool: ThreadPoolExecutor,
+    group: list[Any], lead: tuple[tuple[str, int], ...], facts: Facts, file: int, name: str, pool: ThreadPool,
     drop: bool,
 ) -> Stack:  # fmt: skip
     pages = [Page(page, file, name, pool, drop) for page in group]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -18,6 +17,7 @@ from convcli.large.ome import suits_ome, tiff_metadata
 from convcli.large.pages import Facts, MapShape
 from convcli.large.pieces import Piece
 from convcli.large.pyramid import Pyramid, level_sizes
+from convcli.system.pool import ThreadPool
 
 Array = NDArray[Any]
 TILE = 256
@@ -35,7 +35,7 @@ class Cutting:
     tile: int
     level: int | None
 
-    def __call__(self, page: int, first: int, rows: Array, pool: ThreadPoolExecutor) -> list[Any]:
+    def __call__(self, page: int, first: int, rows: Array, pool: ThreadPool) -> list[Any]:
         """Tiles from left to right and then down, filled up with zeros at the right and at the bottom."""
         tile = self.tile
         corners = [(y, x) for y in range(0, len(rows), tile) for x in range(0, rows.shape[1], tile)]
@@ -83,7 +83,7 @@ class TiffOut:
 
     def take(self, pieces: Iterator[Piece]) -> None:
         """Write the pages of a stack, piece by piece."""
-        with ThreadPoolExecutor(self._threads) as pool, tempfile.TemporaryFile(dir=self._folder) as first:
+        with ThreadPool(self._threads) as pool, tempfile.TemporaryFile(dir=self._folder) as first:
             spools = [Spool(first)] if self.levels > 1 else []
             try:
                 spools += [Spool(tempfile.TemporaryFile(dir=self._folder)) for _ in self._sizes[2:]]  # noqa: SIM115
@@ -97,7 +97,7 @@ class TiffOut:
                 for spool in spools:
                     spool.stream.close()
 
-    def _tiles(self, pieces: Iterator[Piece], spools: list[Spool], pool: ThreadPoolExecutor) -> Iterator[Any]:
+    def _tiles(self, pieces: Iterator[Piece], spools: list[Spool], pool: ThreadPool) -> Iterator[Any]:
         def put(level: int, row: int, rows: Array) -> None:
             spools[level - 1].write(self._cutting(0, row, rows, pool))
 

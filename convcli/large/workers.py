@@ -14,7 +14,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Executor, Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from convcli.large.pages import Stack
 from convcli.large.pieces import Finish, Piece, Tell, finished, make
 from convcli.large.reading import Reading
 from convcli.large.steps import Chain
+from convcli.system.pool import ThreadPool
 
 _GLANCE = 0.5  # seconds
 Place = tuple[Executor, Callable[[], int]]
@@ -78,11 +79,11 @@ class _Opened(threading.local):
 _opened = _Opened()
 
 
-def _look(job: StackJob, page: int, wholes: list[Whole], step: int, learns: bool, first: int, last: int) -> Whole:
+def _learn(job: StackJob, page: int, wholes: list[Whole], step: int, first: int, last: int) -> Whole:
     """What some rows say of the whole; see `Chain.passes`. Runs on a worker."""
     at = _opened.chain(job, page, wholes).steps[step]
     try:
-        (at.learn if learns else at.look)(first, last)
+        at.learn(first, last)
         return at.whole
     finally:
         _opened.page = -1  # what was learned of a part is not to stay
@@ -93,7 +94,7 @@ def _make(
 ) -> tuple[Piece, Counted]:
     """A piece, and what was counted on the way. Runs on a worker."""
     chain = _opened.chain(job, page, wholes)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPool(1) as pool:
         piece = finished(make(chain, page, first, last, levels, 1), finish, pool)
     return piece, [dict(step.counts.bands) for step in chain.steps]
 
@@ -106,11 +107,11 @@ def made_there(
     Raises AccessError where the cluster has gone, or a worker can't do it.
     """
     for page, chain in enumerate(chains):
-        for step, look, height in chain.passes():
-            index, learns = chain.steps.index(step), look == step.learn
+        for step in chain.passes():
+            index, height = chain.steps.index(step), step.shape[0]
             wholes = [known.whole for known in chain.steps]
             cuts = [(first, min(first + step.band, height)) for first in range(0, height, step.band)]
-            tasks = ((_look, job, page, wholes, index, learns, first, last) for first, last in cuts)
+            tasks = ((_learn, job, page, wholes, index, first, last) for first, last in cuts)
             for (first, last), told in zip(cuts, _in_order(place, tasks), strict=True):
                 step.whole.add(told)
                 tell(last - first)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +19,7 @@ from convcli.large.ome import zarr_attributes
 from convcli.large.pages import Facts, MapShape
 from convcli.large.pieces import Piece
 from convcli.large.pyramid import Pyramid, level_sizes
+from convcli.system.pool import ThreadPool
 
 Array = NDArray[Any]
 CHUNK = 512
@@ -40,7 +40,7 @@ class Placing:
     axes: tuple[str, ...]
     lead: tuple[tuple[str, int], ...]
 
-    def __call__(self, page: int, first: int, rows: Array, pool: ThreadPoolExecutor | None = None) -> None:
+    def __call__(self, page: int, first: int, rows: Array, pool: ThreadPool | None = None) -> None:
         """Write rows `first` on of a page."""
         places = np.unravel_index(page, [length for _, length in self.lead]) if self.lead else ()
         index: dict[str, Any] = {axis: int(place) for (axis, _), place in zip(self.lead, places, strict=True)}

@@ -13,6 +13,7 @@ layers:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ from numpy.typing import NDArray
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from convcli.errors import ConvcliError, RecipeError
+from convcli.files.reading import read_regular
+from convcli.kernel import Kernel
+from convcli.kernels.load import load_kernel
 from convcli.kernels.readers.yaml_tree import _Grids, _Reader
 from convcli.layers.banks import Filter, bank_of, from_weights
 from convcli.layers.base import Layer
@@ -30,6 +34,7 @@ from convcli.layers.conv import Conv2d
 from convcli.layers.stack import Stack
 from convcli.layers.steps import STEPS, layer_of
 
+_LARGEST = 32 * 2**20  # bytes of a file
 _CONV_KEYS = (
     "in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "bias", "padding_mode",
     "seed", "filters", "weights",
@@ -37,18 +42,20 @@ _CONV_KEYS = (
 _FILTER_KEYS = ("name", "description", "kernel", "weights", "divisor", "bias")
 
 
-def load_stack(path: Path, channels: int) -> Stack:
-    """The stack that a layer file describes, for a picture of that many channels.
+def load_stack(path: Path, channels: int, load: Callable[[str], Kernel] = load_kernel) -> Stack:
+    """The stack that a layer file describes, for a picture of that many channels. load: gives the kernel of a SPEC.
 
     Raises KernelError naming file, line, column, and what was expected; ConvcliError where it cannot be read.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular(path, _LARGEST).decode("utf-8-sig")
     except FileNotFoundError:
         raise ConvcliError(f"{path} does not exist") from None
     except UnicodeDecodeError:
         raise RecipeError(f"{path}: not a text file in UTF-8") from None
-    reader = _LayerReader(path, channels)
+    except OSError as error:
+        raise ConvcliError(f"{path} can't be read: {error.strerror or error}") from None
+    reader = _LayerReader(path, channels, load)
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -63,8 +70,9 @@ def load_stack(path: Path, channels: int) -> Stack:
 class _LayerReader(_Reader):
     """Turns nodes into layers, with the number of channels that has come so far."""
 
-    def __init__(self, path: Path, channels: int) -> None:
+    def __init__(self, path: Path, channels: int, load: Callable[[str], Kernel]) -> None:
         super().__init__(str(path))
+        self.load = load
         self.folder, self.channels = path.parent, channels
 
     def stack(self, root: Node) -> Stack:
@@ -162,9 +170,7 @@ class _LayerReader(_Reader):
         if "kernel" in keys:
             if "divisor" in keys:
                 self.fail(keys["divisor"][0], "divisor: has no meaning beside `kernel:`, which brings its own")
-            from convcli.kernels.load import load_kernel
-
-            kernel = load_kernel(self.text(keys["kernel"][1], "kernel"))
+            kernel = self.load(self.text(keys["kernel"][1], "kernel"))
             return Filter(kernel.scaled, kernel.bias if bias is None else bias, name or kernel.name)
         weights = self.planes(keys["weights"][1])
         if "divisor" in keys:

@@ -76,10 +76,9 @@ class Preparation:
 
 def picture_pixels(path: str, gray: bool = False) -> NDArray[Any]:
     """A picture's pixels, upright, without its transparency; (H, W) for gray, else (H, W, C). "-" is standard input."""
-    from convcli.files.pipes import standard_input
     from convcli.images import Reading
 
-    with Reading(standard_input() if path == "-" else path) as reading:
+    with Reading(path, pipes=True) as reading:
         pixels = next(reading.frames()).pixels
     if gray:
         from convcli.images.luma import luma

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from difflib import get_close_matches
 from errno import EINVAL
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.errors import ConvcliError, RecipeError
+from convcli.files.reading import open_regular
+from convcli.kernels.readers import npy
+from convcli.system.memory import free_memory
 
 _SUFFIXES = ("safetensors", "npz", "npy", "onnx", "pt", "pth")
 _SPEC = re.compile(rf"(.+?\.(?:{'|'.join(_SUFFIXES)}))(?::(.*))?", re.IGNORECASE | re.DOTALL)
@@ -106,6 +110,14 @@ class TensorFile(ABC):
         shape = self.shapes.get(bias)
         return bias if bias != name and shape is not None and len(shape) == 1 else None
 
+    def _room(self, name: str, size: int) -> None:
+        """Raise where memory does not suffice for so many bytes."""
+        free = free_memory()
+        if free is not None and size > free:
+            raise ConvcliError(
+                f"{self.path}: tensor {name!r} takes {size / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free"
+            )
+
     def _hint(self, name: str) -> str:
         near = get_close_matches(name, self.shapes, 3, 0.5)
         if near:
@@ -154,10 +166,7 @@ class _Npz(TensorFile):
                         self._note(member.removesuffix(".npy"), stream)
 
     def _note(self, name: str, stream: IO[bytes]) -> None:
-        from numpy.lib.format import read_array_header_1_0, read_array_header_2_0, read_magic
-
-        header = read_array_header_1_0 if read_magic(stream) == (1, 0) else read_array_header_2_0
-        shape, _, dtype = header(stream)
+        shape, dtype = npy.head(stream)
         if dtype.hasobject:
             raise ConvcliError(f"{self.path}: {name!r} holds pickled Python objects, which are refused; save arrays")
         self.shapes[name] = shape
@@ -165,20 +174,18 @@ class _Npz(TensorFile):
     def _read(self, name: str) -> NDArray[Any]:
         from zipfile import ZipFile
 
-        from numpy.lib.format import read_array
-
         with ZipFile(self.path) as archive, archive.open(f"{name}.npy") as stream:
-            return np.asarray(read_array(stream, allow_pickle=False))
+            size = archive.getinfo(f"{name}.npy").file_size  # no more comes out, whatever it is packed in
+            self._room(name, size)
+            return npy.array(stream, size)
 
 
 class _Npy(TensorFile):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        from numpy.lib.format import read_array
-
         try:
-            with path.open("rb") as stream:
-                self._array: NDArray[Any] = read_array(stream, allow_pickle=False)
+            with BufferedReader(open_regular(path)) as stream:
+                self._array = npy.array(stream, path.stat().st_size)
         except ValueError as error:
             if "allow_pickle" not in str(error):
                 raise
@@ -241,6 +248,7 @@ class _Torch(TensorFile):
 
     def _read(self, name: str) -> NDArray[Any]:
         tensor = self._tensors[name].detach()
+        self._room(name, tensor.numel() * 8)  # an expanded one holds a single number, whatever its shape
         return np.asarray((tensor.double() if str(tensor.dtype) == "torch.float64" else tensor.float()).numpy())
 
 

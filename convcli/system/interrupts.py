@@ -39,8 +39,26 @@ class Raised:
             signal.signal(signal.SIGINT, _leave if kind else signal.SIG_IGN)
 
 
+def tell(words: str) -> None:
+    """Say it on standard error from a signal's handler, which may have cut into a write to the very same stream.
+
+    So it takes no lock and no buffer, and says nothing where it would have to wait for somebody to read.
+    """
+    if sys.stderr is None:  # what is open under that number then is another file
+        return
+    try:
+        if os.name == "posix":
+            from select import select
+
+            if not select([], [2], [], 0)[1]:
+                return
+        os.write(2, words.encode())
+    except OSError:
+        pass
+
+
 def _leave(number: int, frame: FrameType | None) -> None:
-    os.write(2, b"\nInterrupted.\n")
+    tell("\nInterrupted.\n")
     os._exit(130)
 
 

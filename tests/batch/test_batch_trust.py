@@ -1,15 +1,20 @@
 """convcli batch: reports, resuming, retries, Ctrl-C, and disks that misbehave."""
 
+import fcntl
 import hashlib
+import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -21,6 +26,7 @@ from convcli.batch.report import EarlierReport
 from convcli.batch.run import run_jobs
 from convcli.batch.work import Result
 from convcli.cli import main
+from convcli.cli.batch_progress import StopOnSignal
 from convcli.errors import AccessError
 
 RNG = np.random.default_rng(7)
@@ -308,8 +314,61 @@ def test_a_past_of_many_lines(tmp_path):
                 stream.write(json.dumps({"input": f"i{i}", "output": f"o{i}", "status": status}) + "\n")
         stream.write(json.dumps({"input": "i7", "output": "o7", "status": "failed"}) + "\nrubbish\n[1]\n")
     past = EarlierReport(report)
-    assert past.record("i3", "o3")["input"] == "i3" and past.record("i7", "o7") is None
-    assert past.record("i3", "o4") is None and past.record("none", "") is None
+    assert [line.status for line in past.lines("i3", "o3")] == ["done", "failed"]
+    assert [line.status for line in past.lines("i7", "o7")] == ["failed", "done", "failed"]
+    assert not list(past.lines("i3", "o4")) and not list(past.lines("none", ""))
+
+
+@pytest.mark.parametrize("line", [
+    b"[" * 100_000, b'{"a":' * 100_000, b"{" * 100_000, b"9" * 10_000, b"\xff\0", b"null", b'{"input": 1}',
+])  # fmt: skip
+def test_a_line_that_is_none_of_ours_is_passed_over(album, line):
+    for torn in (b"", b"\n"):
+        (album / "r.jsonl").write_bytes(line + torn)
+        shutil.rmtree(album / "out", ignore_errors=True)
+        result = convcli("in", "out", "--report", "r.jsonl", "--resume", "--json")
+        assert result.exit_code == 0 and json.loads(result.stdout)["done"] == 6
+        again = convcli("in", "out", "--report", "r.jsonl", "--resume", "--json")
+        assert again.exit_code == 0 and json.loads(again.stdout)["skipped"] == 6
+
+
+ODD = [None, [], {}, "", "ab", 5, [1], ["a", "b"], [[], []], [None, None], {"0": 1}, [1, 2, 3], 1e400, [10**400, 1]]
+
+
+@pytest.mark.parametrize("key", [
+    "input", "output", "status", "recipe_digest", "input_stamp", "output_stamp", "output_digest", "input_digest",
+])  # fmt: skip
+def test_a_line_with_an_odd_value_proves_nothing(album, key):
+    """And ends nothing: its file is done again, the others stay. A digest proves also where a stamp doesn't."""
+    assert convcli("in", "out", "--report", "r.jsonl").exit_code == 0
+    whole = lines(album / "r.jsonl")
+    for value in ODD:
+        spoilt = [line | {key: value} if line["input"] == "in/3.png" else line for line in whole]
+        (album / "r.jsonl").write_text("".join(json.dumps(line) + "\n" for line in spoilt))
+        result = convcli("in", "out", "--report", "r.jsonl", "--resume", "--json")
+        figures = json.loads(result.stdout)
+        harmless = {"output_stamp", "input_digest"}
+        assert result.exit_code == 0 and figures["done"] <= 1 and (figures["done"] == 1 or key in harmless), value
+
+
+def test_a_stamp_is_that_of_what_was_written(album, monkeypatch):
+    """Another run puts its file in the output's place just after: the line tells of ours, and proves nothing of it."""
+    real = os.replace
+
+    def replace(part, target, **words):
+        real(part, target, **words)
+        if str(target).endswith("3.png"):
+            Path(target).write_bytes(b"of another run")
+
+    monkeypatch.setattr("os.replace", replace)
+    convcli("in", "out", "--report", "r.jsonl")
+    monkeypatch.undo()
+    monkeypatch.chdir(album)
+    assert (album / "out/3.png").read_bytes() == b"of another run"
+    line = {line["input"]: line for line in lines(album / "r.jsonl")}["in/3.png"]
+    assert line["output_stamp"] != [14, (album / "out/3.png").stat().st_mtime_ns]
+    assert json.loads(convcli("in", "out", "--report", "r.jsonl", "--resume", "--json").stdout)["done"] == 1
+    assert digests(album / "out")["3.png"] == line["output_digest"]
 
 
 def command(*words):
@@ -345,3 +404,51 @@ def test_an_interrupted_run_goes_on(tmp_path, monkeypatch, how):
     found = {line["output"]: line["output_digest"] for line in lines(tmp_path / "r.jsonl")}
     assert len(found) == 40 == len(lines(tmp_path / "r.jsonl"))
     assert {Path(name).name: value for name, value in found.items()} == digests(tmp_path / "out")
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_middle_of_a_line(monkeypatch, how):
+    """It comes while standard error is being written to, whose buffer belongs to that write."""
+
+    class Slow(io.RawIOBase):
+        def writable(self):
+            return True
+
+        def write(self, data):
+            if not came:
+                came.append(how)
+                signal.raise_signal(how)
+            return len(data)
+
+    came = []
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BufferedWriter(Slow())))
+    with StopOnSignal() as halt:
+        click.echo("Done: in/a.png -> out/a.png", err=True)
+        assert halt.asked and halt.exit_code == 128 + how
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="pipes have one size")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_nobody_reads(album, how):
+    """Standard error is a full pipe; it is read once the signal was sent, and the run ends as it does elsewhere."""
+    for i in range(6, 150):
+        shutil.copy(album / "in/0.png", album / "in" / f"{i}.png")
+    read, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    running = subprocess.Popen(command("in", "out", "-v", "-j", "1", "--report", "r.jsonl"), stderr=write, env=buffered)
+    os.close(write)
+    until = time.monotonic() + 1200
+    while waiting_in(read) < 4000:
+        assert time.monotonic() < until and running.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.1)
+    running.send_signal(how)
+    with os.fdopen(read, "rb") as stream:
+        told = stream.read().decode()
+    assert running.wait(1200) == 128 + how and "Traceback" not in told
+    assert "Interrupted; the same command with --resume goes on" in told and "150 done" not in told
+
+
+def waiting_in(pipe):
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)

@@ -1,6 +1,11 @@
 """`convcli batch --gallery`: a page over the results that works from disk, in a real browser."""
 
+import errno
+import os
+from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
+from urllib.parse import unquote_to_bytes, urljoin
 
 import browser
 import numpy as np
@@ -8,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from convcli.batch import gallery
 from convcli.cli import main
 
 
@@ -88,6 +94,56 @@ def test_names_in_folders_of_folders_are_told_apart_and_reasons_name_the_file_on
     assert '<td class="reason">is empty</td>' in text and '<details id="failed"><summary>' in text
 
 
+class Links(HTMLParser):
+    """Where a page leads to, and what it shows."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found = []
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        self.found += [value for name, value in attributes if name in ("href", "src")]
+
+
+@pytest.mark.parametrize("where", ["in/../out", "file://{}/out", "file://{}/out/", "{}/out"])
+@pytest.mark.parametrize("page", ["g.html", "pages/g.html"])
+def test_every_link_leads_to_a_file(album, tmp_path, monkeypatch, where, page):
+    """Whatever the outputs are called by, and wherever the page lies."""
+    monkeypatch.chdir(tmp_path)
+    Path("pages").mkdir()
+    save = Image.fromarray(np.zeros((8, 8), np.uint8)).save
+    save(album / "100%#1?.png")
+    save(album / os.fsdecode(b"latin-\xe9.png"))
+    for source in ("in", f"file://{tmp_path}/in"):
+        batch("-k", "box", source, where.format(tmp_path), "--force", "--gallery", page)
+        found = Links(Path(page)).found
+        assert len(found) == 18
+        for link in found:
+            assert Path(os.fsdecode(unquote_to_bytes(urljoin((tmp_path / page).as_uri(), link))[7:])).is_file(), link
+        text = Path(page).read_text(encoding="utf-8")
+        assert ">gray.png</a>" in text and ">100%#1?.png</a>" in text
+
+
+def test_outputs_in_a_store_have_no_dead_links(album, tmp_path):
+    """A browser can't go there: names and thumbnails are shown, and no password."""
+    page = tmp_path / "g.html"
+    for place in ("memory://me:secret@out", "memory://out/deeper"):
+        done = batch("-k", "box", "-f", album, place, "--gallery", page)
+        assert "4 done, 1 failed" in done.stderr
+        text = page.read_text(encoding="utf-8")
+        assert "secret" not in text and "%3A" not in text and ">gray.png</span>" in text
+        links = Links(page).found
+        assert len(links) == 8 and all((tmp_path / link).is_file() for link in links)
+
+
+def test_the_page_itself_is_of_this_machine(album, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = batch("-k", "box", album, tmp_path / "out", "--gallery", "memory://g.html")
+    assert done.exit_code == 2 and "--gallery is a page of this machine" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
+
+
 @pytest.fixture(scope="module")
 def chromium():
     driver = browser.start()
@@ -149,3 +205,72 @@ def test_thousands_are_loaded_only_when_they_come_into_sight(tmp_path, chromium)
     chromium.get((tmp_path / "many.html").as_uri())
     loaded = chromium.execute_script("return [...document.images].filter(i => i.complete && i.naturalWidth).length")
     assert 0 < loaded < 400
+
+
+class TestThumbnailsAreOutputs:
+    """Nothing is overwritten unasked, nothing through a link, nothing in halves; and it is known before the batch."""
+
+    @pytest.fixture
+    def thumbnails(self, tmp_path):
+        folder = tmp_path / "page-thumbnails"
+        folder.mkdir()
+        return folder
+
+    def refused(self, album, tmp_path, *words):
+        done = batch("-k", "box", album, tmp_path / "out", "--gallery", tmp_path / "page.html", *words)
+        assert done.exit_code == 1 and not (tmp_path / "out").exists() and not (tmp_path / "page.html").exists()
+        return " ".join(done.stderr.split())
+
+    def test_what_is_there_is_kept_without_force(self, album, tmp_path, thumbnails):
+        (thumbnails / "00002-after.jpg").write_bytes(b"mine")
+        assert "holds thumbnails already; --force overwrites them" in self.refused(album, tmp_path)
+        assert (thumbnails / "00002-after.jpg").read_bytes() == b"mine"
+
+    def test_force_overwrites(self, album, tmp_path, thumbnails):
+        (thumbnails / "00001-after.jpg").write_bytes(b"old")
+        (thumbnails / "notes.txt").write_bytes(b"mine")
+        batch("-k", "box", album, tmp_path / "out", "--force", "--gallery", tmp_path / "page.html")
+        with Image.open(thumbnails / "00001-after.jpg") as image:
+            assert image.format == "JPEG"
+        assert (thumbnails / "notes.txt").read_bytes() == b"mine" and len(list(thumbnails.iterdir())) == 9
+
+    @pytest.mark.parametrize("force", [(), ("--force",)])
+    @pytest.mark.parametrize("kind", ["link", "link to nothing", "folder"])
+    def test_nothing_else_is_written_through(self, album, tmp_path, thumbnails, kind, force):
+        victim = tmp_path / "precious.txt"
+        victim.write_bytes(b"precious")
+        there = thumbnails / "00001-before.jpg"
+        if kind == "folder":
+            there.mkdir()
+        else:
+            there.symlink_to(victim if kind == "link" else tmp_path / "nothing")
+        assert "is in the way of a thumbnail" in self.refused(album, tmp_path, *force)
+        assert victim.read_bytes() == b"precious" and not (tmp_path / "nothing").exists()
+
+    @pytest.mark.parametrize("kind", ["a link", "a file"])
+    def test_the_folder_is_a_folder(self, album, tmp_path, kind):
+        (tmp_path / "elsewhere").mkdir()
+        if kind == "a link":
+            (tmp_path / "page-thumbnails").symlink_to("elsewhere")
+        else:
+            (tmp_path / "page-thumbnails").write_bytes(b"mine")
+        assert f"where thumbnails go, is {kind}" in self.refused(album, tmp_path, "--force")
+        assert not list((tmp_path / "elsewhere").iterdir())
+
+    def test_a_full_disk_leaves_no_half_of_one(self, album, tmp_path, monkeypatch):
+        """The room for one thumbnail is there, and not for all."""
+        left = [4000]
+
+        class Full(BytesIO):
+            def getbuffer(self):
+                left[0] -= len(self.getvalue())
+                if left[0] < 0:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                return super().getbuffer()
+
+        monkeypatch.setattr(gallery, "BytesIO", Full)
+        done = batch("-k", "box", album, tmp_path / "out", "--gallery", tmp_path / "page.html")
+        assert done.exit_code == 1 and "No space left on device" in done.stderr
+        assert not (tmp_path / "page.html").exists()
+        for made in (tmp_path / "page-thumbnails").iterdir():
+            Image.open(made).load()

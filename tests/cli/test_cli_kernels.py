@@ -65,6 +65,29 @@ def test_show_draws_the_weights_and_tells_the_facts():
     assert "\x1b" not in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("spec", "given", "told"),
+    [
+        ("gaussian:sigma=2", {"sigma": 2.0, "size": None}, "sigma=2.0, size=(from the others)"),
+        ("gaussian:size=7,sigma=3/2", {"sigma": 1.5, "size": 7}, "sigma=1.5, size=7"),
+        ("tent:size=9", {"size": 9}, "size=9"),
+        ("laplacian:type=1", {"type": 1}, "type=1"),
+    ],
+)
+def test_show_tells_the_parameters_that_are_given(spec, given, told):
+    assert json.loads(run("show", spec, "--json").stdout)["parameters"] == given
+    assert f"parameters {told}\n" in run("show", spec).stdout
+
+
+@pytest.mark.parametrize("spec", ["-sobel-x", "-emboss", "0 * [1 2]", "[0 1] / -2", "-[0 0 0]"])
+@pytest.mark.parametrize("how", [[], ["--json"], ["--yaml"], ["--emit", "numpy"], ["--emit", "imagemagick"]])
+def test_show_writes_no_negative_zero(spec, how):
+    done = run("show", *how, "--", spec)
+    assert done.exit_code == 0
+    words = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
+    assert not re.search(r"(?<![\w.])-0(\.0*)?(?![\w.])", words)
+
+
 def test_show_tells_a_familys_parameters_and_spares_the_terminal_a_huge_grid():
     assert "parameters sigma=1.0, size=(from the others) unless given" in run("show", "gaussian").stdout
     assert "63 rows of 63 weights are too many to draw" in run("show", "box:size=63").stdout

@@ -257,6 +257,13 @@ def test_a_link_in_the_place_of_a_file_is_not_followed(cache, compiled, tmp_path
     assert not cache.file.is_symlink() and used(cache)
 
 
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(cache):
+    cache.file.unlink()
+    os.mkfifo(cache.file, 0o600)
+    picture, said = finish(start(cache.folder))
+    assert np.array_equal(picture.reshape(WANTED.shape), WANTED) and "True" in said
+
+
 def test_a_folder_in_the_place_of_a_file(cache):
     cache.file.unlink()
     cache.file.mkdir()

@@ -79,7 +79,7 @@ def test_nothing_depends_on_threads_or_on_windows_of_rows():
     assert choose(plan).name == "spectrum" and len(whole) > unit
 
 
-def test_a_float_picture_with_nan_goes_by_the_tap():
+def test_nan_reaches_only_what_the_kernel_reaches():
     image, weights = picture((120, 130), np.float32), np.ones((600, 2)) + RNG.random((600, 2))
     image[5, 5] = np.nan
     done = filtered(image, weights, range="raw", padding="full")

@@ -1,5 +1,7 @@
 """Kernel files of every kind, good and bad; the user's folders."""
 
+import errno
+import os
 import pickle
 import shutil
 from pathlib import Path
@@ -7,11 +9,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
-from convcli import load_kernel
+from convcli import filter_image, load_kernel
+from convcli.cli import main
 from convcli.errors import ConvcliError, KernelError
 from convcli.kernels.catalogue import catalogue, hides_built_in, user_kernels
+from convcli.kernels.load import load_kernel_or_own
 from convcli.kernels.readers import by_suffix
 
 
@@ -208,39 +213,44 @@ def own(tmp_path, monkeypatch):
     return tmp_path
 
 
+def found(spec):
+    """The kernel that the command line finds."""
+    return load_kernel_or_own(spec, lambda sentence: None)
+
+
 def test_a_users_kernels_are_found_by_name_the_nearest_first(own):
     (own / "config/convcli/kernels/mine.yaml").write_text("weights: [[1]]")
     (own / "config/convcli/kernels/far.csv").write_text("1,2")
-    assert load_kernel("mine").weights.tolist() == [[1]]
-    assert load_kernel("far").weights.tolist() == [[1, 2]]
+    assert found("mine").weights.tolist() == [[1]]
+    assert found("far").weights.tolist() == [[1, 2]]
     (own / "shared/mine.yaml").write_text("weights: [[2]]")
-    assert load_kernel("mine").weights.tolist() == [[2]]
+    assert found("mine").weights.tolist() == [[2]]
     (own / "project/kernels/set.yaml").write_text("kernels: [{name: mine, weights: [[3]]}, {name: b, weights: [[4]]}]")
-    assert load_kernel("mine").weights.tolist() == [[3]]
-    assert load_kernel("mine@90 + b").weights.tolist() == [[7]]
-    assert load_kernel("mine").origin == "kernels/set.yaml"
+    assert found("mine").weights.tolist() == [[3]]
+    assert found("mine@90 + b").weights.tolist() == [[7]]
+    assert found("mine").origin == "kernels/set.yaml"
     assert {"mine", "b", "far"} <= {kernel.name for kernel in catalogue()}
 
 
 def test_a_users_kernel_that_hides_a_built_in_is_known(own):
     (own / "shared/sobel-x.yaml").write_text("weights: [[9]]")
     (own / "shared/gaussian.yaml").write_text("weights: [[8]]")
-    assert load_kernel("sobel-x").weights.tolist() == [[9]]
-    assert hides_built_in(load_kernel("sobel-x"))
-    assert hides_built_in(load_kernel("gaussian"))
-    assert load_kernel("gaussian:sigma=1").size == (7, 7)
-    assert not hides_built_in(load_kernel("gaussian:sigma=1"))
-    assert not hides_built_in(load_kernel("sobel-y"))
+    assert found("sobel-x").weights.tolist() == [[9]]
+    assert hides_built_in(found("sobel-x"))
+    assert hides_built_in(found("gaussian"))
+    assert found("gaussian:sigma=1").size == (7, 7)
+    assert not hides_built_in(found("gaussian:sigma=1"))
+    assert not hides_built_in(found("sobel-y"))
     assert sum(kernel.name == "sobel-x" for kernel in catalogue()) == 1
 
 
 def test_a_faulty_file_in_a_folder_stops_nothing_but_its_own_name(own):
     (own / "shared/broken.yaml").write_text("weights: [[x]]")
     (own / "shared/notes.md").write_text("not a kernel")
-    assert load_kernel("sobel-x").size == (3, 3)
+    assert found("sobel-x").size == (3, 3)
     assert [path.name for path in user_kernels().faults] == ["broken.yaml"]
     with pytest.raises(KernelError, match=r"broken.yaml:1:12: weights: row 1, value 1: 'x' is not a number"):
-        load_kernel("broken")
+        found("broken")
 
 
 def test_only_files_in_which_a_name_is_written_are_read_for_it(own, monkeypatch):
@@ -252,23 +262,23 @@ def test_only_files_in_which_a_name_is_written_are_read_for_it(own, monkeypatch)
         "convcli.kernels.readers.by_suffix.load_file",
         lambda path, load=by_suffix.load_file: read.append(path.name) or load(path),
     )
-    assert [load_kernel(name).weights.tolist() for name in ("first", "second", "third")] == [[[1]], [[2]], [[3]]]
+    assert [found(name).weights.tolist() for name in ("first", "second", "third")] == [[[1]], [[2]], [[3]]]
     assert sorted(set(read[:2])) == ["one.yaml", "two.yaml"]
     read.clear()
-    load_kernel("box")
+    found("box")
     assert read == ["two.yaml"]
 
 
 def test_a_users_grid_takes_no_parameters(own):
     (own / "shared/mine-x.yaml").write_text("weights: [[1]]")
     with pytest.raises(KernelError, match="mine-x is a fixed grid and takes no parameters, but 'size=3' was given"):
-        load_kernel("mine-x:size=3")
+        found("mine-x:size=3")
 
 
 def test_a_misspelt_kernel_of_the_user_is_suggested(own):
     (own / "shared/my-special.yaml").write_text("weights: [[1]]")
     with pytest.raises(KernelError, match="did you mean my-special"):
-        load_kernel("my-specail")
+        found("my-specail")
 
 
 @pytest.mark.parametrize("spec", ["\0x.yaml", "a\0.npy", "\ud800.csv", "b\0.png * box", "c\0.mat#d"])
@@ -282,8 +292,84 @@ def test_a_copy_of_a_built_in_kernel_hides_nothing(name, tmp_path, monkeypatch):
     """As in a checkout of this project, whose kernels/ is what is built in."""
     shutil.copytree(Path(__file__).parents[2] / "kernels", tmp_path / "kernels")
     monkeypatch.chdir(tmp_path)
-    assert load_kernel(name).origin == "built-in" and not user_kernels().kernels
+    assert found(name).origin == "built-in" and not user_kernels().kernels
     assert not hides_built_in(load_kernel(f"kernels/{name}.yaml"))
     edited = tmp_path / "kernels" / f"{name}.yaml"
     edited.write_text(edited.read_text().replace("1", "2"))
-    assert load_kernel(name).origin == f"kernels/{name}.yaml" and hides_built_in(load_kernel(name))
+    assert found(name).origin == f"kernels/{name}.yaml" and hides_built_in(found(name))
+
+
+SPECS = ["sobel-x", "sobel-x@90", "2 * sobel-x", "sobel-x - sobel-y", "gaussian", "gaussian:sigma=2", "mean"]
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_python_takes_the_built_in_kernels_whatever_stands_in_the_folders(own, spec, monkeypatch):
+    monkeypatch.chdir(own)
+    wanted, picture = load_kernel(spec), np.arange(48, dtype=np.uint8).reshape(6, 8)
+    there = filter_image(picture, spec)
+    for folder in ("project/kernels", "shared", "config/convcli/kernels"):
+        for name in ("sobel-x", "sobel-y", "gaussian", "mean", "box"):
+            (own / folder / f"{name}.yaml").write_text("weights: [[9]]")
+    monkeypatch.chdir(own / "project")
+    assert load_kernel(spec) == wanted and load_kernel(spec).origin == wanted.origin
+    assert np.array_equal(filter_image(picture, spec), there)
+    assert load_kernel("kernels/sobel-x.yaml").weights.tolist() == [[9]]
+
+
+def test_python_knows_no_name_of_a_folder(own):
+    (own / "project/kernels/mine.yaml").write_text("weights: [[9]]")
+    with pytest.raises(KernelError, match="unknown kernel 'mine'"):
+        load_kernel("mine")
+
+
+@pytest.mark.parametrize("words", [
+    ("apply", "-k", "sobel-x", "in.png", "out.png"), ("apply", "-k", "box + sobel-x@90", "in.png", "out.png"),
+    ("size", "9x9", "-k", "sobel-x"), ("kernels", "show", "sobel-x"), ("layer", "-k", "sobel-x", "in.png", "out.npy"),
+    ("layer", "--layers", "stack.yaml", "in.png", "out.npy"), ("compare", "-k", "sobel-x", "in.png", "out.png"),
+    ("explain", "-k", "sobel-x", "--at", "1,1", "in.png"), ("plan", "-k", "sobel-x", "in.png"),
+    ("batch", "-k", "sobel-x", "pictures", "out"),
+], ids=" ".join)  # fmt: skip
+def test_every_command_says_once_which_kernel_hides_a_built_in_one(own, words):
+    (own / "project/kernels/sobel-x.yaml").write_text("weights: [[9]]")
+    Path("stack.yaml").write_text("layers: [{conv2d: {filters: [{kernel: sobel-x}, {kernel: sobel-x}]}}]")
+    Path("pictures").mkdir()
+    for name in ("in.png", "pictures/in.png"):
+        Image.fromarray(np.full((9, 9), 7, np.uint8)).save(name)
+    done = CliRunner().invoke(main, list(words))
+    assert done.exit_code == 0, done.stderr
+    note = "Note: sobel-x is your own kernel in kernels/sobel-x.yaml; it hides the built-in one.\n"
+    assert done.stderr.count(note) == 1
+
+
+class TestWhatCanNotBeRead:
+    """A sentence, and on: nobody has asked for it."""
+
+    def test_a_pipe(self, own):
+        os.mkfifo("kernels/sobel-x.yaml")
+        os.mkfifo("kernels/other.csv")
+        said = []
+        assert load_kernel_or_own("sobel-x", said.append).origin == "built-in"
+        assert said == ["left out: kernels/sobel-x.yaml can't be read: it is a pipe, not a file"]
+        with pytest.raises(ConvcliError, match=r"other\.csv can't be read: it is a pipe"):
+            found("other")
+
+    def test_a_folder_that_can_not_be_listed(self, own, monkeypatch):
+        def listed(folder, listdir=os.listdir):
+            if str(folder) == "kernels":
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return listdir(folder)
+
+        (own / "shared/mine.yaml").write_text("weights: [[3]]")
+        monkeypatch.setattr(os, "listdir", listed)
+        said = []
+        assert load_kernel_or_own("mine", said.append).weights.tolist() == [[3]]
+        assert said == ["left out: kernels can't be listed: Permission denied"]
+        assert load_kernel("sobel-x").origin == "built-in" and "sobel-x" in {kernel.name for kernel in catalogue()}
+
+    def test_a_command_notes_it_once(self, own):
+        os.mkfifo("kernels/x.yaml")
+        (own / "shared/loop.yaml").symlink_to("loop.yaml")
+        done = CliRunner().invoke(main, ["size", "9x9", "-k", "sobel-x", "-k", "sobel-y"])
+        assert done.exit_code == 0
+        assert done.stderr.count("Note: left out: kernels/x.yaml can't be read: it is a pipe, not a file.\n") == 1
+        assert done.stderr.count("loop.yaml can't be read: Too many levels of symbolic links.\n") == 1

@@ -211,3 +211,18 @@ def test_what_to_yaml_writes_is_read_back_the_same(data, height, width, deep):
         tags=tuple(data.draw(st.lists(words.filter(bool), max_size=3))),
     )
     assert one(to_yaml(kernel)) == kernel
+
+
+def test_fractions_of_many_denominators_cost_no_more_than_others():
+    """Their common denominator would have as many digits as there are weights."""
+    primes = [p for p in range(2, 20000) if all(p % d for d in range(2, int(p**0.5) + 1))]
+    rows = [[f"1/{primes[(y * 100 + x) % len(primes)]}" for x in range(100)] for y in range(100)]
+    text = "weights:\n" + "".join(f"  - [{', '.join(row)}]\n" for row in rows)
+    kernel = one(text)
+    assert kernel.divisor == 1 and kernel.weights[0, 0] == 0.5 and kernel.weights[0, 1] == 1 / 3
+
+
+def test_a_text_that_would_take_long_is_refused_before_it_is_read(monkeypatch):
+    monkeypatch.setattr("convcli.kernels.readers.yaml_tree._LONGEST", 100)
+    with pytest.raises(KernelError, match=r"more than 100 characters; draw rows as \[1, 2, 3\], or use a \.npy file"):
+        one("weights: [" + ", ".join(["[1]"] * 40) + "]")

@@ -344,3 +344,22 @@ def test_an_old_store_that_a_killed_run_moved_aside_is_in_nobodys_way(tmp_path):
         (tmp_path / ".b.zarr.convcli-old" / "c").mkdir(parents=True)
         done("-f", "-k", "box", tmp_path / "a.tif", tmp_path / "b.zarr")
         assert names_in(tmp_path) == ["a.tif", "b.zarr"]
+
+
+def test_no_file_is_opened_that_an_ome_tiff_names(tmp_path, monkeypatch):
+    """A pipe stands under the name: to open it would be to wait for ever."""
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("other.tif")
+    xml = (
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0"><Pixels ID="Pixels:0" '
+        'DimensionOrder="XYCZT" Type="uint8" SizeX="64" SizeY="64" SizeC="1" SizeZ="1" SizeT="2">'
+        '<TiffData IFD="0" FirstT="0" PlaneCount="1"/><TiffData IFD="0" FirstT="1" PlaneCount="1">'
+        '<UUID FileName="other.tif">urn:uuid:2</UUID></TiffData></Pixels></Image></OME>'
+    )
+    tifffile.imwrite("a.tif", np.ones((64, 64), np.uint8), description=xml, metadata=None)
+    done = subprocess.run(
+        [sys.executable, "-m", "convcli", "apply", "-k", "box", "a.tif", "out.zarr"],
+        capture_output=True, text=True, timeout=1200, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1 and "keeps pages in other files" in done.stderr
+    assert not (tmp_path / "out.zarr").exists()

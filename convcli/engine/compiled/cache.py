@@ -41,7 +41,7 @@ def find(name: str, codes: str) -> tuple[str, bytes] | None:
     """
     path = _path(name, codes)
     try:
-        if not (_ours(path.parent) and _ours(path)):
+        if not (_ours(path.parent) and _ours(path) and stat.S_ISREG(path.stat(follow_symlinks=False).st_mode)):
             return None
         content = path.read_bytes()
     except OSError:

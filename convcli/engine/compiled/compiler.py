@@ -124,49 +124,50 @@ class Loop:
     """Machine code of a loop as a function; it holds no GIL while it runs."""
 
     def __init__(self, address: int, codes: list[str]) -> None:
-        pointer, size = ctypes.c_void_p, ctypes.c_ssize_t
-        array = [pointer, pointer, size, size, pointer, size, size]
-        kinds: list[Any] = [kind for code in codes for kind in (array if code.endswith("[]") else [_SCALARS[code]])]
-        self._function = ctypes.CFUNCTYPE(ctypes.c_int, pointer, pointer, *kinds)(address)
+        self._function = ctypes.CFUNCTYPE(ctypes.c_int)(address)
+        self._scalars = [_SCALARS.get(code) for code in codes]
 
     def __call__(self, *args: Any) -> None:
         """Call it with arrays and numbers of the types that it was compiled for."""
-        self.run(_flat(args))
+        self.run(self.packed(args))
 
-    def run(self, flat: list[Any]) -> None:
-        """Call it with arguments in the form of `_flat`."""
-        result, problem = ctypes.c_void_p(), ctypes.c_void_p()
-        status = self._function(ctypes.byref(result), ctypes.byref(problem), *flat)
+    def packed(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Arguments as Numba's calling convention has them, behind places for a result and for an error.
+
+        An array is seven of them, of which the fifth is its address.
+        """
+        packed: list[Any] = [ctypes.byref(ctypes.c_void_p()), ctypes.byref(ctypes.c_void_p())]
+        nothing, size = ctypes.c_void_p(), ctypes.c_ssize_t
+        for scalar, value in zip(self._scalars, args, strict=True):
+            if scalar:
+                packed.append(scalar(value if isinstance(value, int) else value.item()))
+                continue
+            length, each, address = size(value.size), size(value.itemsize), ctypes.c_void_p(value.ctypes.data)
+            packed += (nothing, nothing, length, each, address, length, each)
+        return tuple(packed)
+
+    def run(self, packed: tuple[Any, ...]) -> None:
+        """Call it with arguments that are packed; the arrays behind them must be alive."""
+        status = self._function(*packed)
         if status not in (0, -2):
             raise RuntimeError(f"a compiled loop failed with status {status}")
-
-
-def _flat(args: tuple[Any, ...]) -> list[Any]:
-    """Arguments as Numba's calling convention has them: an array is seven, of which the fifth is its address."""
-    flat: list[Any] = []
-    for value in args:
-        if isinstance(value, np.ndarray):
-            flat += (None, None, value.size, value.itemsize, value.ctypes.data, value.size, value.itemsize)
-        else:
-            flat.append(value if isinstance(value, int) else value.item())
-    return flat
 
 
 class Bound:
     """A loop with all that it is called with, but for the first two arrays, which come with each call.
 
-    The other arrays are working memory, so it serves one call at a time. To put the arguments in their form once saves
-    more time than a small picture takes.
+    The other arrays are working memory, so it serves one call at a time. To pack the arguments once saves more time
+    than a small picture takes.
     """
 
     def __init__(self, call: Call, args: tuple[Any, ...]) -> None:
         self.call, self.rest = call, args[2:]
-        self._flat = _flat(args) if isinstance(call, Loop) else []
+        self._packed = call.packed(args) if isinstance(call, Loop) else ()
 
     def __call__(self, first: NDArray[Any], second: NDArray[Any]) -> None:
         """Call the loop; the arrays have the dtypes and lengths of those that it was bound with."""
         if not isinstance(self.call, Loop):
             self.call(first, second, *self.rest)
             return
-        self._flat[4], self._flat[11] = first.ctypes.data, second.ctypes.data
-        self.call.run(self._flat)
+        self._packed[6].value, self._packed[13].value = first.ctypes.data, second.ctypes.data
+        self.call.run(self._packed)

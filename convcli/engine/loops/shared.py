@@ -146,13 +146,18 @@ def claim(held, slot, r):
 
 
 @jit
-def enter(q, src, row, start, m, halo, colmap, inside, pitch, value, terms, ho, hw, line):
-    """A picture row (-1: the constant) enters a slot of a ring: as it is, or filtered across for each term."""
+def enter(q, src, row, start, m, halo, colmap, inside, pitch, value, terms, ho, hw, line, counts):
+    """A picture row (-1: the constant) enters a slot of a ring: as it is, or filtered across for each term.
+
+    counts[2]: what is not finite.
+    """
     entering = q[: m + halo] if terms == 0 else line[: m + halo]
     if row < 0:
         entering[:] = value
     else:
         load(entering, src, row * pitch, start, colmap, inside, pitch, value)
+        if src.itemsize == 4:
+            counts[2] += infinite(entering)
     if terms > 0:
         q[:] = 0
         across, part = hw.size // terms, q.size // terms

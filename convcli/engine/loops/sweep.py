@@ -35,7 +35,7 @@ def sweep(finish: str) -> Loop:
                     slot = r % period if period > 0 else i
                     if claim(held, slot, r):
                         q = ring[slot * width : (slot + 1) * width]
-                        enter(q, src, rowmap[r], x0, m, halo, colmap, inside, pitch, value, terms, ho, hw, line)
+                        enter(q, src, rowmap[r], x0, m, halo, colmap, inside, pitch, value, terms, ho, hw, line, counts)
                 for t in range(vw.size):
                     i = vi[t]
                     slot = (y * stride + rows[i]) % period if period > 0 else i

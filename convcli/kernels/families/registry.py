@@ -39,8 +39,7 @@ class Family:
 
     def kernel(self, values: Mapping[str, str]) -> Kernel:
         """The kernel for parameters as text. Raises KernelError naming the parameter and what was expected."""
-        chosen = {key: self.value(key, text) for key, text in values.items()}
-        made = self.make(**chosen)
+        made = self.make(**self.chosen(values))
         spec = ",".join(f"{key}={text}" for key, text in values.items())
         return replace(
             made,
@@ -51,6 +50,14 @@ class Family:
             tags=self.tags,
             origin="built-in",
         )
+
+    def chosen(self, values: Mapping[str, str]) -> dict[str, Any]:
+        """The values of parameters as text. Raises KernelError."""
+        return {key: self.value(key, text) for key, text in values.items()}
+
+    def settled(self, values: Mapping[str, str]) -> dict[str, Any]:
+        """Every parameter: its value as text, else its default, which may be None."""
+        return {name: parameter.default for name, parameter in self.parameters.items()} | self.chosen(values)
 
     def value(self, key: str, text: str) -> Any:
         """The value of a parameter as the family takes it. Raises KernelError."""

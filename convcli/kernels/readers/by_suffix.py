@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from errno import EFBIG
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
 from convcli.errors import ConvcliError, KernelError, RecipeError
+from convcli.files.reading import read_regular
 from convcli.kernel import LARGEST_SIDE, Kernel
+from convcli.kernels.readers import npy
 from convcli.kernels.readers.plain_yaml import plain_yaml
 
 _LONGEST_NAME = 200
 _LARGEST_TEXT = 32 * 2**20
+_LARGEST_ARRAY = 3 * 16 * LARGEST_SIDE**2 + 2**16  # bytes: three grids of the widest floats, and the header
 _PICTURES = (".png", ".tif", ".tiff", ".bmp", ".pgm", ".webp", ".jpg", ".jpeg", ".gif")
 
 
@@ -32,30 +38,38 @@ def load_file(path: Path) -> list[Kernel]:
         )
     if not _can_be(path):
         raise ConvcliError(f"{str(path)[:_LONGEST_NAME]!r} is no name that a file can have")
-    try:
+    with _told(path):
         return reader(path)
-    except FileNotFoundError:
-        raise ConvcliError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise ConvcliError(f"{path} is a folder; a kernel file is expected") from None
-    except OSError as error:
-        raise ConvcliError(f"{str(path)[:_LONGEST_NAME]}: {error.strerror or error}") from None
 
 
 def may_hold(path: Path, name: str) -> bool:
     """Whether a kernel of that name may be in the file: it is called so, or the name is written in it.
 
     A name can also be written with escapes. To look is a hundred times as quick as to read a file of kernels.
+    Raises as `load_file` where the file cannot be read.
     """
     if path.stem == name:
         return True
     if path.suffix.lower() not in SELF_NAMING:
         return False
-    try:
+    with _told(path):
         text = _text(path)
-    except (OSError, ConvcliError):
-        return False
     return name in text or "\\" in text
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What the system says of a file becomes a sentence."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise ConvcliError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise ConvcliError(f"{path} is a folder; a kernel file is expected") from None
+    except OSError as error:
+        if error.errno == EFBIG:
+            raise KernelError(f"{path}: too long for a kernel file; {error.strerror}") from None
+        raise ConvcliError(f"{str(path)[:_LONGEST_NAME]} can't be read: {error.strerror or error}") from None
 
 
 def _can_be(path: Path) -> bool:
@@ -107,18 +121,23 @@ def _vips(path: Path) -> list[Kernel]:
 
 
 def _numpy(path: Path) -> list[Kernel]:
+    content = read_regular(path, _LARGEST_ARRAY)
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        if isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError):
-            raise
+        shape, dtype = npy.head(BytesIO(content))
+        if dtype.hasobject:
+            raise ValueError
+    except ValueError:
         raise KernelError(f"{path}: not a NumPy array of numbers in .npy format") from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
+    if dtype.kind not in "iuf":
         raise KernelError(f"{path}: an array of whole or floating-point numbers is expected")
-    if array.ndim not in (2, 3) or max(array.shape) > LARGEST_SIDE:
+    if len(shape) not in (2, 3) or max(shape) > LARGEST_SIDE:
         raise KernelError(
-            f"{path}: an array (KH, KW) or (3, KH, KW), at most {LARGEST_SIDE} a side, is expected, not {array.shape}"
+            f"{path}: an array (KH, KW) or (3, KH, KW), at most {LARGEST_SIDE} a side, is expected, not {shape}"
         )
+    try:
+        array = npy.array(BytesIO(content), len(content))
+    except ValueError as error:
+        raise KernelError(f"{path}: {error}") from None
     wrong = np.argwhere(~np.isfinite(array))
     if len(wrong):
         *grid, row, value = (int(i) + 1 for i in wrong[0])
@@ -157,10 +176,8 @@ def _named(kernel: Kernel, path: Path) -> Kernel:
 
 
 def _text(path: Path) -> str:
-    if path.is_file() and path.stat().st_size > _LARGEST_TEXT:
-        raise KernelError(f"{path}: a kernel file of text holds at most {_LARGEST_TEXT // 2**20} MiB")
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_regular(path, _LARGEST_TEXT).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError:
         raise KernelError(f"{path}: not a text file in UTF-8") from None
 
