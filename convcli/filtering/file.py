@@ -93,6 +93,7 @@ def _checked(reading: Reading, recipe: Recipe, target: Target) -> tuple[int, int
     """The output's size, if the kernel fits, the format holds the frames, and there is memory for it all."""
     try:
         size = recipe.output(reading.size)
+        target.check_size(size)
     except ConvcliError as error:
         raise type(error)(f"{reading.name}: {error}") from None
     target.check(reading.name, reading.origin)

@@ -30,6 +30,11 @@ HOLDS: dict[str, tuple[str, ...]] = {
     "WEBP": ("RGB", "RGBA"),
     "XBM": ("1",),
 }
+# Pixels a side that the format's numbers hold, or that its usual decoder reads.
+SIDES = {
+    "AVIF": 32768, "GIF": 65535, "ICO": 256, "JPEG": 65500, "MSP": 65535, "PCX": 65534, "PDF": 65500, "SGI": 65535,
+    "TGA": 65535, "WEBP": 16383,
+}  # fmt: skip
 
 # What is opened, whatever the suffix says: the plug-ins of Pillow that start no program, read no other file and decode
 # pictures of their own, in the order in which they are asked. EPS hands its content to Ghostscript, IPTC to any

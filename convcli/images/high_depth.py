@@ -7,7 +7,9 @@ imagecodecs: the extra `deep`.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from importlib.util import find_spec
+from struct import unpack
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -39,9 +41,24 @@ def bits_of(image: ImageFile.ImageFile, head: bytes) -> int:
         return 16 if _maxval(image) > 255 else 8
     if image.format == "AVIF" and (at := head.find(b"pixi")) > 0:
         return max(head[at + 9 : at + 9 + head[at + 8]], default=8)
-    if image.format == "JPEG2000" and (at := head.find(b"\xff\x51")) > 0:
-        return (head[at + 40] & 0x7F) + 1
-    return 16 if any(";16" in str(tile[3]) for tile in image.tile) else 8
+    if image.format == "JPEG2000":
+        return jpeg2000_bits(head)
+    return 16 if any(";16" in str(tile[3]) and "BGR;16" not in str(tile[3]) for tile in image.tile) else 8
+
+
+def jpeg2000_bits(head: bytes) -> int:
+    """Bits of the first channel, by the marker SIZ."""
+    at = head.find(b"\xff\x51")
+    return (head[at + 40] & 0x7F) + 1 if 0 < at < len(head) - 40 else 8
+
+
+def whole_range(frame: Frame, bits: int) -> Frame:
+    """Gray of a JPEG 2000 file, which Pillow has shifted up from so many bits, as the full range of 16."""
+    if frame.pixels.dtype != np.uint16 or not 8 < bits < 16:
+        return frame
+    most = (1 << bits) - 1
+    samples = frame.pixels.astype(np.uint32) >> (16 - bits)
+    return replace(frame, pixels=((samples * 65535 + most // 2) // most).astype(np.uint16))
 
 
 def obstacle(image: ImageFile.ImageFile) -> str | None:
@@ -61,7 +78,12 @@ class Codestream:
     All frames are decoded at once, which is the decoder's way that is known to work, and kept where there are more.
     """
 
-    def __init__(self, image: ImageFile.ImageFile, stream: BinaryIO, bits: int) -> None:
+    def __init__(self, image: ImageFile.ImageFile, stream: BinaryIO, bits: int, head: bytes) -> None:
+        at = head.find(b"\xff\x51")
+        if image.format == "JPEG2000" and 0 < at < len(head) - 40:
+            right, bottom, left, top = unpack(">4I", head[at + 6 : at + 22])
+            if (right - left, bottom - top) != image.size:
+                raise ValueError(f"its head says {image.width}x{image.height}, its data {right - left}x{bottom - top}")
         self._stream, self._bits = stream, bits
         self._decoder = "jpeg2k_decode" if image.format == "JPEG2000" else "avif_decode"
         self._frames = getattr(image, "n_frames", 1)
@@ -85,6 +107,8 @@ class Codestream:
     def _decoded(self) -> Array:
         self._stream.seek(0)
         samples = apart.decoded(self._decoder, self._stream.read())
+        if samples.dtype == np.int16:  # signed: the least is black
+            samples = (samples.astype(np.int32) + (1 << self._bits - 1)).astype(np.uint16)
         shape = (self._frames, *self._shape)
         if samples.dtype != np.uint16 or samples.shape not in (shape, shape[self._frames == 1 :]):
             raise ValueError(f"it holds {samples.dtype} samples of shape {samples.shape}, not what its head says")

@@ -11,10 +11,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from io import BytesIO
-from struct import pack, pack_into
+from struct import pack, pack_into, unpack
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from convcli.errors import ImageError
 from convcli.images.parallel import mapped
 from convcli.images.picture import Frame
 
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _BAND = 1 << 19  # pixels encoded together
+_APP2, _ENTRIES = 0xFFE2, 0xB002
 _UNIT = 16  # rows that all samplings divide
-_MOST = 65500  # pixels a side that libjpeg reads and writes
 _FRAMES, _SCAN, _INTERVAL, _RESTART, _END = (0xC0, 0xC1), 0xDA, 0xDD, 0xD0, b"\xff\xd9"
 
 
@@ -38,11 +37,8 @@ def write_jpeg(
     """Write a frame as baseline JPEG.
 
     image_of: makes a band of it a Pillow image of a mode that JPEG holds. options: the keywords of Pillow's save.
-    Raises ImageError where the picture is too large for the format.
     """
     height, width = frame.size
-    if max(height, width) > _MOST:
-        raise ImageError(f"JPEG holds at most {_MOST} pixels a side, not {width}x{height}; write PNG or TIFF")
     rows = max(1, _BAND // (width * _UNIT)) * _UNIT
 
     def band(top: int) -> bytes:
@@ -56,6 +52,31 @@ def write_jpeg(
             stream.write(bytes([0xFF, _RESTART + (number - 1) % 8]))
         stream.write(memoryview(data)[start : -len(_END)])
     stream.write(_END)
+
+
+def pictures_of(image: Any, stream: BinaryIO) -> list[tuple[int, int]]:
+    """Where the pictures of a JPEG stand that holds several (MPO, Ultra HDR): offset and length; else none.
+
+    CIPA DC-007: the offsets of all but the first count from the index itself.
+    """
+    try:
+        index = image._getmp()
+        entries = index[_ENTRIES] if index else []
+        base = _index_of(stream) if entries else 0
+        return [(entry["DataOffset"] and entry["DataOffset"] + base, entry["Size"]) for entry in entries]
+    except Exception:  # a damaged index is none, whatever Pillow raises on it
+        return []
+
+
+def _index_of(stream: BinaryIO) -> int:
+    """Where a JPEG's index of its pictures begins."""
+    at = 2
+    while True:
+        stream.seek(at)
+        marker, length, name = unpack(">HH4s", stream.read(8))
+        if marker == _APP2 and name == b"MPF\0":
+            return at + 8
+        at += 2 + int(length)
 
 
 def _encoded(image: Image.Image, options: dict[str, Any]) -> bytes:

@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,14 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from convcli.errors import AccessError, ConvcliError, ImageError
+from convcli.errors import ConvcliError, ImageError
 from convcli.files.names import printable_path
 from convcli.files.reading import MOST
 from convcli.images import high_depth
-from convcli.images.animation import CLEARED, STAYS, UNDONE, Animation, Part
+from convcli.images.animated import animation_of_gif, animation_of_png
+from convcli.images.animation import Animation
+from convcli.images.damage import trouble
 from convcli.images.early import EarlyDecoding
 from convcli.images.formats import OPENED, POSTSCRIPT
 from convcli.images.gif import GifFile
+from convcli.images.jpeg import pictures_of
 from convcli.images.metadata import metadata_of, orientation
 from convcli.images.modes import frame_of, image_bytes
 from convcli.images.origin import origin_of
@@ -44,7 +48,6 @@ _UPRIGHT = {
     7: (True, True, True),
     8: (True, True, False),
 }
-_DISPOSALS = {1: CLEARED, 2: UNDONE}  # of an animated PNG
 FRAMED = ("GIF", "PNG", "WEBP", "TIFF", "AVIF")
 
 
@@ -86,10 +89,11 @@ class Reading:
         self._animation: Animation | None = None
         self._codestream: high_depth.Codestream | None = None
         self._max_pixels, self._reduce, self._ahead = max_pixels, reduce_depth, ahead
+        self._frame_wanted = frame
         self._stream = opened(source, self.name, pipes, max_bytes)
         try:
             self._open()
-            self._choose(frame)
+            self._choose(self._frame_wanted)
         except BaseException:
             self._stream.close()
             raise
@@ -110,25 +114,46 @@ class Reading:
             self._image, self._turn = image, self._orientation(image)
             self._check(*image.size)
             frames = self._animated(image)
+            self._gray_bits = high_depth.jpeg2000_bits(head) if image.format == "JPEG2000" else 16
             self._bits = high_depth.bits_of(image, head)
             self._deep = self._bits > 8 or (image.format == "TIFF" and not suits_pillow(_tags(image)))
             self.origin = origin_of(image, frames, head)
             width, height = image.size
             self.size = (width, height) if _UPRIGHT.get(self._turn, (False,))[0] else (height, width)
             if self._deep:
-                self._open_deep(image)
+                self._open_deep(image, head)
             self.bytes = self._pages.bytes if self._pages else image_bytes(image) * (2 if self._deep else 1)
 
     def _header(self, head: bytes) -> ImageFile.ImageFile:
         """The file open, and nothing decoded."""
-        if self._ahead:
-            return self._ahead.image
         if not head.startswith(SIGNATURE):
-            return Image.open(self._stream, formats=OPENED)
+            return self._chosen_of_several(
+                self._ahead.image if self._ahead else Image.open(self._stream, formats=OPENED)
+            )
         self._png = PngFile(self._stream)
         self.notes += self._png.notes
         self.metadata = self._png.metadata
         return self._png.picture()
+
+    def _chosen_of_several(self, image: ImageFile.ImageFile) -> ImageFile.ImageFile:
+        """Of a JPEG that holds several pictures the wanted one, which is a file of its own; of any other the file."""
+        places = pictures_of(image, self._stream) if image.format in ("JPEG", "MPO") else []
+        if len(places) < 2:
+            return image
+        if self._frame_wanted is None:
+            self._tell(
+                f"{self.name} holds {len(places)} pictures, of which the first is taken; --frame 1 takes the second"
+            )
+            return image
+        start, length = places[_index(self.name, self._frame_wanted, len(places))]
+        self._frame_wanted = 0
+        if start == 0:
+            return image
+        self._stream.seek(start)
+        alone = BytesIO(self._stream.read(length))
+        self._stream.close()
+        self._stream, self._ahead = alone, None
+        return Image.open(alone, formats=["JPEG", "MPO"])
 
     def _orientation(self, image: ImageFile.ImageFile) -> int:
         """How the picture is to be turned, 1 where it is not. EXIF that can't be understood says nothing."""
@@ -142,14 +167,14 @@ class Reading:
         """How many frames the file has."""
         if self._png:
             if self._png.frames:
-                self._animation = _apng(self._png)
+                self._animation = animation_of_png(self._png)
                 image.info["loop"] = self._png.loop
             return len(self._png.frames) + self._png.default or 1
         if image.format == "GIF":
             gif = GifFile(self._stream)
             for frame in gif.frames:
                 self._check(*frame.size)
-            self._animation = Animation(gif.size, len(gif.frames), gif.clear, gif.part)
+            self._animation = animation_of_gif(gif)
             return len(gif.frames)
         return getattr(image, "n_frames", 1) if image.format in FRAMED else 1
 
@@ -172,7 +197,7 @@ class Reading:
             self._check(width, height)
         return pages
 
-    def _open_deep(self, image: ImageFile.ImageFile) -> None:
+    def _open_deep(self, image: ImageFile.ImageFile, head: bytes) -> None:
         if image.format == "TIFF":
             if self._reduce and not high_depth.installed() and suits_pillow(_tags(image), reduced=True):
                 self._deep, self.reduced = False, True
@@ -188,7 +213,7 @@ class Reading:
             self._deep = False
             self.reduced = True
         elif image.format in ("AVIF", "JPEG2000"):
-            self._codestream = high_depth.Codestream(image, self._stream, self._bits)
+            self._codestream = high_depth.Codestream(image, self._stream, self._bits, head)
 
     def _check(self, width: int, height: int) -> None:
         if width * height == 0:
@@ -198,9 +223,7 @@ class Reading:
 
     def _choose(self, frame: int | None) -> None:
         count = self.origin.frames
-        if frame is not None and not -count <= frame < count:
-            raise ImageError(f"{self.name} has no frame {frame}: it has {count}, counted from 0")
-        self._indices = range(count) if frame is None else [frame % count]
+        self._indices = range(count) if frame is None else [_index(self.name, frame, count)]
         if frame is not None:
             self.origin = replace(self.origin, frames=1, loop=None)
         elif self._png and self._png.default:
@@ -254,7 +277,7 @@ class Reading:
                 self._tell(unused_note(_tags(image)))
             image.load()
             self.metadata = metadata_of(image, self._stream)
-            frame = frame_of(image)
+            frame = high_depth.whole_range(frame_of(image), self._gray_bits)
             image.im = None  # type: ignore[assignment] # the samples are in our arrays now
             return frame
         if image.format == "TIFF" and not self._page_suits(image, index):
@@ -289,6 +312,13 @@ class Reading:
         self.close()
 
 
+def _index(name: str, frame: int, count: int) -> int:
+    """The frame that is meant, counted from 0."""
+    if not -count <= frame < count:
+        raise ImageError(f"{name} has no frame {frame}: it has {count}, counted from 0")
+    return frame % count
+
+
 def _too_large(name: str, pixels: int, limit: int) -> ImageError:
     return ImageError(
         f"{name} has {pixels:,} pixels, more than the limit of {limit:,} that guards against decompression bombs; "
@@ -305,37 +335,23 @@ def _damage(name: str, max_pixels: int) -> Iterator[None]:
     """
     try:
         yield
-    except (ConvcliError, MemoryError):
+    except ConvcliError:
         raise
+    except MemoryError:
+        raise ImageError(f"{name} needs more memory than there is; use a smaller picture, or free some") from None
     except UnidentifiedImageError:
         raise ImageError(f"{name} is not a picture in a format that can be read") from None
     except Image.DecompressionBombError as error:
         pixels = re.search(r"\d+", str(error))
         raise _too_large(name, int(pixels[0]) if pixels else max_pixels + 1, max_pixels) from None
     except Exception as error:
-        if isinstance(error, OSError) and error.errno:  # the disk's trouble, not the file's
-            raise AccessError(f"{name} can't be read: {error.strerror or error}") from None
-        reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
-        raise ImageError(f"{name} is damaged or incomplete: {reason[0].rstrip('.')}") from None
+        raise trouble(name, error) from None
 
 
 def _tags(image: Image.Image) -> Tags:
     """The tags of a TIFF's page."""
     found: Tags = getattr(image, "tag_v2", {}).get
     return found
-
-
-def _apng(png: PngFile) -> Animation:
-    """The frames of an animated PNG as they are seen."""
-
-    def part(index: int) -> Part:
-        frame = png.frames[index]
-        pixels = high_depth.png_frame(png.frame(index))
-        return Part(pixels, frame.place, frame.duration, _DISPOSALS.get(frame.dispose, STAYS), over=frame.blend == 1)
-
-    first, whole = png.frames[0], (png.width, png.height)
-    gone = any(frame.dispose == 1 for frame in png.frames[:-1]) or first.dispose == 2
-    return Animation((png.height, png.width), len(png.frames), png.clear or gone or first.size != whole, part)
 
 
 def _upright(frame: Frame, orientation: int) -> Frame:

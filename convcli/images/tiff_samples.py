@@ -27,6 +27,7 @@ _NAMES = {
     32844: "LogL", 32845: "LogLuv", 34892: "linear raw",
 }  # fmt: skip
 _PREMULTIPLIED, _ALPHA = 1, (1, 2, 999)  # extra samples that are alpha; the last is what Corel Draw wrote
+_MOST_SAMPLES = 32  # of a pixel: all are decoded, and but a few are colours
 _JPEG = (6, 7, 34892, 33007)
 _KINDS = {1: "u", 2: "i", 3: "f", 4: "u"}  # sample formats; 4 is "undefined", which is read as unsigned
 
@@ -128,6 +129,8 @@ def layout_of(tags: Tags, name: str) -> Layout:
         why = f"holds {_NAMES.get(photometric, f'photometric {photometric}')} colours"
     elif samples < stored:
         why = f"has {samples} channels, too few for its colours"
+    elif samples > _MOST_SAMPLES:
+        why = f"has {samples} channels"
     elif len(bits) > 1:
         why = f"has channels of {' and '.join(map(str, _all(tags, _BITS)[:samples]))} bits"
     elif kind is None or len(formats) > 1:
@@ -194,7 +197,7 @@ def suits_pillow(tags: Tags, reduced: bool = False) -> bool:
         return False
     if not extra:
         return True
-    known = (0,) if photometric in (_CMYK, _PALETTE) else (0, 1, 2)
+    known = {_CMYK: (0,), _PALETTE: (0, 2)}.get(photometric, (0, 1, 2))
     return not planar and extra[0] in known and not any(extra[1:]) and (len(extra) == 1 or photometric == _RGB)
 
 

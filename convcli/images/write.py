@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from convcli.errors import ConvcliError, ImageError, RecipeError
 from convcli.images import high_depth
-from convcli.images.formats import FRAMES, HOLDS, LOSSLESS, NPY, QUALITY, format_of
+from convcli.images.formats import FRAMES, HOLDS, LOSSLESS, NPY, QUALITY, SIDES, format_of
 from convcli.images.gif import Paletted, write_gif
 from convcli.images.jpeg import write_jpeg
 from convcli.images.metadata import homeless, pillow_options, png_chunks, renewed, tell_tiff
@@ -88,6 +88,14 @@ class Target:
                 f"{name} has {origin.frames} pages and {self.format} holds none; write TIFF, or --frame N chooses one"
             )
 
+    def check_size(self, size: tuple[int, int]) -> None:
+        """Raise ImageError where this format can't hold that height and width."""
+        most = SIDES.get(self.format)
+        if most is not None and max(size) > most:
+            raise ImageError(
+                f"{self.format} holds at most {most} pixels a side, not {size[1]}x{size[0]}; write PNG or TIFF"
+            )
+
     def write(
         self, stream: BinaryIO, frames: Iterable[Frame], origin: Origin, metadata: Metadata, note: str | None = None
     ) -> list[str]:
@@ -103,6 +111,7 @@ class Target:
             return notes
         coming = iter(frames)
         first = next(coming)
+        self.check_size(first.size)
         metadata, notes = renewed(Metadata() if self.strip or self.raw else metadata, first.size, first.colors)
         note = None if self.strip else note
         notes += homeless(metadata, self.format)
@@ -193,8 +202,6 @@ class Target:
         mode = next((wide for wide in _WIDER[image.mode] if wide in holds), None)
         if mode is None:
             raise self._refusal(frame)
-        if self.format == "ICO" and max(image.size) > 256:
-            raise ImageError(f"ICO holds at most 256x256 pixels, not {image.width}x{image.height}; write PNG")
         if mode == "1":
             return image.point([255 if value >= 128 else 0 for value in range(256)], "1")
         return image if mode == image.mode else image.convert(mode)

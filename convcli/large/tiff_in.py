@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convcli.errors import AccessError, ImageError, first_line
+from convcli.errors import ImageError
 from convcli.images import Frame
+from convcli.images.damage import trouble
 from convcli.images.tiff_samples import layout_of, unused_note
 from convcli.large import libraries
 from convcli.large.ome import facts_of, names_other_files
@@ -116,10 +117,8 @@ class Page:
             tile, (plane, _, y, x, _), _ = page.decode(data, index, _fullsize=False, **words)
         except ImageError:
             raise
-        except OSError as error:
-            raise AccessError(f"{self.name} can't be read: {error.strerror or error}") from None
         except Exception as error:  # decoders raise whatever they like on damaged data
-            raise ImageError(f"{self.name} is damaged or incomplete: {first_line(error)}") from None
+            raise trouble(self.name, error) from None
         part = rows if self._planes == 1 else rows[..., plane : plane + 1]
         if tile is None:  # never written: the file is sparse there
             width = page.tilewidth if page.is_tiled else self.shape[1]
@@ -142,12 +141,10 @@ def open_tiff(source: str, name: str, frame: int | None, drop: bool) -> Iterator
         try:
             tiff = closing.enter_context(tifffile.TiffFile(source, _multifile=False))  # opens what a file names
             groups = _groups(tiff, name)
-        except OSError as error:
-            raise AccessError(f"{name} can't be read: {error.strerror or error}") from None
         except ImageError:
             raise
         except Exception as error:
-            raise ImageError(f"{name} is damaged or incomplete: {first_line(error)}") from None
+            raise trouble(name, error) from None
         if frame is not None:
             pages = [(page, facts) for group, _, facts in groups for page in group]
             if not -len(pages) <= frame < len(pages):
