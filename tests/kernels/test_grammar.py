@@ -299,7 +299,8 @@ def test_any_text_gives_a_kernel_or_a_kernel_error(text):
     [("1 " * 2500 + "x", "column 5001: 'x' is not a number"), ("(" * 5000, "more than 30 brackets"),
      ("sobel-x" + "@45" * 3000, "column 608: more than 200 operations"), ("-" * 5000 + "box", "column 2: "),
      (" + ".join(["sobel-x"] * 3000), "column 2009: more than 200 operations"),
-     ("a" * 100_000, "unknown kernel '" + "a" * 80 + "...'"), ("a" * 5000 + ".yaml", "aaa can't be read: File name too long")],
+     ("a" * 100_000, "unknown kernel '" + "a" * 80 + "...'"),
+     ("a" * 5000 + ".yaml", "aaa can't be read: File name too long")],
 )  # fmt: skip
 def test_a_long_spec_is_told_by_the_part_that_is_wrong(spec, message):
     with pytest.raises(ConvcliError) as error:
