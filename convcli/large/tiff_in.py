@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from convcli.errors import ImageError
 from convcli.images import Frame
 from convcli.images.damage import trouble
+from convcli.images.geography import geography_of, nodata_of
 from convcli.images.tiff_samples import layout_of, unused_note
 from convcli.large import libraries
 from convcli.large.ome import facts_of, names_other_files
@@ -56,6 +57,8 @@ class Page:
             icc=page.iccprofile,
             resolution=page.get_resolution() if page.resolution != (1, 1) else None,
             unit=int(page.resolutionunit),
+            geography=geography_of(page.tags.valueof),
+            nodata=nodata_of(page.tags.valueof),
         )
 
     def _refuse(self) -> None:
@@ -191,7 +194,7 @@ def _stack(
 ) -> Stack:  # fmt: skip
     pages = [Page(page, file, name, pool, drop) for page in group]
     first = pages[0]
-    known = replace(facts, icc=first.facts.icc, resolution=first.facts.resolution, unit=first.facts.unit)
+    known = replace(first.facts, ome=facts.ome, name=facts.name, spacing=facts.spacing, channels=facts.channels)
     kind = "OME-TIFF" if facts.ome else "TIFF"
     return Stack(name, list(pages), lead, known, kind, first.described, note=first.note)
 
