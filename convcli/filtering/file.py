@@ -17,6 +17,7 @@ from convcli.filtering.notes import described, saturation, stretched_without
 from convcli.filtering.recipe import Recipe
 from convcli.images import Frame, Reading, Target
 from convcli.images.early import EarlyDecoding
+from convcli.images.geography import told as geography_told
 from convcli.system.memory import free_memory
 from convcli.version import __version__
 
@@ -75,7 +76,7 @@ def filter_file(
         count = Count()
         made = described(recipe) + options.described
         frames = _filtered(reading, recipe, target, options, count, threads)
-        notes = _write(output, frames, reading, made, target, force, when_complete)
+        notes = _write(output, frames, reading, recipe, made, target, force, when_complete)
         notes += reading.notes
         if reading.reduced:
             notes.append("the depth was reduced to 8 bits a channel")
@@ -127,18 +128,21 @@ def _filtered(
 
 
 def _write(
-    output: str | Path, frames: Iterator[Frame], reading: Reading, made: str, target: Target, force: bool,
-    when_complete: Callable[[BinaryIO], None] | None,
+    output: str | Path, frames: Iterator[Frame], reading: Reading, recipe: Recipe, made: str, target: Target,
+    force: bool, when_complete: Callable[[BinaryIO], None] | None,
 ) -> list[str]:  # fmt: skip
     first = next(frames)  # metadata is complete once a frame has been decoded; and no file is begun for nothing
-    told = (reading.origin, reading.metadata, f"convcli {__version__}: {made}")
+    metadata, stays = reading.metadata, recipe.stays(reading.size)
+    geography, lost = geography_told(metadata.geography, metadata.nodata, stays, target.format)
+    told = (reading.origin, replace(metadata, geography=geography), f"convcli {__version__}: {made}")
+    lost = [] if target.strip else lost
     coming = _chained(first, frames)
     del first
     if str(output) != "-":
         with open_output(output, force, when_complete) as stream:
-            return target.write(stream, coming, *told)
+            return target.write(stream, coming, *told) + lost
     buffer = BytesIO()
-    notes = target.write(buffer, coming, *told)
+    notes = target.write(buffer, coming, *told) + lost
     write_standard_output(buffer.getbuffer())
     return notes
 

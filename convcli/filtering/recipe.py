@@ -52,6 +52,13 @@ class Recipe:
             size = self.geometry.output(size, kernel.size)
         return size
 
+    def stays(self, size: tuple[int, int]) -> bool:
+        """Whether the map has as many pixels as a picture of (height, width), each where the picture's is."""
+        balanced = all(
+            abs(before - after) <= 1 for k in self.kernels for before, after in self.geometry.pads(size, k.size)
+        )
+        return self.geometry.stride == (1, 1) and balanced and self.output(size) == size
+
 
 def override(kernel: Kernel, divisor: float | None = None, bias: float | None = None, flip: bool = False) -> Kernel:
     """The kernel with another divisor or bias, or flipped."""

@@ -106,6 +106,8 @@ def of_tiff(stream: BinaryIO) -> bytes | None:
 def into_tiff(stream: BinaryIO, exif: bytes | None, others: list[Entry]) -> bool:
     """Let a whole TIFF, just written, tell what the block does, and `others`; whether its structure has room for that.
 
+    others: their values are of little-endian order.
+
     The first directory is written anew at the end of the file, with the new entries among the old ones.
     """
     stream.seek(0)
@@ -121,7 +123,7 @@ def into_tiff(stream: BinaryIO, exif: bytes | None, others: list[Entry]) -> bool
     (count,) = struct.unpack(order + "H", stream.read(2))
     table = stream.read(12 * count + 4)
     fields = {struct.unpack_from(order + "H", table, i)[0]: table[i : i + 12] for i in range(0, 12 * count, 12)}
-    mine = {entry.tag: entry for entry in others}
+    mine = {entry.tag: entry._replace(value=_turned(entry, "<", order)) for entry in others}
     new = mine | {entry.tag: entry for entry in told if entry.tag not in mine or entry.tag == DESCRIPTION}
     stream.seek(end)
     stream.write(bytes(at - end) + parts + _packed(list(new.values()), order, at + len(parts), fields, table[-4:]))

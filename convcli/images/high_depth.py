@@ -18,6 +18,7 @@ from PIL import Image, ImageFile
 
 from convcli.errors import ImageError
 from convcli.images import apart, exif
+from convcli.images.geography import geography_of, nodata_of
 from convcli.images.modes import frame_of
 from convcli.images.picture import Frame, Metadata
 from convcli.images.tiff_samples import Layout, layout_of, unused_note
@@ -259,7 +260,11 @@ class TiffPages:
         xmp, unit = page.tags.get(exif.XMP), page.tags.get("ResolutionUnit")
         dpi = page.get_resolution("INCH") if unit and unit.value in (2, 3) else None
         said = bytes(xmp.value) if xmp and isinstance(xmp.value, bytes) else None
-        return Metadata(icc=page.iccprofile, exif=exif.of_tiff(stream), xmp=said, dpi=dpi)
+        tags = page.tags.valueof
+        return Metadata(
+            icc=page.iccprofile, exif=exif.of_tiff(stream), xmp=said, dpi=dpi, geography=geography_of(tags),
+            nodata=nodata_of(tags),
+        )  # fmt: skip
 
 
 def write_tiff(stream: BinaryIO, frames: list[Frame], compression: str | None, metadata: Metadata) -> None:

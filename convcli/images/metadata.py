@@ -12,6 +12,7 @@ from zlib import compress
 from PIL import Image
 
 from convcli.images import exif
+from convcli.images.geography import geography_of, nodata_of
 from convcli.images.picture import Metadata
 from convcli.images.png_in import XMP_KEY
 
@@ -36,12 +37,15 @@ def metadata_of(image: Image.Image, stream: BinaryIO) -> Metadata:
     xmp = info.get("xmp")
     dpi = info.get("dpi")
     comment = info.get("comment")
+    tags = getattr(image, "tag_v2", {}).get if image.format == "TIFF" else None
     return Metadata(
         icc=info.get("icc_profile") or None,
         exif=_exif_of(image, stream),
         xmp=xmp.encode() if isinstance(xmp, str) else xmp,
         dpi=(float(dpi[0]), float(dpi[1])) if dpi and all(0 < float(d) < 1e6 for d in dpi) else None,
         comment=comment.encode() if isinstance(comment, str) else comment,
+        geography=geography_of(tags) if tags else (),
+        nodata=nodata_of(tags) if tags else None,
     )
 
 
@@ -163,17 +167,21 @@ def pillow_options(format_: str, metadata: Metadata, note: str | None) -> tuple[
 
 
 def tell_tiff(stream: BinaryIO, metadata: Metadata, note: str | None) -> list[str]:
-    """Write EXIF, XMP, comment and note into a whole TIFF, just written; and say why something could not be kept."""
+    """Write what belongs into a whole TIFF, just written; and say why something could not be kept.
+
+    That is EXIF, XMP, geographic tags, comment and note.
+    """
     entries = [exif.words(exif.SOFTWARE, note.encode())] if note else []
     if comment := _comment(metadata):
         entries.append(exif.words(exif.DESCRIPTION, comment))
     if metadata.xmp:
         entries.append(exif.packet(metadata.xmp))
+    entries += metadata.geography
     if not metadata.exif and not entries:
         return []
     if exif.into_tiff(stream, metadata.exif, entries):
         return []
-    return ["EXIF, XMP and comment were dropped: a TIFF has them only in a file of less than 4 GB"]
+    return ["EXIF, XMP, geographic tags and comment were dropped: a TIFF has them only in a file of less than 4 GB"]
 
 
 def _comment(metadata: Metadata) -> bytes | None:

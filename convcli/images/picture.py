@@ -7,6 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from convcli.images.exif import Entry
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -53,7 +55,8 @@ class Metadata:
     """What a file says beside its pixels. Orientation is not among it: it is in the pixels by then.
 
     exif: TIFF structure without a prefix. dpi: horizontal, vertical. text: PNG's keywords and texts. colour: PNG's
-    chunks that say what samples mean, beside a profile.
+    chunks that say what samples mean, beside a profile. geography, nodata: of a TIFF, where its pixels are on the earth
+    and which value stands for none.
     """
 
     icc: bytes | None = None
@@ -63,6 +66,8 @@ class Metadata:
     comment: bytes | None = None
     text: dict[str, str] = field(default_factory=dict)
     colour: tuple[tuple[bytes, bytes], ...] = ()
+    geography: tuple[Entry, ...] = ()
+    nodata: str | None = None
 
 
 @dataclass(frozen=True)

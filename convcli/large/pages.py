@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convcli.images import Frame
+from convcli.images.exif import Entry
 
 
 class Source(Protocol):
@@ -32,7 +33,7 @@ class Facts:
     ome: whether it is OME-TIFF or OME-Zarr, so that what is made of it is too.
     spacing: of the axes x, y, z and t: how far apart, and the unit as OME-TIFF writes it (µm, s) or "".
     channels: of each channel what OME-TIFF calls Name, Color, EmissionWavelength and so on.
-    icc, resolution (pixels a unit, across and down) and unit: a TIFF's.
+    icc, resolution (pixels a unit, across and down), unit, geography and nodata: a TIFF's.
     """
 
     ome: bool = False
@@ -42,6 +43,8 @@ class Facts:
     icc: bytes | None = None
     resolution: tuple[float, float] | None = None
     unit: int = 1
+    geography: tuple[Entry, ...] = ()
+    nodata: str | None = None
 
     def strided(self, rows: int, columns: int) -> Facts:
         """The same of a picture of which every so-many-th row and column was kept."""

@@ -17,6 +17,7 @@ from convcli.filtering.file import Outcome
 from convcli.filtering.frame import PictureOptions
 from convcli.filtering.notes import described, saturation, stretched_without
 from convcli.filtering.recipe import Recipe
+from convcli.images.geography import told as geography_told
 from convcli.large import tiff_out, zarr_out
 from convcli.large.options import OME, StreamOptions
 from convcli.large.pages import Facts, MapShape, Stack
@@ -52,7 +53,8 @@ def filter_large(
         jobs = [
             StackJob(reading, index, recipe, options, streaming.limit // workers, grain) for index in range(len(stacks))
         ]
-        runs = [_Run(stack, job, streaming) for stack, job in zip(stacks, jobs, strict=True)]
+        format_ = "Zarr" if is_zarr(output) else "TIFF"
+        runs = [_Run(stack, job, streaming, format_) for stack, job in zip(stacks, jobs, strict=True)]
         total, seen = sum(run.height for run in runs), 0
 
         def advance(rows: int) -> None:
@@ -90,9 +92,9 @@ def _reading(source: str, output: str, recipe: Recipe, options: PictureOptions) 
 
 
 class _Run:
-    """A stack through a recipe."""
+    """A stack through a recipe, into a file of this format."""
 
-    def __init__(self, stack: Stack, job: StackJob, streaming: StreamOptions) -> None:
+    def __init__(self, stack: Stack, job: StackJob, streaming: StreamOptions, format_: str) -> None:
         self._stack, self._job, self._threads, recipe = (
             stack,
             job,
@@ -107,7 +109,11 @@ class _Run:
         self.samples = self.below = self.above = self.infinite = 0
         rows, columns = recipe.geometry.stride
         times = 1 if recipe.combine else len(recipe.kernels)
-        self.facts = _kept(stack, self.shape, streaming).strided(rows**times, columns**times)
+        kept = _kept(stack, self.shape, streaming)
+        height, width = stack.pages[0].shape[:2]
+        stays = recipe.stays((height, width))
+        geography, self.notes = geography_told(kept.geography, kept.nodata, stays, format_)
+        self.facts = replace(kept, geography=geography).strided(rows**times, columns**times)
 
     def pieces(self, place: Place | None, finish: Finish, levels: bool, tell: Tell) -> Iterator[Piece]:
         """The pieces of all pages, in order, made here or at a place of many workers."""
@@ -200,6 +206,7 @@ def _outcome(stacks: list[Stack], runs: list[_Run], levels: int, seconds: float)
     samples, below, above = (sum(getattr(run, name) for run in runs) for name in ("samples", "below", "above"))
     notes = [f"{levels} levels were written, each half as wide and high as the one before"] if levels > 1 else []
     notes += [note for note in dict.fromkeys(stack.note for stack in stacks) if note]
+    notes += dict.fromkeys(note for run in runs for note in run.notes)
     if told := saturation(runs[0].range, samples, below, above):
         notes.append(told)
     if told := stretched_without(sum(run.infinite for run in runs)):

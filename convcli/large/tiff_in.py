@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from convcli.errors import ImageError
 from convcli.images import Frame
 from convcli.images.damage import trouble
+from convcli.images.geography import geography_of, nodata_of
 from convcli.images.tiff_samples import layout_of, unused_note
 from convcli.large import libraries
 from convcli.large.ome import facts_of, names_other_files
@@ -55,14 +56,18 @@ class Page:
         self.facts = Facts(
             icc=page.iccprofile,
             resolution=page.get_resolution() if page.resolution != (1, 1) else None,
-            unit=int(page.resolutionunit),
+            unit=_unit(page),
+            geography=geography_of(page.tags.valueof),
+            nodata=nodata_of(page.tags.valueof),
         )
 
     def _refuse(self) -> None:
-        why = None
+        why, page = None, self._page
+        if not (page.tilelength and page.tilewidth if page.is_tiled else page.rowsperstrip):
+            raise ImageError(f"{self.name} is damaged: its tiles or strips have no rows or columns")
         if self._layout.integer:
             why = f"holds {'signed ' * (self._layout.kind == 'i')}whole numbers of {self._layout.bits} bits"
-        elif self._page.tags.valueof(_ORIENTATION, 1) != 1:
+        elif page.tags.valueof(_ORIENTATION, 1) != 1:
             why = "is stored turned"
         if why:
             raise ImageError(f"{self.name} {why}, which is not streamed; raise --memory to hold the picture as a whole")
@@ -153,7 +158,13 @@ def open_tiff(source: str, name: str, frame: int | None, drop: bool) -> Iterator
         file = os.open(source, os.O_RDONLY)
         closing.callback(os.close, file)
         pool = closing.enter_context(ThreadPool(thread_count()))
-        yield [_stack(group, lead, facts, file, name, pool, drop) for group, lead, facts in groups]
+        try:
+            stacks = [_stack(group, lead, facts, file, name, pool, drop) for group, lead, facts in groups]
+        except ImageError:
+            raise
+        except Exception as error:  # tags of any kind and value
+            raise trouble(name, error) from None
+        yield stacks
 
 
 Group = tuple[list[Any], tuple[tuple[str, int], ...], Facts]
@@ -180,6 +191,12 @@ def _groups(tiff: Any, name: str) -> list[Group]:
     return found
 
 
+def _unit(page: Any) -> int:
+    """What its resolution counts by: 1 for nothing, 2 for inches, 3 for centimetres."""
+    unit = page.tags.valueof("ResolutionUnit", 2)
+    return int(unit) if unit in (1, 2, 3) else 1
+
+
 def _whole(page: Any) -> Any:
     """The page with all its tags."""
     return page.aspage() if hasattr(page, "aspage") else page
@@ -191,7 +208,7 @@ def _stack(
 ) -> Stack:  # fmt: skip
     pages = [Page(page, file, name, pool, drop) for page in group]
     first = pages[0]
-    known = replace(facts, icc=first.facts.icc, resolution=first.facts.resolution, unit=first.facts.unit)
+    known = replace(first.facts, ome=facts.ome, name=facts.name, spacing=facts.spacing, channels=facts.channels)
     kind = "OME-TIFF" if facts.ome else "TIFF"
     return Stack(name, list(pages), lead, known, kind, first.described, note=first.note)
 

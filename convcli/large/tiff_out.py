@@ -73,7 +73,7 @@ class TiffOut:
         self._sizes = level_sizes(shape.size, self.grain if self._pyramid else max(shape.size[:2]))
         if self._tiff is None:
             self._ome = self._ome and suits_ome(shape.lead)
-            self._tiff = libraries.tifffile().TiffWriter(self._stream, bigtiff=True, ome=self._ome)
+            self._tiff = libraries.tifffile().TiffWriter(self._stream, bigtiff=True, byteorder="<", ome=self._ome)
         return self._cutting
 
     @property
@@ -117,6 +117,7 @@ class TiffOut:
             words["metadata"] = tiff_metadata(facts, shape, self._note or "") if self._ome else None
             words["iccprofile"] = facts.icc if facts.icc else None
             words["software"] = self._note.encode() if self._note else False
+            words["extratags"] = [(e.tag, e.kind, e.number, e.value, True) for e in facts.geography]
             if facts.resolution:
                 words |= {"resolution": facts.resolution, "resolutionunit": facts.unit}
         else:
