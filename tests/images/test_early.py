@@ -58,10 +58,11 @@ def test_other_files_are_left_alone(photo, monkeypatch):
 
 
 def test_a_recipe_that_is_wrong_does_not_leave_a_thread_behind(photo):
+    others = set(threading.enumerate())  # of tests before this one
     done = survey.convcli("apply", "-k", "box:size=999", "--padding", "valid", photo, photo.parent / "out.png")
     assert done.exit_code == 2 and "999" in done.stderr and not (photo.parent / "out.png").exists()
-    for thread in threading.enumerate():
-        if thread is not threading.main_thread() and not thread.daemon:
+    for thread in set(threading.enumerate()) - others:
+        if not thread.daemon:
             thread.join(10)
             assert not thread.is_alive()
 
