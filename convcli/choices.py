@@ -1,6 +1,6 @@
-"""The words a user chooses among, for checks, help and documentation; and which of them another word may mean.
+"""The words that options accept, for checks, help and documentation, and suggestions for a mistyped word.
 
-Imports nothing before there is such a word.
+Nothing is imported until a suggestion is needed.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from collections.abc import Iterable
 
 
 def is_one(value: object, words: tuple[str, ...]) -> bool:
-    """Whether the value is one of the words; whatever else it may be, it is not."""
+    """Return whether the value is one of the words; it may be of any type."""
     return isinstance(value, str) and value in words
 
 
 def suggestion(word: str, words: Iterable[str], otherwise: str) -> str:
-    """How a sentence about an unknown word ends: `did you mean 'stride'?`, or `otherwise` where no word is near."""
+    """Return the end of a message on an unknown word: `did you mean 'stride'?`, or `otherwise` if none is similar."""
     from difflib import get_close_matches
 
     found = get_close_matches(word, list(words), 1)
@@ -22,7 +22,7 @@ def suggestion(word: str, words: Iterable[str], otherwise: str) -> str:
 
 
 def suggestions(word: str, names: list[str]) -> str:
-    """`; did you mean ...?` with the nearest of the names, or nothing."""
+    """Return `; did you mean ...?` with the most similar names, or an empty string."""
     from difflib import get_close_matches
 
     found = get_close_matches(word.lower().replace("_", "-"), names, 3, 0.5)
@@ -31,7 +31,7 @@ def suggestions(word: str, names: list[str]) -> str:
 
 PADDING_MODES = ("zeros", "constant", "replicate", "reflect", "symmetric", "circular")
 
-# What other tools call these modes, where the word has only one meaning among them.
+# Other tools' names for these modes, where a name has the same meaning in all of them.
 SYNONYMS = {
     "zero": "zeros",
     "edge": "replicate",
@@ -46,5 +46,5 @@ CHANNELS = ("each", "sum", "gray")
 ALPHA = ("keep", "weight", "filter", "drop")
 COMPRESSION = ("none", "fast", "max")
 
-# How the responses of several kernels to the same picture become one.
+# How the responses of several kernels to the same picture are combined.
 COMBINE = ("magnitude", "max", "sum", "mean", "angle")

@@ -1,4 +1,4 @@
-"""What a function says of itself, also where Python leaves docstrings out (-OO): some are texts for users."""
+"""Read docstrings even where Python drops them (-OO), since some are shown to users."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def docstring(function: Callable[..., Any]) -> str:
-    """The function's docstring; "" without one, or where Python has neither docstrings nor the source."""
+    """Return the function's docstring; "" if it has none, or if Python has neither docstrings nor the source."""
     if function.__doc__:
         return function.__doc__
     import ast
@@ -22,7 +22,7 @@ def docstring(function: Callable[..., Any]) -> str:
 
 @cache
 def _functions(module: str) -> dict[str, FunctionDef]:
-    """The functions of a module, in its source."""
+    """Return the functions of a module by name, parsed from its source."""
     import ast
     import inspect
     import sys

@@ -1,10 +1,10 @@
-"""What can go wrong, in the user's words. Knows nothing of the command line but the two exit codes."""
+"""The exceptions of convcli. Their messages are for users; each has the exit code of the command line."""
 
 import errno
 
 
 class ConvcliError(ValueError):
-    """Something that could not be done; the message says what, with which value, and what to do instead."""
+    """An error whose message says what could not be done, with which value, and what to do instead."""
 
     exit_code = 1
 
@@ -32,7 +32,7 @@ class AccessError(ImageError):
 
 
 def first_line(error: Exception) -> str:
-    """What an error of a library or of the system says, in a line without its full stop."""
+    """Return the message of a library's or the system's error, as one line without its full stop."""
     told = str(getattr(error, "strerror", None) or error).strip().splitlines()
     if told:
         return told[0].strip().rstrip(".")

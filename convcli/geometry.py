@@ -1,4 +1,4 @@
-"""Stride, padding and dilation: from a picture's size to the size of its feature map. Pure integers, axis by axis.
+"""Stride, padding and dilation: compute the size of a feature map from that of its picture, axis by axis.
 
 Along one axis, with the dilated extent K' = D*(K-1)+1 of a kernel of K weights,
 
@@ -24,12 +24,12 @@ LARGEST = 1 << 22  # pixels of a stride, or of border on one side: the engine's 
 
 @dataclass(frozen=True)
 class Geometry:
-    """How the kernel moves over the picture; every field is checked and in its plainest form.
+    """How the kernel moves over the picture; every field is checked and normalized.
 
     stride, dilation: (vertical, horizontal), at least 1; a stride at most `LARGEST`.
     padding: "valid", "same", "full", or (top, bottom, left, right) in pixels.
     padding_mode: one of `PADDING_MODES`.
-    padding_value: what `constant` puts around the picture, on the 0..255 scale of an 8-bit picture.
+    padding_value: the value of the border in mode `constant`, on the 0..255 scale of an 8-bit picture.
     """
 
     stride: tuple[int, int] = (1, 1)
@@ -47,7 +47,7 @@ class Geometry:
         padding_value: float = 0.0,
         dilation: Any = 1,
     ) -> Geometry:
-        """From what a user may write: numbers or pairs, and padding in any of its five forms."""
+        """Make a geometry from a user's options: numbers or pairs, and padding in any of its five forms."""
         return cls(
             stride=pair("stride", stride, least=1, most=LARGEST),
             padding=padding_of(padding),
@@ -57,7 +57,7 @@ class Geometry:
         )
 
     def pads(self, size: tuple[int, int], kernel: tuple[int, int]) -> Pads:
-        """Padding in pixels, ((top, bottom), (left, right)), for a picture and a kernel of (height, width)."""
+        """Return padding in pixels, ((top, bottom), (left, right)), for a picture and a kernel of (height, width)."""
         if isinstance(self.padding, tuple):
             top, bottom, left, right = self.padding
             return (top, bottom), (left, right)
@@ -68,9 +68,9 @@ class Geometry:
         return rows, columns
 
     def output(self, size: tuple[int, int], kernel: tuple[int, int]) -> tuple[int, int]:
-        """Height and width of the feature map of a picture.
+        """Return height and width of the feature map of a picture.
 
-        Raises GeometryError where the kernel does not fit, or where the border is too wide to be worked with.
+        Raises GeometryError where the kernel does not fit, or where the border is too wide for the engine.
         """
         rows, columns = self.arithmetic(size, kernel)
         if (widest := max(map(max, self.pads(size, kernel)))) > LARGEST:
@@ -81,7 +81,7 @@ class Geometry:
         return rows, columns
 
     def arithmetic(self, size: tuple[int, int], kernel: tuple[int, int]) -> tuple[int, int]:
-        """Height and width by the formula alone, whatever the border."""
+        """Return height and width by the formula alone, without a limit to the border."""
         pads = self.pads(size, kernel)
         rows, columns = (
             _output(axis, w, k, p, s, d)
@@ -93,7 +93,7 @@ class Geometry:
 
 
 def extent(kernel: int, dilation: int) -> int:
-    """How many pixels a dilated kernel reaches over: K' = D*(K-1)+1."""
+    """Return how many pixels a dilated kernel spans: K' = D*(K-1)+1."""
     return dilation * (kernel - 1) + 1
 
 
@@ -135,7 +135,7 @@ def output_size(size: Any, kernel: Any, stride: Any = 1, padding: Any = 0, dilat
 
 
 def formula(size: int, kernel: int, pads: tuple[int, int], stride: int, dilation: int) -> str:
-    """The output-size formula with its numbers, as a line of text ending before the result.
+    """Return the output-size formula with its numbers, as a line of text ending before the result.
 
     >>> formula(5, 3, (1, 1), 2, 1)
     'floor((5 - 3 + 1 + 1) / 2) + 1'
@@ -145,13 +145,13 @@ def formula(size: int, kernel: int, pads: tuple[int, int], stride: int, dilation
 
 
 def unused(size: int, kernel: int, pads: tuple[int, int], stride: int, dilation: int) -> int:
-    """How many pixels at the far end (right columns, bottom rows) no kernel position covers."""
+    """Return how many pixels at the far end (right columns, bottom rows) no kernel position covers."""
     span = size + sum(pads) - extent(kernel, dilation)
     return min(max(span % stride - pads[1], 0), size)
 
 
 def pair(what: str, value: Any, least: int, most: int | None = None) -> tuple[int, int]:
-    """A whole number or a pair of them, as (vertical, horizontal)."""
+    """Return a whole number or a pair of them as a checked pair (vertical, horizontal)."""
     if _listed(value):
         if len(value) != 2:
             raise GeometryError(f"{what} must be a whole number or a pair (vertical, horizontal), not {value!r}")
@@ -161,12 +161,12 @@ def pair(what: str, value: Any, least: int, most: int | None = None) -> tuple[in
 
 
 def _listed(value: Any) -> bool:
-    """Whether the value is a tuple or a list of values, and no text."""
+    """Return whether the value is a sequence of values, and not a string."""
     return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray)
 
 
 def whole_number(what: str, value: Any, least: int, most: int | None = None) -> int:
-    """A whole number, not less than `least`, nor more than `most`."""
+    """Return the value as an int, checked to be a whole number from `least` to `most`."""
     try:
         number = index(value)
     except TypeError:
@@ -179,7 +179,7 @@ def whole_number(what: str, value: Any, least: int, most: int | None = None) -> 
 
 
 def padding_of(value: Any) -> str | tuple[int, int, int, int]:
-    """Padding in its plainest form: a name, or (top, bottom, left, right)."""
+    """Normalize padding to a name or (top, bottom, left, right)."""
     if isinstance(value, str):
         if value not in ("valid", "same", "full"):
             raise GeometryError(f"padding must be valid, same, full, P, PY,PX or TOP,BOTTOM,LEFT,RIGHT, not {value!r}")
@@ -198,7 +198,7 @@ def padding_of(value: Any) -> str | tuple[int, int, int, int]:
 
 
 def mode_of(name: str) -> str:
-    """The padding mode of that name or of another tool's name for it."""
+    """Return the padding mode of that name, which may be another tool's name for it."""
     mode = SYNONYMS.get(name, name) if isinstance(name, str) else name
     if not is_one(mode, PADDING_MODES):
         raise GeometryError(f"padding_mode must be one of {', '.join(PADDING_MODES)}, not {name!r}")

@@ -26,8 +26,8 @@ class Kernel:
     weights: (KH, KW), or (3, KH, KW) for a kernel of depth 3; kept as read-only float64.
     divisor: not zero.
     bias: added after the division, on the 0..255 scale of an 8-bit picture.
-    denominator: what the weights as they were written were multiplied by, and the divisor with them, to be whole.
-    range: how responses become pixels if nothing else is asked for: one of `RANGES`, or None (clip).
+    denominator: the factor by which the weights as written, and the divisor, were multiplied to make the weights whole.
+    range: how responses become pixels by default: one of `RANGES`, or None (clip).
 
     Raises KernelError for empty, ragged or non-numeric weights, NaN or infinity, a zero divisor, or one so small that
     the quotients are infinite.
@@ -70,7 +70,7 @@ class Kernel:
 
     @property
     def shown(self) -> str:
-        """The kernel's name for people, wherever it is printed, drawn or written; a word for one without."""
+        """The kernel's name as it is shown to users; a placeholder for a kernel without one."""
         return printable(self.name) or "kernel"
 
     @property
@@ -86,7 +86,7 @@ class Kernel:
     @cached_property
     def scaled(self) -> NDArray[np.float64]:
         """The weights over the divisor."""
-        return self.weights / self.divisor + 0.0  # of a zero over a negative divisor, too
+        return self.weights / self.divisor + 0.0  # a zero over a negative divisor becomes plain zero
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -114,7 +114,7 @@ class Kernel:
 
 
 def refuse_mask(what: str, value: Any, error: type[RecipeError] = RecipeError) -> None:
-    """Raise the error for a masked array: nothing here heeds a mask."""
+    """Raise the error for a masked array, since masks are not supported."""
     if isinstance(value, np.ndarray) and hasattr(value, "mask"):
         raise error(f"{what} must not be a masked array, whose mask would be lost; fill it first: a.filled(0)")
 
@@ -124,7 +124,7 @@ def _is_text(value: object) -> bool:
 
 
 def _checked_number(value: Any, what: str) -> float:
-    """The number as a float, if it is a finite real one."""
+    """Return the value as a float, if it is a finite real number."""
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     try:
         if number and np.isfinite(float(value)):
@@ -135,7 +135,7 @@ def _checked_number(value: Any, what: str) -> float:
 
 
 def _checked_weights(weights: Any, label: str) -> NDArray[np.float64]:
-    """The weights as a read-only float64 array of their own, or an error that says what is wrong with them."""
+    """Return a read-only float64 copy of the weights. Raises KernelError where they are wrong."""
     refuse_mask(f"{label}: weights", weights, KernelError)
     ragged = isinstance(weights, Sequence) and _ragged(weights)
     if ragged:

@@ -1,15 +1,15 @@
-"""Text from outside, as a person may be shown it: kernels' names, files' names, what libraries say."""
+"""Make text from outside safe to print: kernels' names, files' names, libraries' messages."""
 
 from __future__ import annotations
 
-MOST = 200  # characters of a name
+MOST = 200  # most characters of a name
 
 
 def printable(text: str, most: int | None = MOST) -> str:
-    """The text on one line, with nothing in it that a terminal obeys or that no encoding has; shortened where long.
+    """Return the text on one line, without control sequences or unencodable characters, shortened to `most` characters.
 
-    What can't be printed is written as an escape: control characters, lone surrogates, marks that turn a line around.
-    The bytes of a file name that are no UTF-8, which Python keeps as lone surrogates, are written as bytes.
+    Control characters, lone surrogates and marks that reverse the direction of text are written as escapes. Bytes of a
+    file name that are not UTF-8, which Python decodes as lone surrogates, are written as bytes.
     """
     if most is not None and len(text) > most:
         text = f"{text[: most - most // 3 - 3]}...{text[-(most // 3) :]}"
@@ -19,7 +19,7 @@ def printable(text: str, most: int | None = MOST) -> str:
 
 
 def printable_lines(text: str, most: int | None = None) -> str:
-    """The same for text of several lines, set with tabs."""
+    """Return text of several lines, made printable line by line; tabs stay."""
     return "\n".join("\t".join(printable(part, most) for part in line.split("\t")) for line in text.split("\n"))
 
 

@@ -1,4 +1,4 @@
-"""Responses to pixels: clip, abs, normalize, offset.
+"""Map responses to pixels: the ranges clip, abs, normalize and offset.
 
 On unsigned integers the result is rounded half to even and saturated to the type's range. A float picture has the full
 scale 1.0 but no bounds, so nothing is rounded or saturated there.
@@ -18,19 +18,19 @@ _FULL_SCALE = {"uint8": 255.0, "uint16": 65535.0, "float32": 1.0}
 
 @dataclass(frozen=True)
 class RangeMap:
-    """What the engine does to a response r on its way to a pixel: |r| if `absolute`, then `+ offset`, then saturate."""
+    """How the engine turns a response r into a pixel: |r| if `absolute`, then `+ offset`, then saturate."""
 
     absolute: bool = False
     offset: float = 0.0
 
 
 def full_scale(dtype: Any) -> float:
-    """What white is in pictures of this dtype: 255, 65535 or 1.0."""
+    """Return the value of white in pictures of this dtype: 255, 65535 or 1.0."""
     return _FULL_SCALE[np.dtype(dtype).name]
 
 
 def range_map(name: str, dtype: Any) -> RangeMap:
-    """The mapping of the ranges that need no look at the whole picture: clip, abs, offset."""
+    """Return the mapping of a range that does not depend on the whole picture: clip, abs or offset."""
     if name == "offset":
         return RangeMap(offset={"uint8": 128.0, "uint16": 32768.0, "float32": 0.5}[np.dtype(dtype).name])
     return RangeMap(absolute=name == "abs")
@@ -50,16 +50,16 @@ class Limits:
 
     @classmethod
     def in_responses(cls, responses: NDArray[Any]) -> Limits:
-        """Those of a whole."""
+        """Return the limits of a whole array of responses."""
         limits = cls()
         limits.take(responses)
         limits.known = True
         return limits
 
     def take(self, responses: NDArray[Any]) -> None:
-        """One part more."""
+        """Include the responses of one more part."""
         low, high = float(responses.min()), float(responses.max())
-        if not isfinite(high - low):  # NaN is both the least and the greatest
+        if not isfinite(high - low):  # NumPy's min and max of an array with NaN are NaN
             finite = np.isfinite(responses)
             infinite = responses.size - int(finite.sum())
             low, high = (
@@ -71,7 +71,7 @@ class Limits:
             self.add(Limits(low, high))
 
     def add(self, part: Limits) -> None:
-        """Those of one part more."""
+        """Include the limits of one more part."""
         self.low, self.high = min(self.low, part.low), max(self.high, part.high)
         self.infinite += part.infinite
 
@@ -79,9 +79,10 @@ class Limits:
 def to_pixels(
     responses: NDArray[np.float32], range_: str, dtype: Any, limits: Limits | None = None
 ) -> tuple[NDArray[Any], int, int]:
-    """Responses with white at 1.0, under the range of that name, as pixels of dtype; how many saturated either way.
+    """Map responses with white at 1.0 to pixels of dtype; returns them and how many saturated below and above.
 
-    For the ways of filtering that work in float32 throughout, where the engine's own rounding would come too early.
+    For filters that compute in float32 throughout, where the engine's own rounding would come too early.
+    range_: the name of the range.
     """
     if range_ == "normalize":
         return normalize(responses, dtype, limits), 0, 0
@@ -99,10 +100,12 @@ def to_pixels(
 
 
 def normalize(responses: NDArray[np.float32], dtype: Any, limits: Limits | None = None) -> NDArray[Any]:
-    """The least response to 0 and the greatest to full scale, over the whole array; all to 0 where they are equal.
+    """Map the least response to 0 and the greatest to full scale, linearly; all to 0 where they are equal.
 
-    NaN and infinity are no bounds. In a float picture they stay; else infinity is black or white, and NaN black.
-    limits: of the whole, where the array is a part of it. Until they are known they are gathered, and 0 comes out.
+    NaN and infinity do not count as least or greatest. In a float picture they stay; else infinity becomes black or
+    white, and NaN black.
+    limits: the limits of the whole map, where the array is a part of it. Until they are known, they are gathered and
+        the result is all 0.
     """
     limits = limits or Limits.in_responses(responses)
     if not limits.known:
@@ -119,11 +122,11 @@ def normalize(responses: NDArray[np.float32], dtype: Any, limits: Limits | None 
 
 
 def stretched(responses: NDArray[np.float32], dtype: Any, limits: Limits) -> NDArray[Any]:
-    """The finite responses from 0 to the full scale of dtype, not yet rounded; the others as they are."""
+    """Scale finite responses from the limits to 0..full scale of dtype, without rounding; others stay as they are."""
     span = limits.high - limits.low
-    wide = np.float32 if 1e-30 < span < 1e38 else np.float64  # else a difference or a factor may be beyond float32
+    wide = np.float32 if 1e-30 < span < 1e38 else np.float64  # in float32 a factor could overflow
     done: NDArray[Any] = responses - wide(limits.low if span >= 0 else 0)
-    with np.errstate(invalid="ignore"):  # of a flat map the infinite responses are put back below
+    with np.errstate(invalid="ignore"):  # 0 * infinity in a flat map; put right below
         done *= wide(full_scale(dtype) / span if span > 0 else 0)
     if limits.infinite:
         odd = ~np.isfinite(responses)

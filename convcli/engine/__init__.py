@@ -50,8 +50,9 @@ def convolve(
     depth: sum over the channels, one map (H, W) comes out; else every channel by itself.
     mapping: how responses become pixels of the picture's dtype; None gives the float32 responses themselves.
     threads: how many; None is what the machine or CONVCLI_THREADS offers. The result does not depend on it.
-    window: only these rows of the map, bit for bit; image holds the rows of the picture that the window names.
-    out: an array that may be filled instead of a new one, if it is like one and shares no memory with image.
+    window: compute only these rows of the map; image then holds only the rows of the picture that the window names.
+    out: an array to fill instead of a new one; it is used only if it has the right shape, dtype and memory layout and
+        shares no memory with image.
     """
     size = (window.height if window else image.shape[0], image.shape[1], image.shape[2] if image.ndim == 3 else 1)
     source = np.ascontiguousarray(image)
@@ -69,7 +70,7 @@ def convolve(
         below, above, infinite = plan.run_rows(window, flat, into, threads)
     else:
         below, above, infinite = plan.run(flat, into, threads)
-    if infinite and not np.isfinite(source).all():  # else only a constant border is beyond float32
+    if infinite and not np.isfinite(source).all():  # else the only infinite value is a constant border beyond float32
         return _not_finite(source, kernel, geometry, depth, mapping, threads, window, target)
     if not window or window.first == 0:
         log.info("%s: %s (%s), sums in %s", kernel.shown, plan.route.name, plan.route.why, plan.route.lane)
@@ -80,7 +81,7 @@ def _not_finite(
     image: NDArray[Any], kernel: Kernel, geometry: Geometry, depth: bool, mapping: RangeMap | None,
     threads: int | None, window: RowWindow | None, out: NDArray[Any],
 ) -> Convolved:  # fmt: skip
-    """The map of a float picture that holds NaN or infinity, in `out`."""
+    """Compute the map of a float picture that holds NaN or infinity, in `out`."""
     finite = not_finite.without(image)
     done = convolve(
         finite, kernel, geometry, depth=depth, mapping=mapping, threads=threads, window=window, out=out

@@ -1,4 +1,8 @@
-"""What the other loops are called with: their names, and for any rows their tables and working memory."""
+"""Arguments of the box, sweep, block and fft loops.
+
+Each function returns the name of the loop and a function that makes the loop's arguments (tables and working memory
+included) for rows y0..y1 of the map.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +18,11 @@ from convcli.engine.routes import block_shape, block_steps, fft_size
 
 _TILE = 12288  # samples of a row that `sweep` and `block` work on at a time: long runs suit the memory best
 _RING = 320 * 1024  # bytes of a ring of rows beyond which tiles get narrower, so that it stays in L2
-_SPECTRA = 768 * 1024  # bytes that a tile of `fft` may take: it is gone through many times, so it has to stay in L2
+_SPECTRA = 768 * 1024  # bytes that a tile of `fft` may take: it is read many times, so it has to stay in L2
 
 
 def box(route: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
-    """For `box`: running sums over a box."""
+    """Return the loop `box` and its arguments: running sums over a box."""
     assert route.integers is not None
     down, across = route.integers.weights.shape
     total = np.uint16 if 255 * down * across <= 65535 else np.uint32
@@ -36,7 +40,7 @@ def box(route: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> t
 
 
 def sweep(route: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
-    """For `sweep`: taps by the group, or the terms of a sum of separable kernels."""
+    """Return the loop `sweep` and its arguments: groups of taps, or the terms of a sum of separable kernels."""
     lane = route.lane
     if route.across is not None and route.down is not None:
         terms = len(route.across)
@@ -82,7 +86,7 @@ def sweep(route: Route, job: EngineJob, field: Field, src: Array, dst: Array) ->
 
 
 def block(route: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
-    """For `block`: four rows at a time."""
+    """Return the loop `block` and its arguments: four rows of the map at a time."""
     lanes = processor.vector_bytes() // 4
     wide = 4 if lanes == 16 else 2
     span = wide * lanes
@@ -121,13 +125,13 @@ def block(route: Route, job: EngineJob, field: Field, src: Array, dst: Array) ->
 
 
 def _across(factors: Array, dx: NDArray[np.intp], lane: Any) -> tuple[Array, Array]:
-    """Offsets and weights of the rows (R, KW) that filter across, each filled up to whole groups."""
+    """Return offsets and weights of the horizontal filters (R, KW), each padded to whole groups of taps."""
     ho = np.tile(_grouped(dx, factors[0])[0], len(factors))
     return ho, np.concatenate([_grouped(dx, part)[1] for part in factors]).astype(lane)
 
 
 def fft(route: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
-    """For `fft`: a column transform."""
+    """Return the loop `fft` and its arguments: a Fourier transform down the columns."""
     grid = _grid(route, job)[0]
     kh, kw = grid.shape
     size = fft_size(kh)
@@ -157,7 +161,7 @@ def fft(route: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> t
 
 
 def _reversed_bits(size: int) -> NDArray[np.intp]:
-    """The frequencies in the order in which the transform leaves them: by their reversed bits."""
+    """Return the frequencies 0..size-1 in the transform's output order: by their reversed bits."""
     order = np.zeros(1, np.intp)
     while order.size < size:
         order = np.concatenate([2 * order, 2 * order + 1])
@@ -165,20 +169,20 @@ def _reversed_bits(size: int) -> NDArray[np.intp]:
 
 
 def _tile(bytes_a_sample: int, unit: int, length: int) -> int:
-    """Samples of a row of that length to work on at a time: a whole number of units."""
+    """Return how many samples of a row of this length to work on at a time: a whole number of units."""
     room = max(512, min(_TILE, _RING // max(bytes_a_sample, 1)))
     return min(max(room // unit, 1) * unit, -(-length // unit) * unit)
 
 
 def _grouped(offsets: Array, weights: Array) -> tuple[Array, Array]:
-    """Taps filled up to whole groups of eight by weights of zero."""
+    """Pad offsets and weights of taps with weights of zero to whole groups of eight."""
     spare = -len(weights) % 8
     more = np.repeat(offsets[:1], spare)
     return np.concatenate([offsets, more]).astype(np.uintp), np.concatenate([weights, np.zeros(spare, weights.dtype)])
 
 
 def _grid(route: Route, job: EngineJob) -> Array:
-    """The weights (C, KH, KW) that the sums use."""
+    """Return the weights (C, KH, KW) that the sums use."""
     grid: Array = route.integers.weights if route.integers is not None else job.terms(route.lane)
     return grid if grid.ndim == 3 else grid[None]
 
@@ -188,7 +192,7 @@ def _finisher(dst: Array) -> str:
 
 
 def division(d: int, lane: Any) -> tuple[Any, Any]:
-    """scale and divisor: a reciprocal, or the divisor itself where a reciprocal could spoil a tie (even, not 2^n)."""
+    """Return (scale, divisor) for dividing by d: (1/d, 0), or (1, d) where 1/d could misround a tie (even, not 2^n)."""
     real = np.float64 if lane == np.float64 else np.float32
     if (d % 2 and real is np.float32) or d & (d - 1) == 0:
         return real(1 / d), real(0)
@@ -196,12 +200,12 @@ def division(d: int, lane: Any) -> tuple[Any, Any]:
 
 
 def _init(route: Route) -> Any:
-    """What the sums start from: the integer constant, so that the division is of the whole."""
+    """Return the initial value of the sums: the integer constant, which is thus divided along with them."""
     return route.lane.type(route.integers.constant if route.integers is not None else 0)
 
 
 def _finish(route: Route, job: EngineJob) -> tuple[Any, ...]:
-    """scale, divisor, shift, magnitude, top for the float loops."""
+    """Return (scale, divisor, shift, magnitude, top) for the float loops."""
     real = route.lane.type
     scale, divisor, shift = real(1), real(0), job.shift
     if route.integers is not None:

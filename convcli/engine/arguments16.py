@@ -1,4 +1,8 @@
-"""What the 16-bit loops are called with: their names, and for any rows their tables and working memory."""
+"""Arguments of the 16-bit loops, taps and separable.
+
+Each function returns the name of the loop and a function that makes the loop's arguments (tables and working memory
+included) for rows y0..y1 of the map.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ _STREAMED = 1 << 22  # bytes of a result from which on `pairs` writes it past th
 
 
 def taps(route: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
-    """For `taps`: each tap of the kernel, alone or in pairs."""
+    """Return the loop of the route `taps` and its arguments: every tap of the kernel, singly or in pairs."""
     assert route.integers is not None
     w = route.integers.weights
     i, j = np.nonzero(w)
@@ -60,7 +64,7 @@ def _pairs(
 
 
 def separable(route: Route, job: EngineJob, field: Field, src: Array, dst: Array) -> tuple[str, Arguments]:
-    """For `separable`: rows filtered across, then down."""
+    """Return the loop of the route `separable` and its arguments: rows filtered horizontally, then vertically."""
     assert route.across is not None and route.down is not None
     j, i = np.flatnonzero(route.across[0]), np.flatnonzero(route.down[0])
     dy, dx = offsets(i, j, job, field)
@@ -116,7 +120,7 @@ def _separable_pairs(
 
 
 def _kept_lanes(field: Field) -> NDArray[np.uint64]:
-    """For each position up to where it repeats, which of 64 samples from there on are kept, as bits."""
+    """Return, for each position of one period of the stride, a mask of those of the next 64 samples that are kept."""
     if field.step == 1:
         return np.zeros(1, np.uint64)
     positions = np.arange(field.step * field.channels)[:, None] + np.arange(64)
@@ -126,7 +130,7 @@ def _kept_lanes(field: Field) -> NDArray[np.uint64]:
 
 
 def _ending(route: Route, field: Field) -> str:
-    """How the 16-bit loops make a level of a sum: what they know of the divisor when they are compiled."""
+    """Return how the 16-bit loops turn a sum into a level: the kind of divisor that they are compiled for."""
     assert route.integers is not None
     d = route.integers.divisor
     ending = "whole" if d == 1 else "shifted" if d & (d - 1) == 0 else "odd" if d % 2 else "even"
@@ -134,7 +138,7 @@ def _ending(route: Route, field: Field) -> str:
 
 
 def _finish(route: Route, job: EngineJob) -> tuple[Any, ...]:
-    """value, init, magnitude, half, shift, scale, divisor, top for the 16-bit loops."""
+    """Return (value, init, magnitude, half, shift, scale, divisor, top) for the 16-bit loops."""
     assert route.integers is not None
     lane, d = route.lane.type, route.integers.divisor
     shift = d.bit_length() - 1

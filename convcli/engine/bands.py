@@ -1,6 +1,6 @@
-"""Runs a route: bands of rows on threads.
+"""Run a route on bands of rows, one thread each.
 
-Nothing of a result depends on how many bands there are: every output row is computed by itself.
+The result does not depend on the number of bands: every output row is computed by itself.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _LOOPS = {"taps": taps, "separable": separable, "box": box, "sweep": sweep, "blo
 
 
 def band_count(route: Route, job: EngineJob, field: Field, samples: int, threads: int | None) -> int:
-    """How many bands a map of so many samples is cut into."""
+    """Return how many bands a map of so many samples is cut into."""
     if samples < _SMALL:
         return 1
     return min(thread_count(threads), _units(route, job, field))
 
 
 def _units(route: Route, job: EngineJob, field: Field) -> int:
-    """Rows of the map, or of tiles of `fft`, that a band is made of."""
+    """Return how many units bands are made of: rows of the map, or rows of tiles for `fft`."""
     if route.name != "fft":
         return field.rows
     kh = int(job.weights.shape[-2])
@@ -40,10 +40,10 @@ def _units(route: Route, job: EngineJob, field: Field) -> int:
 
 
 class Bands:
-    """A route with all that its loop is called with, for each band of rows; it serves one run at a time.
+    """A route with the loop's arguments for each band of rows; only one run at a time may use it.
 
-    src, dst: flat, of the dtypes and lengths that `run` will be given; they are not kept.
-    bytes: of its working memory and tables.
+    src, dst: flat arrays of the dtypes and lengths that `run` will be given; no reference to them remains.
+    bytes: size of its working memory and tables.
     """
 
     def __init__(self, route: Route, job: EngineJob, field: Field, src: Array, dst: Array, count: int) -> None:
@@ -58,8 +58,11 @@ class Bands:
         self._small, self._quick = dst.size < _SMALL, dst.size * job.weights.size < _QUICK
 
     def run(self, src: Array, dst: Array) -> tuple[int, int, int]:
-        """Fill dst, flat, from src, flat; counts of samples that saturated below and above, and of those of a float
-        picture that are not finite, with which the map is of no use."""
+        """Fill the flat array dst from the flat array src.
+
+        Returns how many samples saturated below and above, and how many samples of a float picture are not finite;
+        if there are any of the last, the map is not valid.
+        """
         counts = [bound.rest[-1] for bound in self._bound]
         for count in counts:
             count.fill(0)

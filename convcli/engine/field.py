@@ -1,4 +1,4 @@
-"""Sizes and places as the loops see them: a picture and its map as flat rows, index maps for the borders."""
+"""Sizes and index maps for the loops, which work on a picture and its map as flat rows."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from convcli.geometry import Pads
 _DEALT = 4  # columns of a stride, and channels, for which there are loops of their own
 
 Array = NDArray[Any]
-Arguments = Callable[[int, int], tuple[Any, ...]]  # of a loop, for rows y0..y1 of the map
+Arguments = Callable[[int, int], tuple[Any, ...]]  # makes a loop's arguments for rows y0..y1 of the map
 
 
 @dataclass(frozen=True)
 class Field:
-    """The picture and the map as flat rows: what every loop needs to know of sizes.
+    """Sizes and index maps of a picture and its feature map as flat rows.
 
     A row of the picture is `pitch` samples. Positions are the places of the kernel along a padded row before stride,
     `n` samples of them, of which every `step`-th group of `channels` samples is kept.
@@ -42,7 +42,7 @@ class Field:
     def for_picture(
         cls, size: tuple[int, int, int], job: EngineJob, pads: Pads, output: tuple[int, int], depth: bool
     ) -> Field:
-        """For a picture (H, W, C) and a map (rows, columns)."""
+        """Return the field of a picture (H, W, C) and a map (rows, columns)."""
         height, width, channels = size
         mode = job.geometry.padding_mode
         rows, columns = output
@@ -65,7 +65,7 @@ class Field:
 
 
 def index_map(size: int, before: int, after: int, mode: str) -> NDArray[np.intp]:
-    """For each index of a padded axis its place in the picture, or -1 where a constant stands.
+    """Return for each index of a padded axis the index in the picture, or -1 where the padding is a constant.
 
     >>> index_map(4, 2, 2, "reflect").tolist()
     [2, 1, 0, 1, 2, 3, 2, 1]
@@ -74,7 +74,7 @@ def index_map(size: int, before: int, after: int, mode: str) -> NDArray[np.intp]
 
 
 def places(i: NDArray[np.intp], size: int, mode: str) -> NDArray[np.intp]:
-    """For each index, counted from the first pixel, its place in the picture, or -1 where a constant stands."""
+    """Map indices, counted from the first pixel, to indices in the picture, or -1 where the padding is a constant."""
     if mode == "replicate":
         return i.clip(0, size - 1)
     if mode == "circular":
@@ -90,33 +90,38 @@ def places(i: NDArray[np.intp], size: int, mode: str) -> NDArray[np.intp]:
 
 
 def offsets(i: Array, j: Array, job: EngineJob, field: Field) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and flat columns of weights in the padded picture."""
+    """Return the rows and flat columns in the padded picture that the weights (i, j) read."""
     dy, dx = job.geometry.dilation
     return (i * dy).astype(np.intp), (j * dx * field.samples).astype(np.intp)
 
 
 def reached(field: Field, first: int, last: int, least: int = 0) -> tuple[int, int]:
-    """The positions lo..hi at which taps from `first` to `last` samples on all lie in the picture; none if not so many
-    as `least`."""
+    """Return the positions lo..hi at which taps at offsets `first` to `last` all read inside the picture.
+
+    (0, 0) if there are fewer than `least`.
+    """
     lo = min(max(field.left - first, 0), field.n)
     hi = max(lo, min(field.left + field.pitch - last, field.n))
     return (lo, hi) if hi - lo >= least else (0, 0)
 
 
 def aligned(samples: int, unit: int = 32) -> int:
-    """So many samples or more: a whole number of units."""
+    """Round a number of samples up to a whole number of units."""
     return -(-samples // unit) * unit
 
 
 def lined(count: int, dtype: Any) -> Array:
-    """Working memory that begins with a line of the cache, so that no vector lies across two."""
+    """Return working memory aligned to a cache line, so that no vector crosses two lines."""
     memory = np.empty(count * np.dtype(dtype).itemsize + 64, np.uint8)
     begin = -memory.ctypes.data % 64
     return memory[begin : -64 + begin or None].view(dtype)
 
 
 def strided(field: Field) -> str:
-    """What the name of a loop says of the columns of a stride: nothing, how many for so many channels, or any."""
+    """Return the suffix of a loop's name for the horizontal stride.
+
+    "" without a stride, ":step:channels" for a loop compiled for these numbers, ":0:0" for a loop that takes any.
+    """
     if field.step == 1:
         return ""
     known = max(field.step, field.channels) <= _DEALT and field.rows * field.kept >= LARGE

@@ -1,4 +1,4 @@
-"""Runs what `gathered` is for, in double: the few pixels that are looked at, through the loops of conv2d."""
+"""Run the route `gather`: the few pixels that the kernel reads, in double precision, through the loops of conv2d."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Array = NDArray[Any]
 
 
 def gather(job: EngineJob) -> Route:
-    """The route."""
+    """Return the route `gather` for a job."""
     return Route("gather", "few places, far apart", np.dtype(np.float64), integers_of(job))
 
 
@@ -28,9 +28,10 @@ def run_gathered(
     route: Route, job: EngineJob, size: tuple[int, int, int], pads: Pads, src: Array, dst: Array, depth: bool,
     threads: int | None, window: RowWindow | None,
 ) -> tuple[int, int, int]:  # fmt: skip
-    """Fill dst (H', W', C), or (H', W', 1) where `depth`, if src (H, W, C) is finite; the counts are as of `Bands.run`.
+    """Fill dst (H', W', C), or (H', W', 1) where `depth`, from src (H, W, C); returns counts as `Bands.run` does.
 
-    size: (H, W, C) of the whole picture, where src holds the rows of a window.
+    If src is not finite, dst is not filled.
+    size: (H, W, C) of the whole picture, where src holds only the rows of a window.
     """
     weights: Array = route.integers.weights if route.integers is not None else job.weights / job.divisor
     geometry, channels, (kh, kw) = job.geometry, size[2], weights.shape[-2:]

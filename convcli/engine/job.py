@@ -1,4 +1,4 @@
-"""What the choice of a route depends on, and what it comes to: a job and a route."""
+"""The input and the result of choosing a route: `EngineJob` and `Route`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from convcli.ranges import RangeMap, full_scale
 
 @dataclass(frozen=True)
 class Integers:
-    """Integer weights over an integer divisor, with an integer added to the sum: (sum + constant) / divisor."""
+    """A kernel in integers: weights, divisor and a constant, for responses (sum + constant) / divisor."""
 
     weights: NDArray[np.int64]
     divisor: int
@@ -24,17 +24,17 @@ class Integers:
 
 @dataclass(frozen=True)
 class EngineJob:
-    """All that the choice of a route depends on."""
+    """A kernel, a geometry and a dtype: everything that the choice of a route depends on."""
 
     weights: NDArray[np.float64]  # (KH, KW), or (C, KH, KW) to be summed over the channels
     divisor: float
     shift: float  # bias and offset, in units of the picture
     value: float  # the padding constant, in units of the picture
     dtype: np.dtype[Any]
-    raw: bool  # float responses come out, nothing is rounded
+    raw: bool  # the result is float responses, not rounded
     absolute: bool
     geometry: Geometry
-    work: int  # multiply-adds of the definition
+    work: int  # multiply-adds of direct convolution
 
     @classmethod
     def for_picture(
@@ -46,8 +46,9 @@ class EngineJob:
         depth: bool,
         mapping: RangeMap | None,
     ) -> EngineJob:
-        """From what `convolve` is given; a flat kernel is spread over the depth where the channels are summed.
+        """Make a job from the arguments of `convolve`.
 
+        A flat kernel is repeated over the channels where they are summed.
         size: (H, W, C) of the picture. Raises GeometryError where the kernel does not fit.
         """
         rows, columns = geometry.output(size[:2], kernel.size)
@@ -63,24 +64,26 @@ class EngineJob:
         return cls(weights, kernel.divisor, shift, value, dtype, mapping is None, absolute, geometry, work)
 
     def terms(self, lane: Any) -> NDArray[np.float64]:
-        """The weights as sums that are no integers use them: in double the division comes after the sum, which of whole
-        weights and pixels is exact."""
+        """Return the weights that sums of dtype lane use, where they are not integers: divided by the divisor.
+
+        In double they are not divided: the division comes after the sum, which is exact for whole weights and pixels.
+        """
         return self.weights if lane == np.float64 else self.weights / self.divisor
 
     @property
     def top(self) -> float:
-        """The greatest magnitude that a sample of a whole-numbered picture, or its padding, can have."""
+        """Return the greatest magnitude that a sample of an integer picture, or its padding, can have."""
         return max(full_scale(self.dtype), abs(self.value))
 
 
 @dataclass(frozen=True)
 class Route:
-    """A route and what its loop needs to know of the kernel.
+    """A way to compute a convolution, and what its loop needs to know of the kernel.
 
     name: taps, separable, box (16-bit integers); sweep, block, fft (floats); spectrum (double, NumPy's); gather
     (double, few places).
     lane: the dtype of the sums. across, down: the factors of a separable kernel, one row a term.
-    paired: whether the taps of a 16-bit route go two by two, in the vectors of an x86.
+    paired: whether a 16-bit route multiplies taps in pairs, with x86 vector instructions.
     """
 
     name: str

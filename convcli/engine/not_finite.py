@@ -1,8 +1,8 @@
-"""NaN and infinity in a float picture: a weight of zero does not look, so they reach only what other weights see.
+"""NaN and infinity in a float picture: they affect only the responses to which they contribute by a nonzero weight.
 
-No route does that by itself: 0 times infinity is NaN, taps are filled up to groups, and a transform or a sum of
-separable kernels spreads NaN further. So a picture that holds them is filtered with zeros in their places, and what
-they do to the map is found by whole numbers. What they don't reach is the same, bit for bit, whatever else there is.
+No route does that by itself: 0 times infinity is NaN, groups of taps are padded with zero weights, and a transform or
+a sum of separable kernels spreads NaN further. So the picture is filtered with zeros in place of NaN and infinity, and
+the responses that they affect are found by integer convolutions. All other responses are unchanged, bit for bit.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 from convcli.kernel import Kernel
 
 Mask = NDArray[np.bool_]
-Reached = Callable[[Mask, Mask], Mask]  # from pixels and weights: where the map has such a weight on such a pixel
+Reached = Callable[[Mask, Mask], Mask]  # from pixels and weights: where in the map one of them lies on another
 
 
 def without(image: NDArray[Any]) -> NDArray[Any]:
-    """The picture with zeros for NaN and infinity."""
+    """Return the picture with zeros for NaN and infinity."""
     return np.where(np.isfinite(image), image, image.dtype.type(0))
 
 
 def put_back(pixels: NDArray[Any], image: NDArray[Any], kernel: Kernel, absolute: bool, reached: Reached) -> None:
-    """Into the map of the picture without them, in place, what its NaN and infinities make of it.
+    """Write NaN and infinity into `pixels`, the map of `without(image)`, where those of the image belong.
 
     A response is NaN where a weight stands on NaN, or where infinite terms of both signs meet; infinite where the
     infinite terms have one sign.

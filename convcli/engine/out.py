@@ -1,4 +1,4 @@
-"""`out=`: an array of the caller's that a result goes into, with NumPy's meaning."""
+"""The argument `out=`: an array of the caller's that receives the result, as in NumPy."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from convcli.errors import RecipeError
 
 
 def serves(out: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any], *sources: NDArray[Any]) -> bool:
-    """Whether a result can be computed in `out` itself: it is like a new array, and no part of what it is made from."""
+    """Return whether a result can be computed directly in `out`: it is like a new array and overlaps no source."""
     like = out.shape == shape and out.dtype == dtype and out.flags.c_contiguous and out.flags.aligned
     return like and not any(np.may_share_memory(out, source) for source in sources)
 
 
 def checked_out(out: Any) -> NDArray[Any] | None:
-    """The array that a caller wants filled. Raises RecipeError where it can't be."""
+    """Return `out` if it is None or an array that can be filled. Raises RecipeError where it can't be."""
     if out is None:
         return None
     if not isinstance(out, np.ndarray):
@@ -28,7 +28,7 @@ def checked_out(out: Any) -> NDArray[Any] | None:
 
 
 def filled(out: NDArray[Any] | None, result: NDArray[Any]) -> NDArray[Any]:
-    """The result, in `out` where that is given. Raises RecipeError where shape or dtype differ."""
+    """Return the result, copied into `out` where that is given. Raises RecipeError where shape or dtype differ."""
     if out is None or result is out:
         return result
     if out.shape != result.shape or out.dtype != result.dtype:

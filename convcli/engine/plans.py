@@ -1,8 +1,8 @@
-"""What a convolution needs beside its pixels: made once, and kept for the next picture of that shape.
+"""Plans: everything that a convolution needs besides the pixels, cached for the next picture of the same shape.
 
-To choose a route, to make its tables and to put its arguments in their form takes ten times as long as a small picture.
-What is kept depends on nothing but the key: kernel, geometry, dtype, shape and range. A kernel is compared by its
-numbers as they are at each call, so that one whose weights were changed in place meets no stale plan.
+Choosing a route, making its tables and packing its arguments takes ten times as long as filtering a small picture.
+A cached plan depends only on its key: kernel, geometry, dtype, shape and range. A kernel is compared by its numbers at
+each call, so that one whose weights were changed in place gets no stale plan.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from convcli.geometry import Geometry
 from convcli.kernel import Kernel
 from convcli.ranges import RangeMap
 
-_MOST = 64  # plans that are kept
-_LARGEST = 1 << 19  # bytes of a kernel's weights, of a plan's tables, and of working memory, beyond which none is kept
-_IDLE = 2  # sets of working memory that wait at a plan: more calls than that are rarely made at once
+_MOST = 64  # plans that are cached
+_LARGEST = 1 << 19  # most bytes of a kernel's weights, of a plan's tables and of its working memory that are cached
+_IDLE = 2  # sets of working memory cached with a plan: more calls than that are rarely made at once
 
 
 def route_of(job: EngineJob, size: tuple[int, int]) -> Route:
-    """The route for a picture of (height, width)."""
+    """Return the route for a picture of (height, width)."""
     geometry, kernel = job.geometry, (job.weights.shape[-2], job.weights.shape[-1])
     if gathered.sparse(size, kernel, geometry.pads(size, kernel), geometry.stride, geometry.dilation):
         return gather(job)
@@ -37,7 +37,7 @@ def route_of(job: EngineJob, size: tuple[int, int]) -> Route:
 
 
 class Plan:
-    """A route, its tables, and the working memory that waits for the next call.
+    """A route, its tables, and working memory for the next call.
 
     size: (H, W, C) of the picture. output: height and width of the map. Raises GeometryError where the kernel does not
     fit.
@@ -57,12 +57,12 @@ class Plan:
 
     @property
     def bytes(self) -> int:
-        """Bytes of its tables."""
+        """Return the size of its tables in bytes."""
         tables = self.field.rowmap.nbytes + self.field.colmap.nbytes if self.field else 0
         return self.job.weights.nbytes + tables
 
     def run(self, src: Array, dst: Array, threads: int | None) -> tuple[int, int, int]:
-        """Fill dst, flat, from src, flat; see `Bands.run`. May be called by several threads at once."""
+        """Fill the flat array dst from the flat src; see `Bands.run`. Several threads may call it at once."""
         if self.field is None:
             return self._gather(src, dst, threads)
         if self.route.name == "spectrum":
@@ -70,7 +70,7 @@ class Plan:
         count = band_count(self.route, self.job, self.field, dst.size, threads)
         idle = self._idle.setdefault(count, [])
         try:
-            ready = idle.pop()  # of a list, which no two threads can do to one item
+            ready = idle.pop()  # atomic: no two threads get the same item of a list
         except IndexError:
             ready = Bands(self.route, self.job, self.field, src, dst, count)
         counts = ready.run(src, dst)
@@ -79,7 +79,7 @@ class Plan:
         return counts
 
     def run_rows(self, window: RowWindow, src: Array, dst: Array, threads: int | None) -> tuple[int, int, int]:
-        """The same for some rows."""
+        """Fill the flat array dst with the rows of a window, from the flat src; see `Bands.run`."""
         if self.field is None:
             return self._gather(src, dst, threads, window)
         field = window.cut(self.field, self.job, self._size[:2])
@@ -102,7 +102,7 @@ def plan_of(
     kernel: Kernel, geometry: Geometry, dtype: np.dtype[Any], size: tuple[int, int, int], depth: bool,
     mapping: RangeMap | None,
 ) -> Plan:  # fmt: skip
-    """The plan for such a picture, from the ones that are kept, if it is among them. See `Plan`."""
+    """Return the plan for pictures of this dtype and size (H, W, C), from the cache if it is there. See `Plan`."""
     if kernel.weights.nbytes > _LARGEST:
         return Plan(kernel, geometry, dtype, size, depth, mapping)
     key = (kernel, geometry, dtype, size, depth, mapping)
@@ -111,6 +111,6 @@ def plan_of(
         plan = Plan(*key)
         if plan.bytes <= _LARGEST:
             if len(_plans) >= _MOST:
-                _plans.clear()  # in one step, so that neither threads nor a fork can find it half done
+                _plans.clear()  # in one step, so that neither threads nor a fork can see it half done
             _plans[key] = plan
     return plan

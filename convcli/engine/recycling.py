@@ -1,7 +1,8 @@
-"""Memory for results. What the system gives anew it hands out page by page, zeroed: for 36 MB that takes as long as a
-3x3 kernel. So the memory of a result that nobody holds any more serves the next one of its size.
+"""Reuse the memory of results.
 
-What waits for that is _MOST bytes at most, for as long as the process lives or until `release`.
+The system zeroes fresh memory page by page: for 36 MB that takes as long as a 3x3 kernel. So the memory of a result
+that is no longer referenced is reused for the next result of its size. At most _MOST bytes are held for that, until
+`release` or the end of the process.
 """
 
 from __future__ import annotations
@@ -14,19 +15,19 @@ from numpy.typing import NDArray
 
 from convcli.engine.threads import lock_over_forks
 
-_LEAST = 1 << 20  # bytes below which the allocator itself keeps memory at hand
-_MOST = 1 << 28  # bytes that wait at most
+_LEAST = 1 << 20  # bytes below which the allocator itself reuses memory
+_MOST = 1 << 28  # most bytes held for reuse
 
 _waiting: list[_Memory] = []
 _lock = lock_over_forks()
 
 
 class _Memory(np.ndarray[Any, np.dtype[np.uint8]]):
-    """Bytes that results are made of, one after the other."""
+    """A block of memory that one result after another uses."""
 
 
 class _Loan(np.ndarray[Any, np.dtype[np.uint8]]):
-    """A view of the memory that a result and all views of it hold: when it goes, none of them is left."""
+    """A view of the memory, referenced by a result and all its views: it is freed when the last of them is."""
 
     def __del__(self) -> None:
         if isinstance(self.base, _Memory):
@@ -34,7 +35,7 @@ class _Loan(np.ndarray[Any, np.dtype[np.uint8]]):
 
 
 def empty_result(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """An array like numpy.empty's: its memory is nobody else's, and what it holds is not defined."""
+    """Return an uninitialized array, as numpy.empty does, in reused memory where there is some."""
     size = prod(shape) * dtype.itemsize
     if not _LEAST <= size <= _MOST:
         return np.empty(shape, dtype)
@@ -45,7 +46,7 @@ def empty_result(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def release() -> None:
-    """Give what waits for the next result back to the system: for a process that lives on and filters no more."""
+    """Return the memory held for reuse to the system: for a process that goes on without filtering."""
     _waiting.clear()
 
 
@@ -58,6 +59,6 @@ def _taken(size: int) -> _Memory | None:
 
 
 def _return(memory: _Memory) -> None:
-    _waiting.append(memory)  # without the lock: the last reference may go while this very thread has it
+    _waiting.append(memory)  # without the lock: this thread may hold it when the last reference is dropped
     while sum(m.size for m in _waiting) > _MOST:
         _waiting.pop(0)

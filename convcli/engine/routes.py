@@ -1,4 +1,4 @@
-"""Which route suits a kernel, a dtype and a geometry: decided from these alone, before any pixel is read."""
+"""Choose the route for a kernel, a dtype and a geometry, from these alone, before any pixel is read."""
 
 from __future__ import annotations
 
@@ -14,34 +14,35 @@ from convcli.engine.job import EngineJob, Integers, Route
 from convcli.geometry import Geometry, extent
 from convcli.ranges import full_scale
 
-# The longest group of taps whose loop is built to measure, alone and in pairs; longer ones go by the group.
+# Most taps that a loop is compiled for by their number, singly and in pairs; more are processed in groups.
 _LONGEST, _PAIRED = 9, 81
 
-# What the 16-bit routes cost a sample, in taps, measured on a Zen 4: a ring of rows to be filtered down, alone and in
-# pairs, beside the taps themselves; a column of ones, of any height; running sums, whatever the size of the box.
+# Cost of the 16-bit routes for each sample, in taps, measured on a Zen 4: a ring of rows, singly and in pairs, in
+# addition to the taps themselves; a column of ones of any height; running sums over a box of any size.
 _RING, _PAIRED_RING, _SLIDING, _BOX = 2, 8, 4, 33
 
-# Multiply-adds up to which float responses are summed in double: small pictures are where the greatest response, to
-# which the error is compared, may be next to nothing. And samples and weights up to which sums that are not exact, or
-# whose responses are asked for, are: what `convcli explain` shows on a page, where the arithmetic is in double too.
+# Multiply-adds up to which float responses are summed in double: in a small picture the greatest response, to which
+# the error is compared, may be almost zero. Then samples and weights up to which sums that are not exact, or whose
+# responses are the result, are summed in double, to agree with `convcli explain`, which computes in double.
 _SMALL = 4_000_000
 _SHOWN_SAMPLES, _SHOWN_WEIGHTS = 3 << 20, 225
 
-# Taps from which on the transform of whole tiles may pay, and weights up to which the singular values are looked for.
+# Least taps for which the transform of whole tiles is considered, and most weights for which singular values are.
 _MANY, _SOLVED = 1000, 1 << 16
 
-# Nanoseconds a sample, measured on one core of a Zen 4 (12 MP RGB). `block` enters every sample and computes what is
-# kept; a tap of it shares its loads among four rows (the fewer, the farther apart they read), one across a row, or of
-# `sweep`, does not. The FFT costs its columns, whatever the rows; a longer transform leaves the fast cache.
+# Nanoseconds for each sample, measured on one core of a Zen 4 (12 MP RGB). `block` loads every sample into its ring and
+# computes only what the stride keeps. A tap of `block` shares its loads among four rows (fewer if they read far apart);
+# a horizontal tap, or a tap of `sweep`, does not. The cost of the FFT depends on the kernel's columns, hardly on its
+# rows; a longer transform exceeds the fast cache.
 _ENTER, _DEAL, _BLOCK, _BLOCK_TAP, _BLOCK_ACROSS = 0.1, 0.17, 0.15, 0.018, 0.025
 _SWEEP, _SWEEP_TAP = 0.45, 0.046
-LARGE = 500_000  # samples of a map from which on a loop of its own for a stride is worth compiling
+LARGE = 500_000  # samples of a map from which on it is worth compiling a loop for one stride
 _FARTHEST = 4  # kernel rows between rows of the map, above which `block` would share few loads
 _FFT_COLUMN, _FFT_FIXED = 0.039, {64: 1.6, 256: 3.5, 1024: 6.0}
 
 
 def choose(job: EngineJob) -> Route:
-    """The cheapest route that keeps the contract: exact for integer weights on integer pictures, else in float32."""
+    """Return the cheapest accurate route: exact for integer weights on integer pictures, else in float32."""
     integers = integers_of(job)
     lane = _lane16(job, integers) if integers is not None else None
     route = _route16(integers, lane, job) if integers is not None and lane is not None else None
@@ -49,9 +50,9 @@ def choose(job: EngineJob) -> Route:
 
 
 def integers_of(job: EngineJob) -> Integers | None:
-    """Integer weights, divisor and constant that mean the same, if there are such.
+    """Return an equivalent kernel in integers (weights, divisor and constant), or None if there is none.
 
-    On a float picture they are not exact, but what cancels cancels; the shift is then added after the division.
+    On a float picture the sums are not exact, but terms that should cancel do; the shift is added after the division.
     """
     whole_picture = job.dtype.kind != "f"
     if whole_picture and not float(job.value).is_integer():
@@ -70,7 +71,7 @@ def integers_of(job: EngineJob) -> Integers | None:
 
 
 def _span(job: EngineJob, integers: Integers) -> tuple[int, int]:
-    """The least and the greatest sum that can occur, before the division."""
+    """Return the least and the greatest sum that can occur, before the division."""
     w, top = integers.weights, int(full_scale(job.dtype))
     low, high = min(0, int(job.value)), max(top, int(job.value))
     positive, negative = int(w[w > 0].sum()), int(w[w < 0].sum())
@@ -78,7 +79,7 @@ def _span(job: EngineJob, integers: Integers) -> tuple[int, int]:
 
 
 def _lane16(job: EngineJob, integers: Integers) -> np.dtype[Any] | None:
-    """uint16 or int16, where every sum fits with room for rounding; None where it does not."""
+    """Return uint16 or int16 if every sum fits in it with room for rounding, else None."""
     if job.dtype != np.uint8 or job.raw or not 0 <= job.value <= 255 or integers.divisor >= 16384:
         return None
     (low, high), room = _span(job, integers), integers.divisor // 2 + 1
@@ -111,7 +112,7 @@ def _route16(integers: Integers, lane: np.dtype[Any], job: EngineJob) -> Route |
 
 
 def pairable(weights: NDArray[np.int64]) -> bool:
-    """Whether the taps may go two by two: their weights fit 8 bits, and what two of them make of samples 16."""
+    """Return whether taps can be multiplied in pairs: weights fit in 8 bits, and sums of two products in 16."""
     if processor.vector_bytes() == 16:
         return False
     w = weights[weights != 0]
@@ -121,7 +122,7 @@ def pairable(weights: NDArray[np.int64]) -> bool:
 
 
 def slides(job: EngineJob, down: NDArray[Any]) -> bool:
-    """Whether the sums of one row of the map go over to the next: a column of ones, and no row left out."""
+    """Return whether the sums of one map row can be updated to the next row's: a column of ones, vertical stride 1."""
     return job.geometry.stride[0] == job.geometry.dilation[0] == 1 and down.size > 2 and bool((down == 1).all())
 
 
@@ -132,7 +133,7 @@ def _is_box(job: EngineJob, integers: Integers) -> bool:
 
 
 def _integer_factors(w: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """A row and a column of integers whose outer product is the grid, if there are: a row over its gcd."""
+    """Return a row and a column of integers whose outer product is the grid, or None; the row is divided by its gcd."""
     rows = np.flatnonzero(w.any(axis=1))
     if w.ndim != 2 or rows.size == 0:
         return None
@@ -196,14 +197,14 @@ def _float_route(job: EngineJob, integers: Integers | None) -> Route:
 
 
 def _shown(job: EngineJob, exact: bool) -> bool:
-    """Whether a page could show this: then float64 decides the last digit, of pixels and of responses."""
+    """Return whether `convcli explain` could show this job: then it is summed in float64, to agree in every digit."""
     few = job.weights.size <= _SHOWN_WEIGHTS * (3 if job.weights.ndim == 3 else 1)
     whole = job.dtype.kind != "f" and (job.raw or not exact)
     return whole and few and job.work <= _SHOWN_SAMPLES * job.weights.size
 
 
 def _fits_spectrum(job: EngineJob, weights: NDArray[Any], exact: bool) -> bool:
-    """Whether `spectrum` may serve: it is exact for whole numbers only up to a size."""
+    """Return whether the route `spectrum` can be used: it is exact for integers only up to a size."""
     sides = zip(weights.shape[-2:], job.geometry.dilation, strict=True)
     if max(extent(k, d) for k, d in sides) > spectrum.LARGEST // 2:
         return False
@@ -211,20 +212,20 @@ def _fits_spectrum(job: EngineJob, weights: NDArray[Any], exact: bool) -> bool:
 
 
 def block_steps(geometry: Geometry) -> tuple[int, int]:
-    """For `block`: how far apart rows of the map lie that share loads, and how many kernel rows apart they read."""
+    """Return, for `block`, the distance between map rows that share loads, and between their reads in kernel rows."""
     stride, apart = geometry.stride[0], geometry.dilation[0]
     return apart // gcd(stride, apart), stride // gcd(stride, apart)
 
 
 def block_shape(kh: int) -> tuple[int, int]:
-    """Rows of the kernel in a pass of `block`, whose weights are to stay in registers, and all filled up to passes."""
+    """Return how many kernel rows a pass of `block` takes (weights fit in registers), and all rows of whole passes."""
     passes = -(-kh // 7)
     rows = -(-kh // passes)
     return rows, rows * passes
 
 
 def fft_size(rows: int) -> int:
-    """The length of the column transform for a kernel of so many rows: a power of four, at least twice as long."""
+    """Return the length of the column transform for a kernel of so many rows: a power of four, at least twice them."""
     return next((size for size in (64, 256) if rows <= 0.42 * size), 1024)
 
 
@@ -241,7 +242,7 @@ def _integer_terms(w: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]] | None:
 
 
 def _outer(w: NDArray[Any], tolerance: float) -> tuple[NDArray[Any], NDArray[Any]] | None:
-    """The one term of a grid that is a column times a row, by its greatest weight; None for any other grid."""
+    """Return the row and column whose outer product is the grid, from its greatest weight; None if there are none."""
     i, j = np.unravel_index(int(np.abs(w).argmax()), w.shape)
     if w[i, j] == 0 or np.abs(np.outer(w[:, j] / w[i, j], w[i]) - w).max() > tolerance * abs(w[i, j]):
         return None
@@ -249,7 +250,7 @@ def _outer(w: NDArray[Any], tolerance: float) -> tuple[NDArray[Any], NDArray[Any
 
 
 def _float_terms(w: NDArray[Any], tolerance: float) -> tuple[NDArray[Any], NDArray[Any]] | None:
-    """Terms (R, KW) and (R, KH) whose outer products sum to the grid, by the singular value decomposition.
+    """Return factors (R, KW) and (R, KH) whose outer products sum to the grid, by singular value decomposition.
 
     Singular values below `tolerance` of the greatest are left out: a hundredth of what the contract allows.
     """

@@ -1,6 +1,6 @@
-"""The largest kernels: a Fourier transform in double precision over square tiles, by NumPy.
+"""Convolution with the largest kernels: NumPy's Fourier transform in double precision, tile by tile.
 
-Whole weights on 8-bit pixels stay exact: the transform is off by far less than a half, and is rounded away.
+Integer weights on 8-bit pixels stay exact: the error of the transform is far below one half, and rounding removes it.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ Array = NDArray[Any]
 Size = tuple[int, int]
 
 LARGEST = 8192
-# Nanoseconds for a sample of a tile, there and back, on one core of a Zen 4.
+# Nanoseconds for each sample of a tile, forward and inverse transform, on one core of a Zen 4.
 _SAMPLE = 30.0
-_OFF = 0.05  # what the transform of whole numbers may be off by, so that rounding is safe
+_OFF = 0.05  # greatest error of the transform of integers at which rounding is safe
 
 
 def tile(grid: Size) -> Size:
-    """Rows and columns of the transform for a grid of weights: the lengths that cost least for each result."""
+    """Return rows and columns of the transform for a grid of weights: the lengths that cost least for each result."""
     return _length(grid[0]), _length(grid[1])
 
 
 def step(grid: Size) -> Size:
-    """How many rows and columns of results a tile gives."""
+    """Return how many rows and columns of results a tile gives."""
     rows, columns = (size - n + 1 for size, n in zip(tile(grid), grid, strict=True))
     return rows, columns
 
 
 def cost(grid: Size, results: float) -> float:
-    """Nanoseconds for each of so many results."""
+    """Return the estimated nanoseconds for each of so many results."""
     (rows, columns), (down, across) = tile(grid), step(grid)
     return _SAMPLE * rows * columns / min(down * across, max(results, 1))
 
 
 def exact(grid: Array, top: float) -> bool:
-    """Whether sums of whole numbers come out near enough to be rounded: weights (..., KH, KW), samples up to top.
+    """Return whether sums of integers are accurate enough to be rounded: weights (..., KH, KW), samples up to top.
 
-    The error of a transform is next to the unit roundoff, times the logarithm of its length, times the lengths of
-    what is multiplied.
+    The error of a transform is about the unit roundoff, times the logarithm of its length, times the norms of the two
+    factors.
     """
     rows, columns = tile((grid.shape[-2], grid.shape[-1]))
     size = rows * columns * grid.size / (grid.shape[-2] * grid.shape[-1])
@@ -52,10 +52,10 @@ def exact(grid: Array, top: float) -> bool:
 def sums(
     grid: Array, src: Array, rowmap: Array, colmap: Array, value: float, top: int, left: int, whole: bool
 ) -> NDArray[np.float64]:
-    """One tile: the sums of weights times samples at the positions from (top, left) on, (rows, columns, maps).
+    """Return one tile of sums (rows, columns, maps): weights times samples at the positions from (top, left) on.
 
     grid: (1, KH, KW), for every channel by itself, or (C, KH, KW), to be summed. src: (H, W * C) samples; rowmap and
-    colmap (positions, C): where in it the padded rows and samples stand, -1 for the constant `value`.
+    colmap (positions, C): the indices in src of the padded rows and samples, -1 for the constant `value`.
     """
     size = tile((grid.shape[1], grid.shape[2]))
     down, across = step((grid.shape[1], grid.shape[2]))
@@ -74,7 +74,7 @@ def sums(
 
 
 def _length(n: int) -> int:
-    """The length that transforms quickly, holds n weights and costs least for each result; no longer than need be."""
+    """Return the fast transform length for n weights that costs least for each result, without excessive size."""
     sizes = (factor << power for factor in (2, 3, 5) for power in range(4, 13))
     fit = [size for size in sizes if n <= 0.9 * size and size <= max(512, 4 * n)]
     return min(fit, key=lambda size: size * log2(size) / (size - n + 1), default=LARGEST)

@@ -1,4 +1,4 @@
-"""Runs the route `spectrum`: tiles of the map on threads, each by itself; then the division and the range."""
+"""Run the route `spectrum`: independent tiles of the map on threads, then the division and the range."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Array = NDArray[Any]
 def run_spectrum(
     route: Route, job: EngineJob, field: Field, src: Array, dst: Array, threads: int | None
 ) -> tuple[int, int, int]:
-    """Fill dst, flat, from src, flat, if that is finite; the counts are those of `bands.Bands.run`."""
+    """Fill the flat array dst from the flat src, if src is finite; returns counts as `bands.Bands.run` does."""
     if src.dtype.kind == "f" and (infinite := _infinite(src)):
         return 0, 0, infinite
     weights: Array = route.integers.weights if route.integers is not None else job.weights / job.divisor
@@ -47,14 +47,14 @@ def run_spectrum(
 
 
 def _infinite(samples: Array) -> int:
-    """How many are NaN or infinite; piece by piece, so that the answers stay in the cache."""
+    """Count the NaN and infinite samples, piece by piece, so that the masks stay in the processor's cache."""
     piece = 1 << 16
     parts = (samples[i : i + piece] for i in range(0, samples.size, piece))
     return sum(part.size - int(np.isfinite(part).sum()) for part in parts)
 
 
 def spread_out(weights: Array, dilation: tuple[int, int]) -> Array:
-    """The weights (C, KH, KW) with the zeros of the dilation between them."""
+    """Return the weights (C, KH, KW) with the zeros of the dilation between them."""
     planes = weights.reshape(-1, *weights.shape[-2:])
     height, width = (d * (n - 1) + 1 for d, n in zip(dilation, planes.shape[1:], strict=True))
     grid = np.zeros((len(planes), height, width))
@@ -63,14 +63,14 @@ def spread_out(weights: Array, dilation: tuple[int, int]) -> Array:
 
 
 def _tiles(field: Field, grid: Array, stride: tuple[int, int]) -> list[tuple[int, int]]:
-    """Where tiles begin, in positions before the stride."""
+    """Return where the tiles begin, (row, column) in positions before the stride."""
     down, across = spectrum.step((grid.shape[1], grid.shape[2]))
     rows, columns = (field.rows - 1) * stride[0] + 1, len(field.colmap) // field.samples - grid.shape[2] + 1
     return [(top, left) for top in range(0, rows, down) for left in range(0, columns, across)]
 
 
 def finish(made: NDArray[np.float64], into: Array, route: Route, job: EngineJob) -> tuple[int, int]:
-    """Sums to responses to what the picture holds; how many saturated."""
+    """Write sums to `into` as responses or as pixels, by its dtype; returns how many saturated below and above."""
     shift = job.shift
     if route.integers is not None:
         if job.dtype.kind != "f":

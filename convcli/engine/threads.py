@@ -1,5 +1,4 @@
-"""Threads for the compiled loops: how many, and some that wait for work, since starting one takes longer than a small
-picture."""
+"""Threads for the compiled loops. Idle threads wait for work, since starting one takes longer than a small picture."""
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ from typing import Any
 
 
 class _Task:
-    """A call for a helper to make; `done` is free again when it has been made."""
+    """A call that a helper thread makes; the lock `done` is released when it has been made."""
 
     def __init__(self, call: Callable[..., None], args: tuple[Any, ...]) -> None:
         self.call, self.args = call, args
@@ -25,15 +24,14 @@ class _Task:
             self.error = error
 
     def result(self) -> None:
-        """Wait for the end, and raise what was raised."""
+        """Wait for the end of the call, and raise what it raised."""
         self.done.acquire()
         if self.error:
             raise self.error
 
 
 class _Helper:
-    """A thread that runs one task after the other, and waits among the idle ones in between. Nobody waits for its end:
-    it is a daemon."""
+    """A daemon thread that runs one task after another, and waits in the list of idle helpers in between."""
 
     def __init__(self) -> None:
         self._task: _Task | None = None
@@ -53,17 +51,19 @@ class _Helper:
             task.run()
             _idle.append(self)
             task.done.release()
-            del task  # and with it the arrays
+            del task  # drops the references to the arrays
 
 
 _idle: list[_Helper] = []
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_idle.clear)  # a fork has no threads but its own
+    os.register_at_fork(after_in_child=_idle.clear)  # a forked child has only the thread that forked
 
 
 def lock_over_forks() -> threading.RLock:
-    """A lock that a fork waits for, so that the child finds it free and what it guards whole: the thread that had it is
-    not there to give it back."""
+    """Return a lock that os.fork waits for.
+
+    The child thus finds it free and what it guards consistent: a thread that held it would not exist in the child.
+    """
     lock = threading.RLock()
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
@@ -71,10 +71,10 @@ def lock_over_forks() -> threading.RLock:
 
 
 def run_on_threads(call: Callable[..., None], work: Sequence[tuple[Any, ...]], quick: bool = True) -> None:
-    """Call once with each tuple of arguments, each on a thread of its own, and wait for the end of all.
+    """Call `call` with each tuple of arguments, each on a thread of its own, and wait for the end of all.
 
-    The first is this thread, unless it is the main thread and the work is not quick: machine code would keep Ctrl-C
-    off, which reaches a thread that only waits.
+    The first call runs on this thread, unless this is the main thread and the work is not quick: Ctrl-C can't interrupt
+    machine code, only a thread that waits.
     """
     here = quick or threading.current_thread() is not threading.main_thread()
     tasks = [_Task(call, args) for args in work[1 if here else 0 :]]

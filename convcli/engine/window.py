@@ -1,7 +1,7 @@
-"""Some rows of a feature map from some rows of a picture: for what is larger than memory.
+"""Compute some rows of a feature map from some rows of a picture, for pictures larger than memory.
 
-The route is chosen for the whole picture, and every loop computes a row, or the tile of rows it belongs to, by itself;
-so the rows are bit for bit those that the whole picture gives.
+The route is chosen for the whole picture, and every loop computes a row, or its tile of rows, independently of the
+others; so the rows are bit for bit those of the whole picture.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from convcli.ranges import Limits
 
 @dataclass
 class Whole:
-    """What has to be known of the whole picture before some rows of its map can be made.
+    """What must be known about the whole picture before some rows of its map can be computed.
 
     Planes are "color" and "alpha".
-    limits: of each plane's responses, for the range normalize.
-    units: where it is a list, nothing is filtered; each route adds the number of rows it works on at a time.
+    limits: the limits of each plane's responses, for the range normalize.
+    units: if a list, nothing is filtered; each route appends the number of rows it works on at a time.
     """
 
     limits: dict[str, Limits] = field(default_factory=dict)
     units: list[int] | None = None
 
     def add(self, part: Whole) -> None:
-        """Take over what was found out about a part of the picture."""
+        """Add what is known about a part of the picture."""
         for plane, limits in part.limits.items():
             self.limits.setdefault(plane, Limits()).add(limits)
 
@@ -43,8 +43,8 @@ class Whole:
 class RowWindow:
     """Rows `first` to `last` (not included) of the map of a picture that has `height` rows.
 
-    rows: which rows of the picture are at hand, ascending. `RowWindow.needed` says which are needed.
-    first and last are multiples of the unit of every route that is taken, or the map's end.
+    rows: the rows of the picture that are available, ascending. `RowWindow.needed` says which are needed.
+    first and last are multiples of the `row_unit` of every route in use, or the map's end.
     """
 
     height: int
@@ -59,7 +59,7 @@ class RowWindow:
         cls, size: tuple[int, int], kernels: Sequence[tuple[int, int]], geometry: Geometry, first: int, last: int,
         whole: Whole | None = None,
     ) -> RowWindow:  # fmt: skip
-        """The window of these rows of the map, for a picture and kernels of (height, width)."""
+        """Return the window for rows `first` to `last` of the map, for a picture and kernels of (height, width)."""
         needed = set()
         for kernel in set(kernels):
             pads = geometry.pads(size, kernel)
@@ -74,20 +74,20 @@ class RowWindow:
         return cls(size[0], rows, first, last, whole or Whole())
 
     def on(self, plane: str) -> RowWindow:
-        """The same rows of another plane."""
+        """Return the window for the same rows of another plane."""
         return replace(self, plane=plane)
 
     @property
     def limits(self) -> Limits:
-        """Of the plane's responses; gathered until they are known."""
+        """Return the limits of the plane's responses; they are gathered until they are known."""
         return self.whole.limits.setdefault(self.plane, Limits())
 
     def places(self, rows: NDArray[Any]) -> NDArray[np.intp]:
-        """Where these rows of the picture stand among the rows at hand; -1 stays, which is the border."""
+        """Return the indices of these rows of the picture among the available rows; -1, the border, stays -1."""
         return np.where(rows < 0, -1, np.searchsorted(self.rows, rows)).astype(np.intp)
 
     def cut(self, field: Field, job: EngineJob, size: tuple[int, int]) -> Field:
-        """The field of the whole picture, narrowed to this window: its row map points into the rows at hand."""
+        """Narrow the field of the whole picture to this window: its row map then indexes the available rows."""
         kernel = (job.weights.shape[-2], job.weights.shape[-1])
         rowmap = field.rowmap[_span(len(field.rowmap), size, kernel, job.geometry, self.first, self.last)]
         return replace(field, rowmap=self.places(rowmap), rows=self.last - self.first)
@@ -96,7 +96,7 @@ class RowWindow:
 def _span(
     rows: int, size: tuple[int, int], kernel: tuple[int, int], geometry: Geometry, first: int, last: int
 ) -> slice:
-    """Which padded rows lie under the kernel for rows `first` to `last` of the map."""
+    """Return which padded rows the kernel reads for rows `first` to `last` of the map."""
     stride = geometry.stride[0]
     if last == geometry.output(size, kernel)[0]:
         return slice(first * stride, rows)
@@ -104,7 +104,7 @@ def _span(
 
 
 def row_unit(route: Route, job: EngineJob) -> int:
-    """Windows must begin and end at multiples of so many rows, or at the map's end: the tiles of the route."""
+    """Return the tile height of a route: windows begin and end at multiples of it, or at the map's end."""
     rows = int(job.weights.shape[-2])
     if route.name == "spectrum":
         return spectrum.step((extent(rows, job.geometry.dilation[0]), 1))[0]

@@ -1,4 +1,4 @@
-"""Memory that is freed and taken again, step after step and file after file."""
+"""Settings of the C allocator, for memory that is freed and allocated again for every step and file."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import sys
 
 # Of mallopt(3): glibc, malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
-_MOST, _SURE = 1 << 30, 1 << 25  # thresholds in bytes; older versions take no more than 32 MB for what is mapped
+_MOST, _SURE = 1 << 30, 1 << 25  # thresholds in bytes; older versions take at most 32 MB for M_MMAP_THRESHOLD
 
 
 def keep_freed() -> None:
-    """Keep what is freed, for the next step or picture, instead of handing it back to the system.
+    """Make the allocator reuse freed memory for the next step or picture instead of returning it to the system.
 
-    What the decoder leaves then serves the result, and what one file leaves the next. The system hands out empty pages
-    one by one, at 3 microseconds each on a virtual machine: a quarter of the time of a 2-megapixel JPEG. One arena for
-    all threads, so that each finds what another one left.
-    Without glibc nothing is done.
+    The system provides fresh pages one by one, at 3 microseconds each on a virtual machine: a quarter of the time that
+    a 2-megapixel JPEG takes. All threads share one arena, so that each can reuse what another has freed.
+    Does nothing without glibc.
     """
     if sys.platform != "linux":
         return

@@ -1,7 +1,7 @@
-"""A batch on many machines: a Dask scheduler hands the files to its workers. The extra `cluster`.
+"""Run a batch on many machines: a Dask scheduler distributes the files to its workers. Needs the extra `cluster`.
 
-Nothing here queues, balances or retries: Dask does. Workers read and write the files themselves, so they need the same
-paths. An output appears whole, so a file whose worker died is simply done again by another.
+Dask does the queueing, balancing and retrying. Workers read and write the files themselves, so they need the same
+paths. Outputs are written atomically, so a file whose worker died is simply processed again by another.
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ try:
 except ImportError:
     raise ConvcliError("--cluster needs the extra `cluster`: pip install 'convcli[cluster]'") from None
 
-_CONNECT, _ASKED = 10, 2  # seconds: to connect, and for an answer that can be done without
+_CONNECT, _ASKED = 10, 2  # timeouts in seconds: to connect, and for an optional answer
 
 
 @contextlib.contextmanager
 def worker_pool(address: str, warm: Callable[[], None], workers: int) -> Iterator[tuple[Executor, Callable[[], int]]]:
-    """A pool that runs on the workers of a scheduler, and how many tasks to have in hand, which follows the workers.
+    """Yield a pool that runs on a scheduler's workers, and a function that returns how many tasks to keep submitted.
 
-    warm: what every worker does once before its first task; it can be pickled. workers: how many processes.
+    warm: a picklable function that every worker calls once before its first task.
+    workers: how many processes, where they are started on this machine.
     address: of a Dask scheduler, as tcp://10.0.0.1:8786; "local" starts one on this machine.
-    Raises AccessError where nothing answers or nobody works there.
+    Raises AccessError where no scheduler answers or it has no workers.
     """
     with contextlib.ExitStack() as stack:
-        logging.disable(logging.CRITICAL)  # what goes wrong there is told as reasons, without tracebacks
+        logging.disable(logging.CRITICAL)  # errors there are reported as messages, not as tracebacks
         stack.callback(logging.disable, logging.NOTSET)
         place: Any = address
         if address == "local":
@@ -49,7 +50,7 @@ def worker_pool(address: str, warm: Callable[[], None], workers: int) -> Iterato
             raise AccessError(f"cluster {address} has no workers; start some with `dask worker {address}`") from None
         try:
             client.register_plugin(Warming(warm))
-        except Exception as error:  # whatever a worker's import or set-up raises comes back here
+        except Exception as error:  # any error of a worker's import or set-up is raised here
             raise AccessError(
                 f"the workers of cluster {address} can't run convcli ({first_line(error)}); "
                 "install the same version there"
@@ -69,14 +70,14 @@ def _local(workers: int) -> Any:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """What begins here never hears of a Ctrl-C, which a terminal sends to every process: the command ends its workers.
+    """Block Ctrl-C in the processes started inside: the terminal sends it to all, but the command ends its workers.
 
-    A mask and not a handler, for the thread that starts the workers keeps it, and passes it on to late ones.
+    This is a signal mask, not a handler: the thread that starts the workers keeps the mask and passes it to later ones.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    ensure_running()  # which takes the mask off the thread that first needs it
+    ensure_running()  # it would unblock Ctrl-C in the thread that first needs it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -94,8 +95,8 @@ def _client(place: Any, address: str) -> Any:
             f"cluster {address} can't be reached ({first_line(error)}); start one with `dask scheduler`, or check "
             "host and port"
         ) from None
-    except Exception as error:  # the words of a stranger, read as Dask's, can lead to anything
-        why = "another protocol" if isinstance(error, MemoryError) else first_line(error)  # its words taken for a size
+    except Exception as error:  # another protocol's bytes, read as Dask's, can raise anything
+        why = "another protocol" if isinstance(error, MemoryError) else first_line(error)  # bytes read as a size
         raise AccessError(
             f"what answers at {address} is no Dask scheduler of this kind ({why}); check host and port, which "
             "`dask scheduler` tells when it starts"
@@ -103,14 +104,14 @@ def _client(place: Any, address: str) -> Any:
 
 
 async def _knock(address: str) -> None:
-    """Connect and go: Dask's client would wait for ever for one who takes the call and says nothing."""
+    """Connect to the address and disconnect: Dask's client would wait forever for a server that never answers."""
     words = distributed.Security().get_connection_args("client")  # type: ignore[no-untyped-call]
     comm = await connect(address, timeout=_CONNECT, **words)  # type: ignore[no-untyped-call]
     await comm.close()
 
 
 class Warming(WorkerPlugin):
-    """What every worker does once before its first file, also one that comes late."""
+    """A Dask plugin that every worker, also one that joins late, runs once before its first file."""
 
     name = "convcli-warming"
     idempotent = False
@@ -119,15 +120,16 @@ class Warming(WorkerPlugin):
         self._warm = warm
 
     def setup(self, worker: Any) -> None:
-        """Do it; what can't be done is left to the tasks to tell."""
+        """Call the function and ignore its errors: the tasks will report them."""
         with contextlib.suppress(ConvcliError):
             self._warm()
 
 
 def _hands(client: Any) -> Callable[[], int]:
-    """Two tasks a thread, of the workers that are there; asked of the scheduler once a second, not waited for long.
+    """Return a function that returns how many tasks to keep submitted: two for each thread of the current workers.
 
-    Raises AccessError once the client has given the scheduler up: what was handed over meanwhile would wait for ever.
+    It asks the scheduler once a second, with a short timeout. It raises AccessError once the client has lost the
+    scheduler, since tasks submitted after that would wait forever.
     """
     known, asked = 2, 0.0
 
@@ -136,7 +138,7 @@ def _hands(client: Any) -> Callable[[], int]:
         if client.status in ("closing", "closed"):
             raise AccessError("the cluster has gone; start it again, and give the same command")
         if time.monotonic() - asked > 1:
-            with contextlib.suppress(Exception):  # a scheduler that has gone is noticed by its futures
+            with contextlib.suppress(Exception):  # a lost scheduler shows in the futures
                 known = max(2, 2 * sum(client.nthreads(callback_timeout=_ASKED).values()))
             asked = time.monotonic()
         return known

@@ -1,4 +1,4 @@
-"""How many threads to use."""
+"""The number of threads to use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from convcli.errors import RecipeError
 
 
 def thread_count(threads: int | None = None) -> int:
-    """How many threads to use: as asked for, else CONVCLI_THREADS, else the processors this process may use."""
+    """Return how many threads to use: `threads`, else CONVCLI_THREADS, else the processors this process may use."""
     if threads is None:
         given = os.environ.get("CONVCLI_THREADS", "").strip()
         if not given:

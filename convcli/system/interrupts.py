@@ -1,8 +1,8 @@
-"""Ctrl-C, whenever it comes: a word and exit code 130, never Python's own traceback.
+"""Handle Ctrl-C: end with a short message and exit code 130, never with a traceback.
 
-While the command works a Ctrl-C raises KeyboardInterrupt, so that what was begun is cleaned up. Before that, while
-modules are imported, there is nothing to clean up and it ends the process; once the work is done it is too late.
-Before all that Python itself starts, where a Ctrl-C ends in its own words.
+While the command works, Ctrl-C raises KeyboardInterrupt, so that unfinished output is cleaned up. Before that, while
+modules are imported, there is nothing to clean up and it ends the process at once; after the work it has no effect.
+While Python itself starts, its own handling applies.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from __future__ import annotations
 import os
 import sys
 
-TYPE_CHECKING = False  # as in convcli/__init__.py: the sooner the better
+TYPE_CHECKING = False  # as in convcli/__init__.py, to save importing typing
 
 if TYPE_CHECKING:
     import signal
     from types import FrameType
 else:
-    import _signal as signal  # `signal` itself imports enum and more first, in which a Ctrl-C would be a traceback
+    import _signal as signal  # `signal` imports enum and more, during which Ctrl-C would print a traceback
 
 
 def take_over() -> None:
-    """Take Ctrl-C over, at the beginning of a process.
+    """Install our handlers of Ctrl-C, at the start of a process.
 
-    One that was started to ignore it, as everything in the background of a script is, goes on ignoring it.
+    A process that was started with Ctrl-C ignored, as a script's background jobs are, continues to ignore it.
     """
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
         signal.signal(signal.SIGINT, _leave)
@@ -30,7 +30,7 @@ def take_over() -> None:
 
 
 class Raised:
-    """Inside, a Ctrl-C raises KeyboardInterrupt. Changes nothing in a process that has not called `take_over`."""
+    """A context manager in which Ctrl-C raises KeyboardInterrupt, if the process has called `take_over`."""
 
     def __enter__(self) -> None:
         self.ours = signal.getsignal(signal.SIGINT) is _leave
@@ -43,11 +43,11 @@ class Raised:
 
 
 def tell(words: str) -> None:
-    """Say it on standard error from a signal's handler, which may have cut into a write to the very same stream.
+    """Write a message to standard error from a signal handler, which may have interrupted a write to the same stream.
 
-    So it takes no lock and no buffer, and says nothing where it would have to wait for somebody to read.
+    So it uses no lock and no buffer, and writes nothing where the write would block.
     """
-    if sys.stderr is None:  # what is open under that number then is another file
+    if sys.stderr is None:  # its file descriptor may then belong to another file
         return
     try:
         if os.name == "posix":
@@ -63,12 +63,12 @@ def tell(words: str) -> None:
 def _leave(number: int, frame: FrameType | None) -> None:
     try:
         tell("\nInterrupted.\n")
-    finally:  # also where standard error is closed or full
+    finally:  # even where standard error is closed or full
         os._exit(130)
 
 
 def _unraisable(lost: sys.UnraisableHookArgs) -> None:
-    """An interrupt that fell where nothing can be raised, in a finalizer say, comes again a little later."""
+    """Send an interrupt again a little later if it was raised where exceptions are lost, as in a finalizer."""
     if not issubclass(lost.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(lost)
         return

@@ -1,4 +1,4 @@
-"""How much memory is free."""
+"""The memory that is free, and the limit of the address space."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def free_memory() -> int | None:
-    """Bytes that can be had without pushing others out, where the system says so; within the limit of a container."""
+    """Return the bytes that can be allocated without swapping, within a container's limit; None where unknown."""
     free = []
     with suppress(OSError, StopIteration, ValueError), Path("/proc/meminfo").open() as lines:
         free.append(int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]) * 1024)
@@ -19,7 +19,7 @@ def free_memory() -> int | None:
 
 
 def address_limit() -> int | None:
-    """The bytes of address space that the process may have (`ulimit -v`); None without a limit, or on other systems."""
+    """Return the limit of the process's address space in bytes (`ulimit -v`); None without one, or on other systems."""
     try:
         from resource import RLIM_INFINITY, RLIMIT_AS, getrlimit
     except ImportError:

@@ -1,5 +1,7 @@
-"""A pool of threads that does with fewer where the system gives no more: at `ulimit -u`, in a container's limit of
-processes, without memory for another stack."""
+"""A thread pool that works with fewer threads where the system refuses more.
+
+The reason may be `ulimit -u`, a container's limit of processes, or no memory for another stack.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,10 @@ T = TypeVar("T")
 
 
 class ThreadPool(ThreadPoolExecutor):
-    """What no thread can be started for, the thread that submits it does itself."""
+    """A ThreadPoolExecutor whose submitting thread makes a call itself when no thread can be started for it."""
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """As ThreadPoolExecutor's; returns when the call has been made where there is no thread for it."""
+        """Submit a call, as ThreadPoolExecutor does; where no thread can be started, returns after making the call."""
         once = _Once(fn)
         try:
             return super().submit(once, *args, **kwargs)
@@ -35,7 +37,7 @@ class ThreadPool(ThreadPoolExecutor):
 
 
 class _Once:
-    """A call that is made by whoever comes first: it waits in the pool's queue too, for the threads that are there."""
+    """A call that only the first of several threads makes: it is in the pool's queue as well as with the submitter."""
 
     def __init__(self, call: Callable[..., Any]) -> None:
         self._call, self._taken = call, Lock()
@@ -47,5 +49,5 @@ class _Once:
 
 
 def no_thread(error: BaseException) -> bool:
-    """Whether it says that the system gives no more threads."""
+    """Return whether the error means that the system refuses more threads."""
     return isinstance(error, RuntimeError) and "start new thread" in str(error)

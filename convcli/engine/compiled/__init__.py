@@ -1,1 +1,1 @@
-"""Machine code of the loops: compiled once, kept, loaded without Numba."""
+"""Machine code of the loops: compiled once, cached on disk, loaded without Numba."""

@@ -1,8 +1,9 @@
-"""Where machine code is kept between processes, and when it is to be trusted.
+"""Cache machine code on disk between processes, and decide when a cached file can be trusted.
 
-The object files lie in a folder of the user's own; whoever can write there can run code as the user, so a folder or a
-file that others can write to is not used. A file carries its own digest, and its name the digest of everything that
-made it: our source, the versions, the processor. What does not match is compiled again, never run.
+The object files lie in a folder of the user's. Anyone who can write there can run code as the user, so a folder or a
+file that others can write to is not used. A file contains its own digest, and its name contains the digest of
+everything that determines it: our source, the versions, the processor. A file that does not match is never run; its
+loop is compiled again.
 """
 
 from __future__ import annotations
@@ -17,27 +18,27 @@ from pathlib import Path
 from convcli.engine.compiled import loader, processor
 
 try:
-    from _blake2 import blake2b  # the same that hashlib has, which loads OpenSSL
+    from _blake2 import blake2b  # the function that hashlib exports; hashlib itself loads OpenSSL
 except ImportError:
     from hashlib import blake2b
 
 
 def folder() -> Path:
-    """Where the machine code is kept: CONVCLI_CACHE_DIR, else convcli in the user's cache folder (XDG)."""
+    """Return the cache folder for machine code: CONVCLI_CACHE_DIR, else convcli in the user's cache folder (XDG)."""
     given = os.environ.get("CONVCLI_CACHE_DIR")
     if given:
         return Path(given)
     try:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    except RuntimeError:  # a user without a home; nothing can be kept below a device
+    except RuntimeError:  # a user without a home; no cache then, as no file can be made below a device
         base = os.devnull
     return Path(base) / "convcli"
 
 
 def find(name: str, codes: str) -> tuple[str, bytes] | None:
-    """The symbol and the object file of a loop: None where nothing is kept, or where it is not to be trusted.
+    """Return the symbol and the object file of a loop, or None where none is cached or it can't be trusted.
 
-    name, codes: the loop and the types of its arguments, in the words of `compiler`.
+    name, codes: the loop and the types of its arguments, as `compiler` writes them.
     """
     path = _path(name, codes)
     try:
@@ -54,9 +55,9 @@ def find(name: str, codes: str) -> tuple[str, bytes] | None:
 
 
 def store(name: str, codes: str, symbol: str, binary: bytes) -> bool:
-    """Keep the machine code, if there is a place.
+    """Write the machine code to the cache, if it can be written; returns whether it was.
 
-    It is written to a temporary name, then renamed, so that a reader finds all of it or nothing.
+    It is written to a temporary file, then renamed, so that a reader finds all of it or nothing.
     """
     import tempfile
 
@@ -66,7 +67,7 @@ def store(name: str, codes: str, symbol: str, binary: bytes) -> bool:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _ours(path.parent):
             raise PermissionError
-        for leftover in path.parent.glob(".making-*"):  # of a process that was killed; one at work takes seconds
+        for leftover in path.parent.glob(".making-*"):  # left by a killed process: a live one takes only seconds
             if leftover.stat().st_mtime < time.time() - 3600:
                 leftover.unlink(missing_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".making-")
@@ -92,7 +93,7 @@ def _digest(content: bytes) -> bytes:
 
 @cache
 def _maker() -> bytes:
-    """What decides the machine code besides the loop's name and types: source, versions, processor."""
+    """Return what determines the machine code besides the loop's name and types: source, versions, processor."""
     here = Path(__file__)
     source = [*sorted(here.parents[1].joinpath("loops").glob("*.py")), here.with_name("compiler.py")]
     words = (sys.version, _version("numba"), _version("llvmlite"), processor.identity())
@@ -100,7 +101,7 @@ def _maker() -> bytes:
 
 
 def _version(package: str) -> str:
-    """The package's version, from its own file: neither is the package imported, nor the slow way to its metadata."""
+    """Return the package's version from its own file, which is faster than importing it or reading its metadata."""
     from importlib.util import find_spec
 
     spec = find_spec(package)
@@ -113,8 +114,8 @@ def _version(package: str) -> str:
 
 
 def _ours(path: Path) -> bool:
-    """Whether the file or folder is the user's and nobody else can write to it."""
+    """Return whether the file or folder is the user's and nobody else can write to it."""
     info = path.stat(follow_symlinks=False)
-    if not hasattr(os, "getuid"):  # Windows keeps a user's folders from others by other means
+    if not hasattr(os, "getuid"):  # Windows protects a user's folders by other means
         return True
     return info.st_uid == os.getuid() and not info.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

@@ -1,12 +1,12 @@
-"""Machine code of the loops: compiled once with Numba, kept in a cache, loaded without importing Numba.
+"""Machine code of the loops: compiled once with Numba, cached on disk, loaded without importing Numba.
 
-Importing Numba and setting up its compiler takes a second and more, loading an object file some milliseconds. A loop
+Importing Numba and setting up its compiler takes more than a second, loading an object file some milliseconds. A loop
 is named by a string, `taps:6` or `sweep:levels`, and compiled for the types of the arguments it is first called with.
-`cache` says where the object files lie, `loader` how they get into memory.
+`cache` finds and stores the object files, `loader` loads them into memory.
 
-The calling convention is Numba's own (`int f(void **ret, void **exc, args...)`, 0 or -2 is well; an array is passed as
-meminfo, parent, size, itemsize, data, shape, stride). It is private to Numba, as is the way to the object file: the
-version is part of the digest, and the tests call every loop through here.
+The calling convention is Numba's own (`int f(void **ret, void **exc, args...)`, returning 0 or -2 on success; an array
+is passed as meminfo, parent, size, itemsize, data, shape, stride). It is private to Numba, as is the access to the
+object file: so Numba's version is part of the digest, and the tests call every loop through this module.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ _lock = lock_over_forks()  # Numba has locks of its own, which are free whenever
 
 
 def call_loop(name: str, *args: Any) -> None:
-    """Call the loop of that name, compiling it if this machine has not met it with such arguments."""
+    """Call the loop of that name, compiling it if it is not cached for these types of arguments."""
     prepare(name, *args)(*args)
 
 
 def prepare(name: str, *args: Any) -> Call:
-    """The loop of that name for such arguments, ready to be called from any thread."""
+    """Return the loop of that name for these types of arguments, ready to be called from any thread."""
     key = name, " ".join(map(_code, args))
     call = _calls.get(key)
     if call is None:
@@ -55,17 +55,17 @@ def prepare(name: str, *args: Any) -> Call:
 
 
 def loops() -> list[str]:
-    """The loops that this process has ready, with the types of their arguments, in the order of their first use."""
+    """Return the loops that this process has loaded, with the types of their arguments, in the order of first use."""
     return [f"{name} ({' '.join(dict.fromkeys(codes.split()))})" for name, codes in _calls]
 
 
 def compiled() -> int:
-    """How many loops this process has compiled, for want of kept machine code."""
+    """Return how many loops this process has compiled because they were not cached."""
     return len(_compiled)
 
 
 def _code(value: Any) -> str:
-    """The type of an argument: a dtype's code, with [] behind it for a flat array."""
+    """Return the type of an argument as text: a dtype's code, followed by [] for a flat array."""
     if isinstance(value, np.ndarray):
         return f"{value.dtype.str[1:]}[]"
     return value.dtype.str[1:] if isinstance(value, np.generic) else "i8"
@@ -91,7 +91,7 @@ def _find_loop(name: str) -> Call:
 
 
 def _compile(name: str, codes: str) -> tuple[str, bytes]:
-    """The loop's symbol and its object file, from Numba; kept if there is a place."""
+    """Compile a loop with Numba and cache it if possible; returns its symbol and its object file."""
     _say(f"compiling {name.split(':')[0]} for this machine (once) ...")
     from numba import types
 
@@ -121,20 +121,20 @@ def _say(message: str) -> None:
 
 
 class Loop:
-    """Machine code of a loop as a function; it holds no GIL while it runs."""
+    """Machine code of a loop as a function; it runs without the GIL."""
 
     def __init__(self, address: int, codes: list[str]) -> None:
         self._function = ctypes.CFUNCTYPE(ctypes.c_int)(address)
         self._scalars = [_SCALARS.get(code) for code in codes]
 
     def __call__(self, *args: Any) -> None:
-        """Call it with arrays and numbers of the types that it was compiled for."""
+        """Call the loop with arrays and numbers of the types that it was compiled for."""
         self.run(self.packed(args))
 
     def packed(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Arguments as Numba's calling convention has them, behind places for a result and for an error.
+        """Convert arguments to Numba's calling convention, preceded by pointers for a result and for an error.
 
-        An array is seven of them, of which the fifth is its address.
+        An array becomes seven arguments, of which the fifth is its address.
         """
         packed: list[Any] = [ctypes.byref(ctypes.c_void_p()), ctypes.byref(ctypes.c_void_p())]
         nothing, size = ctypes.c_void_p(), ctypes.c_ssize_t
@@ -147,16 +147,16 @@ class Loop:
         return tuple(packed)
 
     def run(self, packed: tuple[Any, ...]) -> None:
-        """Call it with arguments that are packed; the arrays behind them must be alive."""
+        """Call the loop with packed arguments; the caller keeps references to the arrays meanwhile."""
         status = self._function(*packed)
         if status not in (0, -2):
             raise RuntimeError(f"a compiled loop failed with status {status}")
 
 
 class Bound:
-    """A loop with all that it is called with, but for the first two arrays, which come with each call.
+    """A loop with all its arguments except the first two arrays, which are passed to each call.
 
-    The other arrays are working memory, so it serves one call at a time. To pack the arguments once saves more time
+    The other arrays are working memory, so only one call at a time may run. Packing the arguments once saves more time
     than a small picture takes.
     """
 
@@ -165,7 +165,7 @@ class Bound:
         self._packed = call.packed(args) if isinstance(call, Loop) else ()
 
     def __call__(self, first: NDArray[Any], second: NDArray[Any]) -> None:
-        """Call the loop; the arrays have the dtypes and lengths of those that it was bound with."""
+        """Call the loop with two arrays of the same dtypes and lengths as those that it was bound with."""
         if not isinstance(self.call, Loop):
             self.call(first, second, *self.rest)
             return

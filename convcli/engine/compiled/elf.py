@@ -1,8 +1,8 @@
-"""Object files of Linux on x86-64: what they leave undefined, and how they are placed in memory.
+"""Object files of Linux on x86-64: list their undefined symbols and load them into memory.
 
-Numba has LLVM make code that may lie anywhere (the large code model), so every reference is a whole address, and all
-there is to loading a file is to copy it and to write those addresses. A file that asks for anything else is refused:
-llvmlite loads every file, but its import takes longer than a small picture does.
+Numba makes LLVM generate code for the large code model, so every reference is a 64-bit absolute address, and loading a
+file means copying it and writing those addresses. A file that needs anything else is refused: llvmlite can load every
+file, but its import takes longer than filtering a small picture.
 
 Format: System V ABI, chapter 4. Relocations: its AMD64 supplement, section 4.4.
 """
@@ -43,15 +43,15 @@ class _Symbol(NamedTuple):
 
 
 def undefined(binary: bytes) -> list[str]:
-    """The undefined symbols of an object file. Raises ValueError where it is none."""
+    """Return the undefined symbols of an object file. Raises ValueError where it is not an object file."""
     return [symbol.name for symbol in _symbols(binary, _sections(binary)) if symbol.section == 0 and symbol.name]
 
 
 def place(binary: bytes, name: str, outside: Mapping[str, int]) -> int:
-    """The address of the symbol of that name, once the file lies in memory that can be executed and not be written.
+    """Load an object file into executable, read-only memory and return the address of the symbol of that name.
 
     outside: the addresses of undefined symbols.
-    Raises ValueError for a file of another kind than described above, OSError where the system refuses the memory.
+    Raises ValueError for a file that this loader does not support, OSError where the system refuses the memory.
     """
     if sys.platform != "linux" or binary[16:20] != _FOR_US:
         raise ValueError("an object file for another system")
@@ -82,7 +82,7 @@ def _sections(binary: bytes) -> list[_Section]:
 
 
 def _symbols(binary: bytes, sections: list[_Section]) -> list[_Symbol]:
-    """All symbols; an object file has one table of them."""
+    """Read all symbols; an object file has one table of them."""
     table = next(section for section in sections if section.kind == _SYMTAB)
     strings = sections[table.link].offset
     symbols = []
@@ -93,10 +93,10 @@ def _symbols(binary: bytes, sections: list[_Section]) -> list[_Symbol]:
 
 
 def _layout(sections: list[_Section]) -> dict[int, int]:
-    """Where the sections of code and constants begin, one behind the other."""
+    """Return where in the image the sections of code and constants begin, one after the other."""
     starts, end = {}, 0
     for index, section in enumerate(sections):
-        if not section.flags & _ALLOC or section.kind == _UNWIND:  # nothing is thrown, so nothing is unwound
+        if not section.flags & _ALLOC or section.kind == _UNWIND:  # the code throws no C++ exceptions
             continue
         if section.kind != _PROGBITS or section.flags & _WRITE:
             raise ValueError("a section of another kind than code and constants")
@@ -106,7 +106,7 @@ def _layout(sections: list[_Section]) -> dict[int, int]:
 
 
 def _references(binary: bytes, sections: list[_Section], starts: dict[int, int]) -> Iterator[tuple[int, int, int]]:
-    """Where in the image an address is to be written, the symbol's index, and what is added."""
+    """Yield for each relocation: where in the image to write an address, the symbol's index, and the addend."""
     for section in sections:
         if section.kind not in (_RELA, _REL) or section.info not in starts:
             continue
@@ -117,9 +117,9 @@ def _references(binary: bytes, sections: list[_Section], starts: dict[int, int])
 
 
 def _reserved(size: int) -> int:
-    """The address of so many bytes of fresh memory.
+    """Allocate so many bytes of memory and return their address.
 
-    It is never given back: a thread may still be at work in it when the interpreter ends.
+    The memory is never freed: a thread may still run code in it when the interpreter ends.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p
@@ -132,7 +132,7 @@ def _reserved(size: int) -> int:
 
 
 def _fill(base: int, image: bytes) -> None:
-    """Copy the image to its place, and make that executable instead of writable."""
+    """Copy the image to the address base, and make that memory executable instead of writable."""
     ctypes.memmove(base, image, len(image))
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mprotect(ctypes.c_void_p(base), ctypes.c_size_t(len(image)), mmap.PROT_READ | mmap.PROT_EXEC):

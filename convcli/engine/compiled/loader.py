@@ -1,4 +1,4 @@
-"""How machine code gets into memory: by our own loader of object files, or by LLVM's."""
+"""Load machine code into memory, by our own loader of object files or by LLVM's."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 from convcli.engine.compiled import elf
 from convcli.engine.compiled.processor import llvm
 
-# Symbols that a loop may leave undefined. None of the first is ever reached: arrays come in without an owner to
-# release, so they are pointed at abort(). Any other undefined symbol means that the object is not what we compiled.
+# Symbols that a loop may leave undefined. The first are never called, since arrays are passed without an owner to
+# release, so they resolve to abort(). Any other undefined symbol means that the object is not what we compiled.
 _UNREACHED = ("NRT_MemInfo_call_dtor", "NRT_Free", "NRT_decref", "NRT_incref")
 _LIBC = ("memset", "memcpy", "memmove")
 
-_MALFORMED = (ValueError, LookupError, StopIteration, struct.error)  # what a file that is no object file leads to
+_MALFORMED = (ValueError, LookupError, StopIteration, struct.error)  # raised for a file that is not an object file
 _keep: list[Any] = []  # execution engines: their code lives as long as they do
 
 
 def sound(binary: bytes) -> bool:
-    """Whether it is an object that leaves only such symbols undefined as we know of."""
+    """Return whether this is an object file whose undefined symbols are all known to us."""
     try:
         return set(elf.undefined(binary)) <= {*_UNREACHED, *_LIBC}
     except _MALFORMED:
@@ -28,7 +28,7 @@ def sound(binary: bytes) -> bool:
 
 
 def load(symbol: str, binary: bytes) -> int:
-    """The address of the symbol in the object file, made executable."""
+    """Load the object file into executable memory and return the symbol's address."""
     try:
         return elf.place(binary, symbol, {name: _address(name) for name in (*_UNREACHED, *_LIBC)})
     except (*_MALFORMED, OSError):
@@ -47,6 +47,6 @@ def _load_by_llvm(symbol: str, binary: bytes) -> int:
 
 
 def _address(symbol: str) -> int:
-    """Where an undefined symbol is found."""
+    """Return the address that an undefined symbol resolves to."""
     libc = ctypes.CDLL(None) if os.name == "posix" else ctypes.cdll.msvcrt
     return ctypes.cast(libc.abort if symbol in _UNREACHED else libc[symbol], ctypes.c_void_p).value or 0

@@ -1,4 +1,4 @@
-"""Which processor this is, and how long its vectors are."""
+"""The processor's identity and the length of its vectors."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-_MODALIAS = Path("/sys/devices/system/cpu/modalias")  # Linux's name for the processor, by which it finds its drivers
-_AVX2, _AVX512BW = "0125", "013E"  # there: 32 * word + bit of Linux's arch/x86/include/asm/cpufeatures.h, in hex
+_MODALIAS = Path("/sys/devices/system/cpu/modalias")  # Linux's description of the processor, used to match drivers
+_AVX2, _AVX512BW = "0125", "013E"  # features in it: 32 * word + bit in Linux's arch/x86/include/asm/cpufeatures.h, hex
 _TOLD = ("NUMBA_DISABLE_JIT", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_ENABLE_AVX")
 
 
 @cache
 def llvm() -> Any:
-    """llvmlite's binding, set up for this processor. Its import takes longer than a small picture does."""
+    """Import llvmlite's binding and set it up for this processor. That takes longer than filtering a small picture."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
@@ -23,7 +23,7 @@ def llvm() -> Any:
 
 
 def identity() -> str:
-    """The processor's kind and features, as CPUID tells them: in the kernel's words, or where it has none in LLVM's."""
+    """Return the processor's model and CPUID features as text: from the Linux kernel, elsewhere from LLVM."""
     try:
         words = _MODALIAS.read_text()
     except OSError:
@@ -36,7 +36,7 @@ def identity() -> str:
 
 @cache
 def vector_bytes() -> int:
-    """How long the processor's vectors are: 64, 32 or 16 bytes; 16 where Numba is told what to compile for."""
+    """Return the length of the processor's vectors: 64, 32 or 16 bytes; 16 where Numba's target is set by the user."""
     if any(os.environ.get(name) for name in _TOLD):
         return 16
     _, found, listed = identity().partition(":feature:")

@@ -1,10 +1,10 @@
-"""Floats: dense kernels, and sums of separable ones, four rows at a time in register tiles.
+"""Float loops for dense kernels, and for sums of separable ones: four rows at a time in register tiles.
 
     r[y + k*gap, x] = start + sum over j, i of w[j, i] * ring[y*stride + (k*hop + i)*apart, x + places[j]],  k = 0..3
 
-Every value is one chain of multiply-adds in the order of the taps, whatever tile it falls into. A sample that is loaded
-serves up to four rows. Numba's vectoriser stores every sum and loads it again, so the tile is written down as LLVM's
-vector instructions: sums live in registers from the first tap to the rounded pixel.
+Every value is one chain of multiply-adds in the order of the taps, in whatever tile it is computed. A loaded sample is
+used for up to four rows. Numba's vectoriser would store and reload every sum, so the tile is written in LLVM's vector
+instructions: sums stay in registers from the first tap to the rounded pixel.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _intrinsic: Any = intrinsic
 
 
 def block(finish: str, rows: int, hop: int, lanes: int, wide: int, step: int = 1, channels: int = 0) -> Loop:
-    """The loop for `rows` kernel rows in a pass; tiles of BLOCK rows by `wide` vectors of `lanes` samples.
+    """Build the loop for `rows` kernel rows in a pass; tiles are BLOCK rows by `wide` vectors of `lanes` samples.
 
-    Rows of the map that share loads lie `gap` apart and read the picture `hop` rows of the kernel apart. Of a row the
-    `step` phases enter side by side, so that only what is kept is computed. A kernel that is a sum of separable ones
-    enters filtered across; its terms are then the columns.
+    Rows of the map that share loads lie `gap` apart and read the picture `hop` rows of the kernel apart. A row enters
+    the ring divided into the `step` phases of the stride, so that only columns that are kept are computed. For a sum
+    of separable kernels, rows are filtered horizontally as they enter; the terms then take the place of the columns.
     """
     onto, through = _tile(BLOCK, rows, hop, lanes, wide, False), _tile(BLOCK, rows, hop, lanes, wide, True)
     along, enter, finished = _tile(1, 1, 0, lanes, wide, False), split(step, channels), FINISH[finish]
@@ -50,8 +50,8 @@ def block(finish: str, rows: int, hop: int, lanes: int, wide: int, step: int = 1
     ):  # fmt: skip
         """dst[y, p] = finish(begin + sum over j, i of w[*, j, i] * ring[y*stride + (pass*rows+i)*apart, p + places[j]])
 
-        The ring holds rows of the picture in phases, or for each term the row filtered across with hw at `beside`.
-        begin: what the sums start from, then zeros. counts: saturated below and above, and what is not finite.
+        The ring holds rows of the picture in phases, or for each term the row filtered with hw at offsets `beside`.
+        begin: the initial value of the sums, then zeros. counts: samples saturated below, above, and not finite.
         """
         columns = places.size
         passes, sources = w.size // (rows * columns), rows + (BLOCK - 1) * hop
@@ -88,7 +88,7 @@ def block(finish: str, rows: int, hop: int, lanes: int, wide: int, step: int = 1
                                     uintp(span), none, ring, to, none, scale, shift, mask, top, counts,
                                 )  # fmt: skip
                     whole = divisor == 0 and y + (BLOCK - 1) * gap < y1
-                    full = m // span * span if whole else 0  # so far the tiles finish their pixels themselves
+                    full = m // span * span if whole else 0  # up to here the tiles turn sums into pixels themselves
                     for part in range(passes):
                         for k in range(sources):
                             at[k] = uintp((y * stride + (part * rows + k) * apart) % held.size * width)
@@ -120,12 +120,12 @@ def block(finish: str, rows: int, hop: int, lanes: int, wide: int, step: int = 1
 
 
 def _tile(block: int, rows: int, hop: int, lanes: int, wide: int, finished: bool) -> Any:
-    """The tile as a function for the loop above.
+    """Build the tile, a function that the loop above calls.
 
     tile(ring, at, x, w, first, columns, places, start, place, further, out, to, pitch, scale, shift, mask, top, counts)
 
-    `block` rows of sums begin with start[place + k*further ...]; row k goes to out[to + k*pitch ...], as it is, or
-    finished as `levels` and `floats` do.
+    The sums of row k of `block` start from start[place + k*further ...] and are written to out[to + k*pitch ...], as
+    they are, or finished as `levels` and `floats` do.
     """
     if getattr(config, "DISABLE_JIT", 0):
         return _Plain(block, rows, hop, lanes * wide, finished)
@@ -162,7 +162,7 @@ def _tile(block: int, rows: int, hop: int, lanes: int, wide: int, finished: bool
 
 @dataclass(frozen=True)
 class _Plain:
-    """The same tile without a compiler, for when Numba is told to do without."""
+    """The same tile in Python, for when Numba's compiler is disabled."""
 
     block: int
     rows: int
@@ -254,7 +254,7 @@ def _emit(
 
 
 def _rounded(builder: Any, values: dict[Any, Any], pixel: Any, top: Any, counts: Any) -> dict[Any, Any]:
-    """The values as pixels, rounded and saturated as `levels` does it; counts[0] and counts[1] grow."""
+    """Round and saturate values to pixels as `levels` does; adds to counts[0] and counts[1]."""
     lanes = top.type.count
 
     def each(number: float) -> Any:

@@ -1,4 +1,4 @@
-"""Boxes: running sums."""
+"""Loops for box kernels: running sums."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from convcli.engine.loops.strides import keep
 
 
 def box(finish: str, step: int = 1, channels: int = 0) -> Loop:
-    """The loop for boxes: the sum over a window at a cost that does not grow with it (across: with its logarithm)."""
+    """Build the loop for boxes; its cost does not depend on their height, and on their width only by its logarithm."""
     finished, pick, whole = FINISH[finish], keep(step, channels), finish == "levels"
 
     @jit
@@ -25,12 +25,12 @@ def box(finish: str, step: int = 1, channels: int = 0) -> Loop:
 
     @jit
     def widen(row, line, spare, across, apart):
-        """row[x] = sum over j < across of line[x + j*apart]: windows double, from the top bit of `across` down."""
+        """row[x] = sum over j < across of line[x + j*apart], by doubling the window for each bit of `across`."""
         size, bit, a, half = 1, -1, line, spare.size // 2
         while across >> (bit + 2) > 0:
             bit += 1
         if bit < 0:
-            for x in range(row.size):  # a slice would bring in the message of a mismatch, and with it Python's C API
+            for x in range(row.size):  # a slice would compile in an error message, and with it Python's C API
                 row[x] = line[x]
         while bit >= 0:
             odd = across >> bit & 1

@@ -1,4 +1,4 @@
-"""Large kernels without structure: a Fourier transform down the columns."""
+"""Loop for large kernels that are not separable: a Fourier transform down the columns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STRIP = 64  # columns that `_transform` takes through all its stages at a time
 
 @jit
 def _forward(ar, ai, br, bi, cr, ci, dr, di, c1, s1, c2, s2, c3, s3):
-    """A radix-4 butterfly of the forward transform over rows a, b, c, d, in place; c + i s are the twiddle factors."""
+    """Apply a radix-4 butterfly of the forward transform to rows a, b, c, d, in place; c + i s: the twiddle factors."""
     for x in range(ar.size):
         p, q, u, v = ar[x] + cr[x], ai[x] + ci[x], ar[x] - cr[x], ai[x] - ci[x]
         e, f, g, h = br[x] + dr[x], bi[x] + di[x], bi[x] - di[x], dr[x] - br[x]
@@ -26,7 +26,7 @@ def _forward(ar, ai, br, bi, cr, ci, dr, di, c1, s1, c2, s2, c3, s3):
 
 @jit
 def _backward(ar, ai, br, bi, cr, ci, dr, di, c1, s1, c2, s2, c3, s3):
-    """What undoes `_forward`, times four."""
+    """Apply the inverse of `_forward`, times four, in place."""
     for x in range(ar.size):
         e, f = br[x] * c2 - bi[x] * s2, bi[x] * c2 + br[x] * s2
         p, q = cr[x] * c1 - ci[x] * s1, ci[x] * c1 + cr[x] * s1
@@ -39,8 +39,9 @@ def _backward(ar, ai, br, bi, cr, ci, dr, di, c1, s1, c2, s2, c3, s3):
 
 @jit
 def _transform(re, im, pitch, size, cosines, sines, backward, start, end):
-    """The Fourier transform down the columns start..end of `size` rows, a power of four; its rows come out in the order
-    of their reversed bits. Every column is a lane of the vector units, so nothing is shuffled.
+    """Transform the columns start..end of `size` rows, a power of four, in place.
+
+    The frequencies come out in the order of their reversed bits. Every column is a vector lane, so nothing is shuffled.
     """
     quarter = 1 if backward else size // 4
     while 0 < quarter < size:
@@ -78,11 +79,11 @@ def _multiply(yr, yi, re, im, at, wr, wi, n):
 
 
 def fft(finish: str) -> Loop:
-    """The loop for large kernels: Fourier transform down the columns, direct taps across.
+    """Build the loop for large kernels: Fourier transform down the columns, direct taps along the rows.
 
-    A tile of 2*(size - down + 1) output rows: its upper half is the real part and its lower half the imaginary part of
-    one complex picture, as the kernel is real. The transform makes the convolution down the columns a product, row of
-    frequencies by row; across, each frequency has complex weights of its own.
+    A tile has 2*(size - down + 1) output rows. As the kernel is real, its upper half is the real part and its lower
+    half the imaginary part of one complex picture. The transform turns the convolution down the columns into products;
+    along the rows, each frequency has complex weights of its own.
     """
     finished, take, pick = FINISH[finish], TAKE[4], keep(0, 0)
 
@@ -126,7 +127,7 @@ def fft(finish: str) -> Loop:
                             np.uintp(m),
                         )
                     zr, zi = re[f * width : f * width + m], im[f * width : f * width + m]
-                    for i in range(np.uintp(m)):  # as in `box`: not by slices
+                    for i in range(np.uintp(m)):  # not by slices, as in `boxes.widen`
                         zr[i], zi[i] = yr[i], yi[i]
                 for x in range(0, m, STRIP):
                     _transform(re, im, width, size, cosines, sines, True, x, min(x + STRIP, m))

@@ -1,4 +1,4 @@
-"""16-bit integers: 8-bit pictures and integer kernels whose sums fit 16 bits, exact to the last bit."""
+"""Loops in 16-bit integers, for 8-bit pictures and integer kernels whose sums fit 16 bits: the results are exact."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ RUN = 16384  # samples in one run of a 16-bit loop: its 16-bit counters cannot o
 
 @jit
 def _half_even(v, half, shift):
-    """v / 2^shift, rounded half to even, in 16 bits; half is 2^(shift-1) - 1."""
+    """Return v / 2^shift, rounded half to even, in 16 bits; half is 2^(shift-1) - 1."""
     odd = np.uint16(np.uint16(v >> np.uint16(shift & 15)) & np.uint16(1))
     return np.uint16(np.uint16(v + half + odd) >> np.uint16(shift & 15))
 
 
 def _row16(take: Loop, finish: str) -> Loop:
-    """The last pass of the 16-bit routes over a row, for as many taps as `take` takes.
+    """Build the last pass of the 16-bit routes over a row, for as many taps as the tuples of `take` have.
 
-    finish: how a sum becomes a level. whole: as it is; shifted: over 2^shift, odd: over an odd divisor; sums: not at
-    all, the plain sums are left in `acc` for `levels`, which can divide by anything.
+    finish: how a sum becomes a level. whole: unchanged; shifted: divided by 2^shift; odd: divided by an odd divisor;
+    sums: not here; the sums are left in `acc` for `levels`, which can divide by any number.
     """
 
     @jit
@@ -40,7 +40,7 @@ def _row16(take: Loop, finish: str) -> Loop:
 
     @jit
     def shifted(out, src, n, at, wt, init, magnitude, half, shift, scale, counts):
-        """The same over 2^shift, rounded half to even."""
+        """Compute what `whole` does, but divide the sums by 2^shift, rounding half to even."""
         o, w, lane = take(at, 0), take(wt, 0), type(init)
         below, above, margin = np.uint16(0), np.uint16(0), lane(half + 1)
         for x in range(n):
@@ -55,7 +55,7 @@ def _row16(take: Loop, finish: str) -> Loop:
 
     @jit
     def odd(out, src, n, at, wt, init, magnitude, half, shift, scale, counts):
-        """The same over an odd divisor, 2*half + 1: no ties, so that a half may be added and the rest cut off."""
+        """Compute what `whole` does, but divide by the odd 2*half + 1: no ties, so add half and truncate."""
         o, w, lane = take(at, 0), take(wt, 0), type(init)
         below, above, margin = np.uint16(0), np.uint16(0), lane(half)
         for x in range(n):
@@ -80,7 +80,7 @@ def _row16(take: Loop, finish: str) -> Loop:
 
     @jit
     def row(out, acc, src, start, end, at, wt, init, magnitude, half, shift, scale, counts):
-        """Positions start..end of a row; at[t] is where tap t reads for position `start`."""
+        """Compute positions start..end of a row; at[t] is the index that tap t reads for position `start`."""
         for x in range(start, end, RUN):
             n = np.uintp(min(RUN, end - x))
             run(out[x : x + n], src, n, at, wt, init, magnitude, half, shift, scale, counts)
@@ -91,10 +91,10 @@ def _row16(take: Loop, finish: str) -> Loop:
 
 
 def taps(count: int, finish: str, step: int = 1, channels: int = 0) -> Loop:
-    """The loop for 8-bit pictures and `count` integer taps whose sums fit 16 bits; reads the picture directly.
+    """Build the loop for 8-bit pictures and `count` integer taps whose sums fit 16 bits; it reads the picture directly.
 
-    finish: as `_row16` has it; `sums` wherever columns are left out.
-    step, channels: of a stride that is not 1, known when compiling, or 0.
+    finish: as in `_row16`; `sums` where the stride skips columns.
+    step, channels: those of a stride other than 1 if fixed at compile time, else 0.
     """
     row, pick, later = _row16(TAKE[count], finish), keep(step, channels), finish == "sums"
 
@@ -134,9 +134,9 @@ def taps(count: int, finish: str, step: int = 1, channels: int = 0) -> Loop:
 
 
 def separable(across: int, down: int, finish: str, step: int = 1, channels: int = 0) -> Loop:
-    """The loop for 8-bit pictures and integer kernels of rank 1 whose sums fit 16 bits; the rest as in `taps`.
+    """Build the loop for 8-bit pictures and integer kernels of rank 1 whose sums fit 16 bits; the rest as in `taps`.
 
-    Each picture row is filtered across once, as it enters a ring of rows; the ring is filtered down.
+    Each picture row is filtered horizontally once, as it enters a ring of rows; the ring is filtered vertically.
     """
     row, pick, later = _row16(TAKE[down], finish), keep(step, channels), finish == "sums"
     take = TAKE[across]

@@ -1,8 +1,8 @@
-"""Sums over 8-bit pictures as x86's vectors have them, of which neither Numba nor LLVM's vectoriser makes use.
+"""Sums over 8-bit pictures with x86 vector instructions that neither Numba nor LLVM's vectoriser uses.
 
 PMADDUBSW multiplies bytes of the picture by small integers and adds each product to its neighbour's. The samples of two
-taps are interleaved for it, which leaves the 16-bit sums of one vector of samples in two halves; packing them into
-bytes puts the samples in their order again. Both are done within lanes of 16 bytes, as the instructions have it.
+taps are interleaved for it, so the 16-bit sums of one vector of samples come in two halves; packing them into bytes
+restores the order of the samples. The instructions do both within lanes of 16 bytes.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _intrinsic: Any = intrinsic
 _BYTE, _SHORT, _INT, _WORD = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _NAMES = {32: "llvm.x86.avx2.{}", 64: "llvm.x86.avx512.{}.512"}
 _MULTIPLY = {32: "pmadd.ub.sw", 64: "pmaddubs.w"}
-_AHEAD = 1024  # samples of the lowest row that are fetched before their turn
+_AHEAD = 1024  # how many samples before their use the lowest row is prefetched
 
 
 def taken(count: int) -> Any:
-    """take(a): a tuple of the first numbers of an array, which the loops keep in registers."""
+    """Build take(a): a tuple of the first `count` numbers of an array, which the loops keep in registers."""
 
     @_intrinsic
     def take(context, a):
@@ -43,16 +43,16 @@ def taken(count: int) -> Any:
 
 
 def weigh(finish: str, size: int) -> Any:
-    """A function for the loops: `size` samples of a row, from the sums to the levels.
+    """Build a function that computes `size` samples of a row, from the sums to the levels.
 
     weigh(out, src, x, lanes, stream, offsets, weights, init, magnitude, half, shift, inverse):
         out[x + i] = level(init + sum over t of weights[t] * src[offsets[t] + x + i]),  i = 0..size-1
 
-    finish: whole: the divisor is 1; shifted: 2^shift, and half is 2^(shift-1) - 1; odd: 2*half + 1; even: 2*half.
-        In the last two shift is the divisor's logarithm, rounded down, and `inverse` the multiplier of Granlund and
-        Montgomery, "Division by Invariant Integers using Multiplication" (1994).
-    stream: past the caches, which for a result that does not fit in them saves reading what is to be overwritten;
-        out[x] has to lie at a multiple of `size` then, and `fence` has to come at the end.
+    finish: the divisor. whole: 1; shifted: 2^shift, and half is 2^(shift-1) - 1; odd: 2*half + 1; even: 2*half.
+        In the last two shift is the divisor's binary logarithm, rounded down, and `inverse` the multiplier of Granlund
+        and Montgomery, "Division by Invariant Integers using Multiplication" (1994).
+    stream: whether to write past the caches; for a result that does not fit in them that avoids reading the memory
+        that is overwritten. out[x] must then be aligned to `size`, and `fence` be called at the end.
     offsets, weights: tuples; of two neighbouring weights no product may exceed 16 bits, nor their sum.
     Returns how many of the samples whose bits are set in `lanes` saturate: below, and 2^32 times those above.
     """
@@ -66,7 +66,7 @@ def weigh(finish: str, size: int) -> Any:
 
 
 def across(size: int) -> Any:
-    """A function for the loops: `size` samples of a row, filtered across, enter a ring of rows as two halves.
+    """Build a function that filters `size` samples of a row horizontally and stores them in a ring as two halves.
 
     across(ring, place, src, x, offsets, weights): ring[place..place+size] = sum over t of
         weights[t] * src[offsets[t] + x + i],  i = 0..size-1, in the order of the halves; the tuples are as in `weigh`.
@@ -80,7 +80,7 @@ def across(size: int) -> Any:
 
 
 def down(finish: str, size: int) -> Any:
-    """A function for the loops: rows of a ring filtered down, from the sums to the levels; the rest as in `weigh`.
+    """Build a function that filters rows of a ring vertically, from the sums to the levels; the rest as in `weigh`.
 
     down(out, x, lanes, ring, place, (offsets, weights), init, magnitude, half, shift, inverse):
         out[x + i] = level(init + sum over t of weights[t] * ring[offsets[t] + place + i])
@@ -95,7 +95,7 @@ def down(finish: str, size: int) -> Any:
 
 
 def slide(finish: str, size: int) -> Any:
-    """A function for the loops: sums over rows of a ring slide down by a row; the rest as in `weigh`.
+    """Build a function that moves sums over rows of a ring down by one row; the rest as in `weigh`.
 
     slide(out, x, lanes, ring, place, (sums, enter, leave), init, magnitude, half, shift, inverse):
         sums[place + i] += ring[enter + place + i] - ring[leave + place + i], and
@@ -111,7 +111,7 @@ def slide(finish: str, size: int) -> Any:
 
 
 class _Vectors:
-    """Words for vectors of `size` bytes, or of half as many 16-bit numbers."""
+    """Instructions on vectors of `size` bytes, or of half as many 16-bit numbers."""
 
     def __init__(self, builder: Any, size: int) -> None:
         self.builder, self.size = builder, size
@@ -124,7 +124,7 @@ class _Vectors:
         return self.builder.bitcast(self.builder.gep(pointer, [index]), self.shorts.as_pointer())
 
     def spread(self, value: Any) -> Any:
-        """A 16-bit number in every place."""
+        """Return a vector with a 16-bit number in every lane."""
         nothing, count = ir.Constant(self.shorts, ir.Undefined), self.size // 2
         one = self.builder.insert_element(nothing, value, _INT(0))
         return self.builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(_INT, count), [0] * count))
@@ -133,7 +133,7 @@ class _Vectors:
         return ir.Constant(self.shorts, [value] * (self.size // 2))
 
     def interleaved(self, pair: list[Any], half: int) -> Any:
-        """a0 b0 a1 b1 ... of the lower or upper half of each lane of two vectors a and b."""
+        """Interleave two vectors a and b: a0 b0 a1 b1 ... of the lower or upper half of each 16-byte lane."""
         order = [
             lane + 8 * half + i + from_b * self.size
             for lane in range(0, self.size, 16)
@@ -143,24 +143,24 @@ class _Vectors:
         return self.builder.shuffle_vector(*pair, ir.Constant(ir.VectorType(_INT, self.size), order))
 
     def multiplied(self, samples: Any, weights: Any) -> Any:
-        """Sums of two neighbouring products."""
+        """Multiply samples by weights and add each two neighbouring products."""
         return self._call(_MULTIPLY[self.size], self.shorts, samples, weights)
 
     def packed(self, halves: list[Any], signed: bool) -> Any:
-        """16-bit numbers saturated to bytes."""
+        """Pack the 16-bit numbers of two halves into bytes, with saturation."""
         return self._call("packsswb" if signed else "packuswb", self.bytes, *halves)
 
     def greater(self, a: Any, b: Any) -> Any:
         return self.builder.select(self.builder.icmp_signed(">", a, b), a, b)
 
     def high(self, a: Any, b: Any) -> Any:
-        """The upper 16 bits of unsigned products."""
+        """Return the upper 16 bits of unsigned products."""
         wide = ir.VectorType(_INT, self.size // 2)
         product = self.builder.mul(self.builder.zext(a, wide), self.builder.zext(b, wide))
         return self.builder.trunc(self.builder.lshr(product, ir.Constant(wide, [16] * (self.size // 2))), self.shorts)
 
     def counted(self, found: Any, lanes: Any) -> Any:
-        """How many of the truths, one a byte, of places whose bits are set."""
+        """Count the true elements of `found`, one for each byte, among those whose bits are set in `lanes`."""
         bits = self.builder.bitcast(found, ir.IntType(self.size))
         bits = self.builder.zext(bits, _WORD) if self.size < 64 else bits
         return self.builder.ctpop(self.builder.and_(bits, lanes))
@@ -232,7 +232,7 @@ def _zipped(builder: Any, *tuples: Any) -> list[Any]:
 
 
 def _summed(v: _Vectors, src: Any, x: Any, taps: list[Any], begin: Any) -> list[Any]:
-    """The two halves of the sums over the taps, pairs of an offset and a weight, of the samples from x on."""
+    """Return the two halves of the sums over taps, pairs of an offset and a weight, for the samples from x on."""
     builder, sums = v.builder, [begin, begin]
     if len(taps) % 2:
         taps = [*taps, (taps[-1][0], _SHORT(0))]
@@ -248,7 +248,7 @@ def _finish(
     v: _Vectors, finish: str, signed: bool, sums: list[Any], out: Any, lanes: Any, stream: Any, magnitude: Any,
     half: Any, shift: Any, inverse: Any,
 ) -> Any:  # fmt: skip
-    """Store the levels of the sums; how many saturate, as `weigh` returns it."""
+    """Store the levels of the sums; returns how many saturate, in the form that `weigh` returns."""
     builder, nought = v.builder, ir.Constant(v.bytes, None)
     if signed:
         sums = [v.greater(s, builder.mul(s, v.spread(magnitude))) for s in sums]
@@ -263,7 +263,7 @@ def _finish(
     return builder.add(count, v.counted(below(nought), lanes)) if below else count
 
 
-Finished = tuple[Any, Any, Any]  # the levels; what tells of each sample whether it saturates below, and above
+Finished = tuple[Any, Any, Any]  # the levels; functions that give which samples saturate below, and above
 
 
 def _whole(v: _Vectors, sums: list[Any], signed: bool, half: Any, shift: Any, inverse: Any) -> Finished:
@@ -285,14 +285,14 @@ def _shifted(v: _Vectors, sums: list[Any], signed: bool, half: Any, shift: Any, 
 
 
 def _odd(v: _Vectors, sums: list[Any], signed: bool, half: Any, shift: Any, inverse: Any) -> Finished:
-    """No sum is a tie, so that a half may be added and the rest cut off."""
+    """Divide by an odd divisor: no sum is a tie, so adding half of it and truncating rounds correctly."""
     below, sums = _positive(v, sums, half, signed)
     levels = [_quotient(v, v.builder.add(s, half), shift, inverse) for s in sums]
     return v.packed(levels, signed=False), below, _beyond(v, levels)
 
 
 def _even(v: _Vectors, sums: list[Any], signed: bool, half: Any, shift: Any, inverse: Any) -> Finished:
-    """Where nothing is left over when a half has been added, the sum is a tie, and goes to the even neighbour."""
+    """Divide by an even divisor: a sum is a tie if, half the divisor added, it is a multiple; it is rounded to even."""
     builder, one, levels = v.builder, v.constant(1), []
     below, sums = _positive(v, sums, half, signed)
     for s in sums:
@@ -307,14 +307,14 @@ _FINISH = {"whole": _whole, "shifted": _shifted, "odd": _odd, "even": _even}
 
 
 def _quotient(v: _Vectors, number: Any, shift: Any, inverse: Any) -> Any:
-    """An unsigned number over the divisor, the rest cut off."""
+    """Divide unsigned numbers by the divisor, truncating."""
     part = v.high(number, inverse)
     rest = v.builder.lshr(v.builder.sub(number, part), v.constant(1))
     return v.builder.lshr(v.builder.add(rest, part), shift)
 
 
 def _positive(v: _Vectors, sums: list[Any], margin: Any, signed: bool) -> tuple[Any, list[Any]]:
-    """What tells whether a sum is below -margin, and the sums, 0 in the place of negative ones."""
+    """Return a function that gives which sums are below -margin, and the sums with 0 in place of negative ones."""
     if not signed:
         return None, sums
     below = v.packed([v.builder.add(s, margin) for s in sums], signed=True)
@@ -322,6 +322,6 @@ def _positive(v: _Vectors, sums: list[Any], margin: Any, signed: bool) -> tuple[
 
 
 def _beyond(v: _Vectors, levels: list[Any]) -> Any:
-    """What tells whether a level is beyond 255."""
+    """Return a function that gives which levels are above 255."""
     high = v.packed([v.builder.lshr(q, v.constant(8)) for q in levels], signed=False)
     return partial(v.builder.icmp_signed, "!=", high)

@@ -1,4 +1,4 @@
-"""16-bit integers as in `integers`, in the vectors of `pair_vectors`: exact, and at the speed of the memory."""
+"""The loops of `integers` with the vector instructions of `pair_vectors`: exact, and as fast as memory allows."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 @jit
 def _position(e, lo, hi):
-    """Where edge sample e lies: the edges are what is left of lo and what begins at hi."""
+    """Return the position of edge sample e: the edges are the positions before lo and those from hi on."""
     return e if e < lo else e - lo + hi
 
 
 @jit
 def _gather(stage, src, base, colmap, dx, value, first, m, lo, hi, size):
-    """What each tap reads for edge samples first..first+m, at the end of its `size` samples of `stage`."""
+    """Copy what each tap reads for edge samples first..first+m to the end of the tap's `size` samples of `stage`."""
     for i in range(m):
         p = _position(first + i, lo, hi)
         for t in range(dx.size):
@@ -30,23 +30,23 @@ def _gather(stage, src, base, colmap, dx, value, first, m, lo, hi, size):
 
 @jit
 def _scatter(out, line, first, m, lo, hi, size):
-    """Edge samples first..first+m from the end of `line` to where they belong."""
+    """Copy edge samples first..first+m from the end of `line` to their positions in `out`."""
     for i in range(m):
         out[_position(first + i, lo, hi)] = line[size - m + i]
 
 
 @jit
 def _lanes(p, skip, kept):
-    """Which samples of a vector at position p count, as bits: those that are kept, but the first `skip`.
+    """Return which samples of a vector at position p count, as bits: those that are kept, except the first `skip`.
 
-    kept: which are kept, from each of the positions 0, 1, ... on, after which it begins anew.
+    kept: bits of the samples that the stride keeps, from each position of its period on.
     """
     return (ALL << np.uint64(skip)) & (kept[p % kept.size] if kept.size > 1 else ALL)
 
 
 @jit
 def _edge_lanes(first, m, lo, hi, size, kept):
-    """The same for edge samples first..first+m, which lie at the end of a vector."""
+    """Return which samples of a vector count, as bits, where it ends with the edge samples first..first+m."""
     lanes = ALL << np.uint64(size - m)
     for i in range(m if kept.size > 1 else 0):
         one = kept[_position(first + i, lo, hi) % kept.size] & np.uint64(1)
@@ -56,16 +56,17 @@ def _edge_lanes(first, m, lo, hi, size, kept):
 
 @jit
 def _inverse(divisor, shift):
-    """The multiplier by which 16-bit numbers are divided, as `weigh` wants it; 0 for a power of two."""
+    """Return the multiplier `inverse` of `weigh`, which divides 16-bit numbers; 0 for a power of two."""
     return np.uint16(((2 << np.intp(shift)) - divisor) * 65536 // divisor + 1 if divisor > 1 << np.intp(shift) else 0)
 
 
 def pairs(count: int, finish: str, size: int, step: int = 1, channels: int = 0) -> Loop:
-    """The loop for 8-bit pictures and `count` integer taps whose sums fit 16 bits.
+    """Build the loop for 8-bit pictures and `count` integer taps whose sums fit 16 bits.
 
-    finish: how a sum becomes a level. whole: as it is; shifted: over 2^shift; odd, even: over another divisor.
+    finish: how a sum becomes a level. whole: unchanged; shifted: divided by 2^shift; odd, even: by another divisor.
     size: bytes of a vector.
-    step, channels: of a stride that is not 1, known when compiling, or 0: whole rows are made, and columns kept.
+    step, channels: those of a stride other than 1 if fixed at compile time, else 0. Whole rows are computed, then the
+        columns of the stride are kept.
     """
     level, take, pick, strided = weigh(finish, size), taken(count), keep(step, channels), step != 1
 
@@ -93,7 +94,7 @@ def pairs(count: int, finish: str, size: int, step: int = 1, channels: int = 0) 
             place, done = inner.ctypes.data % size, 0
             while done < inner.size:  # the second vector begins at a multiple of its size, the last ends with the row
                 p = min(done - (place + done) % size if done > 0 else 0, inner.size - size)
-                past = stream != 0 and size <= p <= inner.size - 2 * size  # no line that is written twice
+                past = stream != 0 and size <= p <= inner.size - 2 * size  # but no cache line that is written twice
                 found += level(
                     inner, src, np.uintp(p), _lanes(lo + p, done - p, lanes), past, offsets, weights, constant,
                     magnitude, half, shift, inverse,
@@ -118,9 +119,9 @@ def pairs(count: int, finish: str, size: int, step: int = 1, channels: int = 0) 
 
 
 def _enter(width: int, size: int) -> Loop:
-    """How a row of the picture, or of the constant, enters a ring, filtered across by `width` weights.
+    """Build the function that filters a row of the picture, or of the constant, by `width` weights into a ring.
 
-    A row of the ring is a row of places, each of `size` samples: first those that begin at spots[k] of the map, then
+    A row of the ring is a sequence of vectors of `size` samples: first those that begin at positions spots[k], then
     those of the edges.
     """
     filter_across, take = across(size), taken(width)
@@ -151,7 +152,10 @@ def _enter(width: int, size: int) -> Loop:
 
 
 def _leave(level: Loop, size: int) -> Loop:
-    """How a row of the map leaves a ring by `level`, which is `down` or `slide`; returns what saturated, as they do."""
+    """Build the function that makes a row of the map from a ring by `level`, which is `down` or `slide`.
+
+    It returns how many samples saturated, as `level` does.
+    """
 
     @jit
     def leave(out, ring, rows, spots, skips, lanes, line, lo, hi, edges, init, magnitude, half, shift, inverse):
@@ -175,7 +179,7 @@ def _leave(level: Loop, size: int) -> Loop:
 
 @jit
 def _across_constant(hw, value, start):
-    """What filtering across makes of a row of the constant."""
+    """Return the horizontally filtered value of a row of the padding constant."""
     total = type(start)(0)
     for j in range(hw.size):
         total = type(start)(total + hw[j] * value)
@@ -183,10 +187,10 @@ def _across_constant(hw, value, start):
 
 
 def separable_pairs(width: int, height: int, finish: str, size: int, step: int = 1, channels: int = 0) -> Loop:
-    """The loop for such kernels of rank 1, a row of `width` weights by a column of `height`.
+    """Build the loop for kernels of rank 1, a row of `width` weights by a column of `height`; the rest as in `pairs`.
 
-    Each picture row is filtered across once, as it enters a ring of rows; the ring is filtered down. Of the samples
-    that begin at spots[k] the first skips[k] belong to the place before, too.
+    Each picture row is filtered horizontally once, as it enters a ring of rows; the ring is filtered vertically. The
+    first skips[k] samples of the vector at spots[k] are also in the vector before.
     """
     enter, leave, take = _enter(width, size), _leave(down(finish, size), size), taken(height)
     pick, strided = keep(step, channels), step != 1
@@ -225,7 +229,10 @@ def separable_pairs(width: int, height: int, finish: str, size: int, step: int =
 
 
 def sliding_pairs(width: int, finish: str, size: int, step: int = 1, channels: int = 0) -> Loop:
-    """The same for a column of ones of any height, and no row left out: sums slide down, a row enters, a row leaves."""
+    """Build the loop for a row of `width` weights by a column of ones of any height, with vertical stride 1.
+
+    From one row of the map to the next, a row is added to the sums and another subtracted; the rest as in `pairs`.
+    """
     enter, leave = _enter(width, size), _leave(slide(finish, size), size)
     pick, strided = keep(step, channels), step != 1
 
@@ -238,7 +245,7 @@ def sliding_pairs(width: int, finish: str, size: int, step: int = 1, channels: i
         inverse, found, edges = _inverse(divisor, shift), np.intp(0), lo + n - hi
         total, slots = _across_constant(hw, value, init), height + 1
         sums[:] = 0
-        nothing = (y0 + height) % slots * width  # what leaves first
+        nothing = (y0 + height) % slots * width  # the row that is subtracted first
         ring[nothing : nothing + width] = 0
         for r in range(y0, y1 + height - 1):
             begin = r % slots * width

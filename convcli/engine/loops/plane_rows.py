@@ -1,4 +1,7 @@
-"""Rows in working memory, for the loops of conv2d: padded, and turned for two rows of a map at a time."""
+"""Rows in working memory for the loops of conv2d: padded rows, and turned rows, which are sums and differences of them.
+
+Turned rows serve two rows of a map at a time; see `planes`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ jit = _njit(nogil=True, error_model="numpy")
 
 @jit
 def _strided(source, to, x, begin, n, stride):
-    """n numbers of x, `stride` apart; the strides that layers have are written out, so that they vectorise."""
+    """Copy n numbers of x, `stride` apart; common strides have loops of their own, so that they vectorise."""
     into, seen = source[to : to + n], x[begin : begin + (n - uintp(1)) * stride + uintp(1)]
     if stride == uintp(1):
         for q in range(n):
@@ -28,7 +31,9 @@ def _strided(source, to, x, begin, n, stride):
 
 @jit
 def fill(source, x, place, depth, height, width, rowmap, first, needed, colmap, runs, pitch, plane, block, chunk):
-    """Padded rows of some planes: `runs` of x's columns (from, to, first column), and `colmap` around them.
+    """Fill working memory with padded rows of some planes: `runs` of x's columns, and the border by `colmap`.
+
+    runs: for each run where it begins and ends in a row, and its first column in x.
 
     Row r of plane c lies at c*plane + r // chunk * block + r % chunk * pitch.
     """
@@ -55,7 +60,7 @@ def fill(source, x, place, depth, height, width, rowmap, first, needed, colmap, 
 
 @jit
 def turn_rows(source, depth, blocks, firsts, step, pitch, plane, block, chunk):
-    """Behind the rows of every block, for every three rows of the kernel: d1 + d2, d2 - d1, d0 - d2, d3 - d1."""
+    """Write the turned rows d1 + d2, d2 - d1, d0 - d2, d3 - d1 for each three kernel rows after every block's rows."""
     for c in range(depth):
         for b in range(blocks):
             to = c * plane + b * block + chunk * pitch

@@ -1,9 +1,9 @@
-"""Register tiles of conv2d: several feature maps by several vectors of pixels, as LLVM's vector instructions.
+"""Register tiles of conv2d: several feature maps by several vectors of pixels, in LLVM's vector instructions.
 
 Numba's vectoriser cannot keep a tile of sums in registers over a loop of unknown length, so the loop over the taps is
-written down: for each tap `wide` loads of pixels and `tall` weights feed tall*wide multiply-adds. Four maps by four
-vectors need 8 loads for 16 multiply-adds. Two tiles of four maps by three vectors, for two rows, leave eight of 32
-registers for what is loaded.
+written in instructions: for each tap `wide` loads of pixels and `tall` weights feed tall*wide multiply-adds. Four maps
+by four vectors need 8 loads for 16 multiply-adds. Two tiles of four maps by three vectors, for two rows, leave eight of
+32 registers for loaded values.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _WORD = ir.IntType(64)
 
 
 def turns() -> Any:
-    """take(turn): add one to turn[0], whatever other threads do to it meanwhile; the number that stood there before."""
+    """Build take(turn): add one to turn[0] atomically, and return its previous value."""
     if getattr(config, "DISABLE_JIT", 0):
         return _taken
 
@@ -46,7 +46,7 @@ def _taken(turn: Any) -> int:
 
 
 def tile(tall: int, wide: int, lanes: int) -> Any:
-    """A function for the loops: one row of `tall` maps.
+    """Build a function that computes a tile in one row of `tall` maps.
 
     tile(source, base, offsets, taps, weights, at, start, m, out, place, plane): taps from `offsets`, their `tall`
     weights side by side from `at` on; the sums begin with start[m], ...; row a goes to out[place + a*plane].
@@ -63,7 +63,7 @@ def tile(tall: int, wide: int, lanes: int) -> Any:
 
 
 def pair(tall: int, wide: int, lanes: int) -> Any:
-    """A function for the loops: two rows of `tall` maps, from turned rows.
+    """Build a function that computes a tile in two rows of `tall` maps, from turned rows.
 
     pair(source, base, offsets, common, own, weights, at, start, m, out, place, below, plane, alone): the taps of four
     sums, u and v of `common` taps, then p and q of `own`, lie in `offsets` one after the other, and so do their
@@ -84,7 +84,7 @@ def pair(tall: int, wide: int, lanes: int) -> Any:
 
 @dataclass(frozen=True)
 class _Plain:
-    """The tile of one row without a compiler, for when Numba is told to do without."""
+    """The tile of one row in Python, for when Numba's compiler is disabled."""
 
     tall: int
     wide: int
@@ -102,7 +102,7 @@ class _Plain:
 
 @dataclass(frozen=True)
 class _PlainPair:
-    """The tile of two rows without a compiler."""
+    """The tile of two rows in Python."""
 
     tall: int
     wide: int
@@ -142,7 +142,7 @@ class _Writer:
         self.fma = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{lanes}f{self.size * 8}")
 
     def spread(self, pointer: Any, index: Any) -> Any:
-        """The number at that index in every lane."""
+        """Load the number at that index into every lane of a vector."""
         value = self.builder.load(self.builder.gep(pointer, [index]))
         nothing = ir.Constant(self.vector, ir.Undefined)
         one = self.builder.insert_element(nothing, value, ir.IntType(32)(0))
@@ -150,13 +150,13 @@ class _Writer:
         return self.builder.shuffle_vector(one, nothing, lanes)
 
     def begins(self, start: Any, m: Any) -> list[Any]:
-        """start[m], start[m + 1], ... of the maps, spread."""
+        """Return the initial sums of the tile: start[m], start[m + 1], ... spread over vectors."""
         return [self.spread(start, self.builder.add(m, _WORD(a))) for a in range(self.tall)]
 
     def add(
         self, tiles: list[list[Any]], source: Any, base: Any, looks: list[Any], taps: Any, weights: list[Any]
     ) -> Any:
-        """The sums of tiles, each map by map, after so many taps, at least one; for each tile from its offsets on."""
+        """Add so many taps, at least one, to the sums of tiles, and return them; looks: each tile's offsets."""
         builder, tall, wide = self.builder, self.tall, self.wide
         starts = [builder.gep(source, [builder.add(base, _WORD(v * self.lanes))]) for v in range(wide)]
         before, body, after = builder.block, builder.append_basic_block("taps"), builder.append_basic_block("done")
@@ -182,7 +182,7 @@ class _Writer:
         return added
 
     def store(self, sums: list[Any], out: Any, place: Any, plane: Any) -> None:
-        """Row a of the tile goes to out[place + a*plane]."""
+        """Store row a of the tile at out[place + a*plane]."""
         builder = self.builder
         for cell, value in enumerate(sums):
             row = builder.add(place, builder.mul(plane, _WORD(cell // self.wide)))
@@ -190,7 +190,7 @@ class _Writer:
             builder.store(value, self._vectors(out, to), align=self.size)
 
     def finite(self, sums: list[Any]) -> Any:
-        """One bit: whether every sum is finite. What is not, less itself is no number."""
+        """Return one bit: whether every sum is finite. Others minus themselves give NaN."""
         builder, bits = self.builder, ir.IntType(self.lanes)
         left = [builder.fsub(value, value) for value in sums]
         while len(left) > 1:

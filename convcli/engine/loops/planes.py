@@ -2,20 +2,20 @@
 
     map[m, y, x] = start[m] + sum over taps t of weight[t, m] * source[offset[t] + y*row + x]
 
-`planes` takes the sums as they stand, row by row; `planes(..., rows=2)` makes two rows of a map at a time with fewer
-products. Nothing of the result depends on how the planes are cut, on the lanes or on the number of threads: every
-value is a fixed chain of multiply-adds, whatever tile it falls into.
+`planes` computes these sums directly, row by row; `planes(..., rows=2)` computes two rows of a map at a time with fewer
+products. The result does not depend on how the planes are divided, on the lanes or on the number of threads: every
+value is a fixed chain of multiply-adds, in whatever tile it is computed.
 
-Two rows: three rows of a kernel, a, b, c, that look at rows d0, d1, d2 for the upper of two rows of a map, and at d1,
-d2, d3 for the lower, give
+Two rows: three rows of a kernel, a, b, c, that read rows d0, d1, d2 for the upper of two rows of a map, and d1, d2, d3
+for the lower, give
 
     upper = a*(d0 - d2) + u + v        u = (a + b + c)/2 * (d1 + d2)
     lower = c*(d3 - d1) + u - v        v = (a - b + c)/2 * (d2 - d1)
 
 four products instead of six; the sums and differences of rows serve all maps (Winograd's F(2, 3): Lavin and Gray, "Fast
-algorithms for convolutional neural networks", 2016, here along y alone, where it needs no shuffles). The rows of the
-kernel that find no companions are taken as they stand. An infinity would become no number on the way: where a sum is
-not finite the loop takes both rows as they stand.
+algorithms for convolutional neural networks", 2016, here along y alone, where it needs no shuffles). Rows of the
+kernel that are not part of a three are multiplied directly. An infinity would turn into NaN: where a sum is not finite,
+the loop computes both rows directly.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ TALL = 4  # maps in a tile
 
 
 def planes(lanes: int, wide: int, rows: int) -> Callable[..., Any]:
-    """The loop for vectors of so many lanes, `wide` of them in the largest tile, and 1 or 2 rows at a time."""
+    """Build the loop for vectors of so many lanes, `wide` of them in the largest tile, and 1 or 2 rows at a time."""
     return (_single if rows == 1 else _double)(lanes, wide)
 
 
 def _row(tall: int, lanes: int, wide: int) -> Any:
-    """row(...): one row of `tall` maps from m on, tile by tile; the last tile is pushed back to end at the edge."""
+    """Build row(...): compute one row of `tall` maps from m on, tile by tile; the last tile ends at the edge."""
     largest, two, one = (tile(tall, v, lanes) for v in (wide, 2, 1))
     vectors = _vectors(lanes, wide)
 
@@ -72,7 +72,7 @@ def _row(tall: int, lanes: int, wide: int) -> Any:
 
 
 def _two_rows(lanes: int, wide: int) -> Any:
-    """rows(...): two rows of TALL maps from m on, and whether all of them is finite."""
+    """Build rows(...): compute two rows of TALL maps from m on, and return whether all values are finite."""
     largest, two, one = (pair(TALL, v, lanes) for v in (wide, 2, 1))
     vectors = _vectors(lanes, wide)
 
@@ -114,14 +114,14 @@ def _two_rows(lanes: int, wide: int) -> Any:
 
 
 def _vectors(lanes: int, wide: int) -> Any:
-    """vectors(columns, x): how many vectors the tile at x has, `wide`, 2 or 1: no more than a row holds."""
+    """Build vectors(columns, x): return how many vectors the tile at x has, `wide`, 2 or 1, at most those of a row."""
 
     @jit
     def vectors(columns, x):
         left = (columns - x + uintp(lanes - 1)) // uintp(lanes)
         v = uintp(wide) if left >= uintp(wide) else (uintp(2) if left >= uintp(2) else uintp(1))
         if wide == 3 and left == uintp(4):
-            v = uintp(2)  # twice two are sooner done than three and one
+            v = uintp(2)  # two tiles of two are faster than three and one
         if v * uintp(lanes) > columns:
             v = uintp(2) if uintp(2 * lanes) <= columns else uintp(1)
         return v
@@ -135,15 +135,15 @@ def _nine(table):
 
 
 def _single(lanes: int, wide: int) -> Callable[..., Any]:
-    """Row by row."""
+    """Build the loop that computes the maps row by row."""
     four, single, take = _row(TALL, lanes, wide), _row(1, lanes, wide), turns()
 
     @entry
     def loop(x, packed, plain, start, table, out, source, turn):
-        """All bands of `band` rows of all groups of all images that no other thread has taken: turn[0] are taken.
+        """Compute all bands of `band` rows, of all groups and images, that no other thread has taken.
 
-        packed: the weights four maps at a time; plain: as they stand, for the maps left over. table: sizes, then index
-        arrays. source: working memory.
+        turn[0]: how many bands are taken. packed: the weights, four maps at a time; plain: the weights in their own
+        order, for the maps left over. table: sizes, then index arrays. source: working memory.
         """
         images, channels, height, width, maps, groups, taps, rows, columns = _nine(table)
         step, stride, reach, pitch, count, band = table[9], table[10], table[11], table[12], table[13], table[14]
@@ -191,12 +191,12 @@ def _single(lanes: int, wide: int) -> Callable[..., Any]:
 
 
 def _double(lanes: int, wide: int) -> Callable[..., Any]:
-    """Two rows at a time; the maps that are left over from the last four, and what is not finite, row by row."""
+    """Build the loop for two rows at a time; maps left over from groups of four, and rows not finite, one by one."""
     two, single, take = _two_rows(lanes, wide), _row(1, lanes, wide), turns()
 
     @jit
     def apart(source, base, offsets, taps, plain, start, m, out, place, plane, columns, spare, alone):
-        """Two rows of one map, each by itself: `offsets` holds the taps of the upper, then of the lower."""
+        """Compute two rows of one map separately: `offsets` holds the taps of the upper, then of the lower."""
         for below in range(uintp(2) - alone):
             look = offsets[below * taps : (below + uintp(1)) * taps]
             single(
@@ -205,10 +205,10 @@ def _double(lanes: int, wide: int) -> Callable[..., Any]:
 
     @entry
     def loop(x, packed, plain, start, table, out, source, turn):
-        """All bands of `band` rows, an even number, that no other thread has taken: turn[0] are taken.
+        """Compute all bands of `band` rows, an even number, that no other thread has taken.
 
-        packed: the weights for two rows at a time; plain: as they stand. table: sizes, then index arrays: `turned`
-        goes with packed, `offsets` with plain. source: working memory.
+        turn[0]: how many bands are taken. packed: the weights for two rows at a time; plain: the weights in their own
+        order. table: sizes, then index arrays: `turned` for packed, `offsets` for plain. source: working memory.
         """
         images, channels, height, width, maps, groups, taps, rows, columns = _nine(table)
         step, stride, reach, pitch, common, own = table[9], table[10], table[11], table[12], table[13], table[14]

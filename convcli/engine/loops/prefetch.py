@@ -1,4 +1,4 @@
-"""What the loops tell the memory, for which Numba has no words."""
+"""Instructions for the processor's caches that Numba lacks: prefetch and store fence."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _intrinsic: Any = intrinsic
 _plain = bool(getattr(config, "DISABLE_JIT", 0))
 
 _INT = ir.IntType(32)
-LINE = 64  # bytes of a line of the cache
+LINE = 64  # bytes of a cache line
 
 
 def hint(builder: Any, pointer: Any, write: bool = False) -> None:
-    """What the pointer shows will be read or written soon; it may lie beyond all that there is."""
+    """Prefetch the memory at the pointer, for reading or writing; any address is allowed, even an invalid one."""
     pointer = builder.bitcast(pointer, ir.IntType(8).as_pointer())
     kind = ir.FunctionType(ir.VoidType(), [pointer.type, _INT, _INT, _INT])
     function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-    builder.call(function, [pointer, _INT(int(write)), _INT(3), _INT(1)])  # kept in all caches, data
+    builder.call(function, [pointer, _INT(int(write)), _INT(3), _INT(1)])  # into all caches, as data
 
 
 @_intrinsic
@@ -37,14 +37,14 @@ def _soon(context, src, i):
 
 @jit
 def soon(src, first, last):
-    """src[first:last] will be read soon."""
+    """Prefetch src[first:last] for reading."""
     for i in range(first, last, LINE // src.itemsize):
         _soon(src, i)
 
 
 @_intrinsic
 def fence(context):
-    """What was written past the caches is there for all threads."""
+    """Make everything written past the caches visible to all threads."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind = ir.FunctionType(ir.VoidType(), [])
@@ -57,4 +57,4 @@ def fence(context):
 if _plain:
 
     def soon(src, first, last):
-        """Nothing needs to be told where nothing is compiled."""
+        """Do nothing, since nothing is compiled."""

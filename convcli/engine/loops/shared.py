@@ -1,4 +1,4 @@
-"""What the loops share: how they are compiled, groups of taps, one row in and one row out."""
+"""Functions that the loops share: compilation, groups of taps, reading a row and writing a row."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def accumulate(acc, src, base, offsets, weights, first, last):
 
 @jit
 def infinite(row):
-    """How many samples are NaN or infinite."""
+    """Count the samples that are NaN or infinite."""
     most, found = np.float32(3.4028234663852886e38), np.int32(0)
     for x in range(row.size):
         found = np.int32(found + np.int32(not abs(row[x]) <= most))
@@ -139,7 +139,7 @@ def infinite(row):
 
 @jit
 def claim(held, slot, r):
-    """Whether row r has yet to enter the slot of a ring; from now on it counts as there."""
+    """Mark row r as held in this slot of a ring; returns whether it has yet to be loaded there."""
     absent = held[slot] != r
     held[slot] = r
     return absent
@@ -147,9 +147,9 @@ def claim(held, slot, r):
 
 @jit
 def enter(q, src, row, start, m, halo, colmap, inside, pitch, value, terms, ho, hw, line, counts):
-    """A picture row (-1: the constant) enters a slot of a ring: as it is, or filtered across for each term.
+    """Load a picture row (-1: the constant) into slot q of a ring: as it is, or filtered horizontally for each term.
 
-    counts[2]: what is not finite.
+    Adds to counts[2] how many samples are not finite.
     """
     entering = q[: m + halo] if terms == 0 else line[: m + halo]
     if row < 0:
@@ -167,12 +167,12 @@ def enter(q, src, row, start, m, halo, colmap, inside, pitch, value, terms, ho, 
 
 @jit
 def levels(out, acc, n, scale, divisor, shift, magnitude, top, counts):
-    """out = saturate(round half to even(acc * scale + shift)); counts what saturates below and above.
+    """out = saturate(round half to even(acc * scale + shift)); counts samples that saturate below and above.
 
-    `magnitude` is 1, or -1 for |...|. Where divisor is not 0 it divides in the place of `scale`: for the divisors whose
-    reciprocal would spoil a tie. Where neither is so, acc may hold integers, too. Adding and taking away 1.5 * 2^23
-    (2^52 in double) rounds half to even, since the sum has no bits left for a fraction; -0.5 rounds to 0, top + 0.5 to
-    top + 1, so only the latter saturates.
+    `magnitude` is 1, or -1 for the absolute value. If divisor is not 0, acc is divided by it instead of multiplied by
+    `scale`: for divisors whose reciprocal could misround a tie. Without absolute value and divisor, acc may also hold
+    integers. Adding and subtracting 1.5 * 2^23 (2^52 in double) rounds half to even, since the sum has no bits left for
+    a fraction; -0.5 rounds to 0, top + 0.5 to top + 1, so only the latter saturates.
     """
     real = type(scale)
     magic = real(12582912.0) if acc.itemsize < 8 else real(6755399441055744.0)

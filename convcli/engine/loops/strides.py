@@ -1,8 +1,8 @@
-"""Columns of a stride: dealt out to as many phases as the stride has columns, or the first of them kept.
+"""Columns of a stride: split a row into as many phases as the stride has columns, or keep only the first phase.
 
     row[f*lot + i*channels + c] = padded[(i*step + f)*channels + c],  f = 0..step-1
 
-Places of the kernel that are kept then lie side by side, and a tap is an offset into one of the phases.
+Positions that the stride keeps are then adjacent, and a tap is an offset into one of the phases.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy import uintp
 
 from convcli.engine.loops.shared import Loop, jit, load
 
-RUN = 16  # kept pixels that a vector deals out at a time
+RUN = 16  # pixels of each phase that vector instructions make at a time
 
 _WORD, _INT, _FLOAT = ir.IntType(64), ir.IntType(32), ir.FloatType()
 _intrinsic: Any = intrinsic
@@ -25,7 +25,10 @@ _plain = bool(getattr(config, "DISABLE_JIT", 0))
 
 
 def split(step: int, channels: int) -> Loop:
-    """How a row enters: `size` samples of each phase, from the kept sample x0 on. Where step is 0 it is told later."""
+    """Build the function that splits a row: `size` samples of each phase, from sample x0 of the phase on.
+
+    If step is 0, step and channels are known only at run time.
+    """
     if step == 1:
 
         @jit
@@ -38,7 +41,7 @@ def split(step: int, channels: int) -> Loop:
 
     @jit
     def each(row, lot, first, last, src, base, start, colmap, value, step, channels):
-        """Pixels first..last of each phase, one by one."""
+        """Copy pixels first..last of each phase, one by one."""
         for f in range(step):
             for i in range(first, last):
                 for c in range(channels):
@@ -65,9 +68,9 @@ def split(step: int, channels: int) -> Loop:
 
 
 def keep(step: int, channels: int) -> Loop:
-    """keep(to, row, n, step, channels): every step-th pixel of n samples, in place if `to` is the row itself.
+    """Build keep(to, row, n, step, channels): copy every step-th pixel of n samples, in place if `to` is the row.
 
-    Where step is 0 it is told later.
+    If step is 0, step and channels are known only at run time.
     """
     if step == 1:
 
@@ -95,9 +98,9 @@ def keep(step: int, channels: int) -> Loop:
 
 
 def _deal(step: int, channels: int, phases: int) -> Any:
-    """deal(src, at, row, to, lot): RUN pixels of each phase, in LLVM's vectors, since Numba has no word for a shuffle.
+    """Build deal(src, at, row, to, lot): copy RUN pixels of each phase by LLVM's vector shuffle, which Numba lacks.
 
-    All is read before anything is written, so that it may be done in place.
+    All pixels are read before any is written, so src and row may be the same array.
     """
 
     @_intrinsic

@@ -1,4 +1,4 @@
-"""Floats: any taps, row by row."""
+"""Float loop for any taps, row by row."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from convcli.engine.loops.strides import keep
 
 
 def sweep(finish: str) -> Loop:
-    """The loop for any taps in float lanes: sparse, dilated, strided, or a sum of separable kernels.
+    """Build the loop for any taps in float lanes: sparse, dilated, strided, or a sum of separable kernels.
 
-    Rows enter a ring as floats. Where `terms` is 0 they enter as they are, and the taps span rows and columns; else
-    they are filtered across for each term as they enter, and the taps run down each term's rows of the ring.
+    Rows enter a ring as floats. If `terms` is 0, they enter unfiltered, and the taps span rows and columns; else they
+    are filtered horizontally for each term as they enter, and the taps filter each term's rows vertically.
     """
     finished, pick = FINISH[finish], keep(0, 0)
 
@@ -24,7 +24,7 @@ def sweep(finish: str) -> Loop:
     ):  # fmt: skip
         """dst[y, p] = finish(init + sum over t of vw[t] * ring[y*stride + rows[vi[t]], p + vx[t]])
 
-        Row r stays in slot r % period of the ring, or, where period is 0, each of `rows` has a slot of its own.
+        Row r is in slot r % period of the ring, or, if period is 0, each of `rows` has a slot of its own.
         """
         for x0 in range(0, n, tile):
             m = min(tile, n - x0)

@@ -1,4 +1,4 @@
-"""conv2d on planes: `checks` settles what is asked for, `run` computes it."""
+"""conv2d on planes: `checks` checks the arguments, `run` computes the result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def conv2d(
     *,
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
-    """What torch.nn.functional.conv2d computes, on NumPy arrays.
+    """Compute torch.nn.functional.conv2d on NumPy arrays.
 
     x: (N, C, H, W) or (C, H, W), float32 or float64; not modified.
     weight: (O, C/groups, KH, KW), taken as x's dtype; not flipped. bias: (O,) or None.

@@ -1,4 +1,4 @@
-"""conv2d: planes in, planes out, as torch.nn.functional.conv2d means it. Checks the arguments, settles the geometry."""
+"""Check the arguments of conv2d, which are those of torch.nn.functional.conv2d, and compute its geometry."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from convcli.kernel import refuse_mask
 
 @dataclass(frozen=True)
 class Form:
-    """All that a convolution is but its numbers.
+    """The shapes and the geometry of a convolution, without its data.
 
-    x: (N, C, H, W); weight: (O, C/groups, KH, KW); itemsize: of a number, 4 or 8 bytes.
+    x, weight: shapes (N, C, H, W) and (O, C/groups, KH, KW); itemsize: bytes of a number, 4 or 8.
     output: height and width of a feature map.
     """
 
@@ -46,7 +46,7 @@ class Planes:
 def checked(
     x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int, padding_mode: str
 ) -> Planes:
-    """The arguments of conv2d as one convolution of a batch. Raises ConvcliError where they are wrong."""
+    """Return the arguments of conv2d as one convolution of a batch. Raises ConvcliError where they are wrong."""
     planes = _array("x", x, (3, 4), ("(N, C, H, W)", "(C, H, W)"))
     if planes.dtype not in (np.float32, np.float64):
         raise RecipeError(f"x must be float32 or float64, not {planes.dtype}; convert it with astype")
@@ -71,7 +71,7 @@ def _settled(x: NDArray[Any], weight: Any, bias: Any, geometry: Geometry, paddin
 
 
 def check_channels(channels: int, shape: tuple[int, ...], groups: int) -> None:
-    """Raises RecipeError unless weights of that shape fit that many input channels in that many groups."""
+    """Raise RecipeError unless weights of that shape fit that many input channels in that many groups."""
     for what, number in (("input channels", channels), ("filters", shape[0])):
         if number % groups:
             raise RecipeError(f"groups={groups} does not divide the {number} {what}")
@@ -83,7 +83,7 @@ def check_channels(channels: int, shape: tuple[int, ...], groups: int) -> None:
 
 
 def pads_of(padding: Any, geometry: Geometry, size: tuple[int, int], kernel: tuple[int, int]) -> Pads:
-    """Padding as ((top, bottom), (left, right)) in pixels, from any form that conv2d takes.
+    """Return padding as ((top, bottom), (left, right)) in pixels, from any form that conv2d takes.
 
     "same" puts an odd pixel after, as ONNX's SAME_UPPER does; "same-lower" puts it before, as SAME_LOWER does.
     """
@@ -98,7 +98,7 @@ def pads_of(padding: Any, geometry: Geometry, size: tuple[int, int], kernel: tup
 
 
 def real_array(what: str, value: Any) -> NDArray[Any]:
-    """The value as an array, if it is one of real numbers that loses nothing by it."""
+    """Return the value as an array of real numbers, if the conversion loses nothing."""
     refuse_mask(what, value)
     try:
         array = np.asarray(value)

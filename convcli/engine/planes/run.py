@@ -1,4 +1,4 @@
-"""Runs a conv2d: padded rows in working memory, weights in the loop's order, bands of rows on threads."""
+"""Run a conv2d: padded rows in working memory, weights in the loop's order, bands of rows on threads."""
 
 from __future__ import annotations
 
@@ -26,16 +26,17 @@ _CACHE = 384 * 1024  # bytes of padded rows that a band may take: they stay in t
 _SHARES = 4  # bands for each thread, so that none waits long for the others
 _SMALL = 400_000  # multiply-adds below which a second thread costs more than it brings
 _QUICK = 1_000_000_000  # multiply-adds, some hundredths of a second of them, that Ctrl-C may have to wait for
-_TALL = 4  # filters whose weights lie side by side
+_TALL = 4  # filters whose weights are stored interleaved
 
 
 @dataclass(frozen=True)
 class Columns:
-    """How a padded row lies in working memory: columns of one remainder modulo the stride side by side.
+    """The layout of a padded row in working memory: columns are grouped by their remainder modulo the stride.
 
-    apart: how far these groups of columns begin from one another. pitch: numbers in a row.
-    map: the column of x that each of them shows, -1 for zero.
-    runs: for each remainder the places [from, to) where x's own columns stand, `stride` apart, and the first of them.
+    apart: the distance between the starts of two groups. pitch: the length of a row, in numbers.
+    map: for each number of a row the column of x that it holds, -1 for zero.
+    runs: three numbers for each group: the range [from, to) that holds columns of x, `stride` apart, and the first
+        of these columns.
     """
 
     apart: int
@@ -45,14 +46,14 @@ class Columns:
 
     @classmethod
     def for_form(cls, form: Form, lanes: int) -> Columns:
-        """For vectors of so many lanes, which may read beyond the end of a row."""
+        """Make the layout for vectors of so many lanes, which may read beyond the end of a row."""
         stride, size, pads = form.stride[1], form.x[3], form.pads[1]
         seen = index_map(size, *pads, form.padding_mode)
         least = max(-(-seen.size // stride), (form.weight[3] - 1) * form.dilation[1] // stride + lanes)
         apart = -(-least // lanes) * lanes
         pitch = stride * apart
         if pitch // lanes % 2 == 0:
-            pitch += lanes  # rows a power of two apart would share a few places of the cache
+            pitch += lanes  # rows a power of two apart would share a few sets of the processor's cache
         places = np.full(pitch, -1, np.intp)
         runs = []
         for phase in range(stride):
@@ -63,7 +64,7 @@ class Columns:
         return cls(apart, pitch, places, runs)
 
     def offsets(self, form: Form, rows: NDArray[np.intp], plane: int) -> NDArray[np.intp]:
-        """Where taps look from a pixel's own place: (depth, rows, KW), from the places of the kernel's rows."""
+        """Return the offsets (depth, rows, KW) of taps from a pixel, given the offsets of the kernel's rows."""
         column, stride = np.arange(form.weight[3]) * form.dilation[1], form.stride[1]
         across = column % stride * self.apart + column // stride
         planes = np.arange(form.weight[1]) * plane
@@ -72,12 +73,12 @@ class Columns:
 
 @dataclass(frozen=True)
 class PlanesPlan:
-    """What a loop needs besides the numbers, made once for planes of one form.
+    """Everything a loop needs besides the data, made once for planes of one form.
 
-    rows: how many of a feature map it makes at a time, 1 or 2.
-    table: its sizes, then its index arrays, in the order in which it reads them.
+    rows: how many rows of a feature map the loop computes at a time, 1 or 2.
+    table: the loop's sizes, then its index arrays, in the order in which it reads them.
     room: how many numbers a thread's working memory holds.
-    threes, rest: the rows of the kernel as `_threes` parts them.
+    threes, rest: the rows of the kernel as `_threes` divides them.
     """
 
     rows: int
@@ -88,7 +89,7 @@ class PlanesPlan:
 
 
 def convolve_planes(job: Planes, threads: int | None = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
-    """The feature maps (N, O, H', W'), in `out` where it can be filled. They don't depend on the number of threads."""
+    """Compute the feature maps (N, O, H', W'), in `out` where possible; the number of threads does not affect them."""
     if gathered.sparse(job.form.x[2:], job.form.weight[2:], job.form.pads, job.form.stride, job.form.dilation):
         job = _gathered(job)
     form, dtype = job.form, job.x.dtype
@@ -107,8 +108,8 @@ def convolve_planes(job: Planes, threads: int | None = None, out: NDArray[Any] |
     weights = (_packed(job) if plan.rows == 1 else _turned(job, plan)).reshape(-1)
     plain = np.ascontiguousarray(job.weight).reshape(-1)
     arrays = np.ascontiguousarray(job.x).reshape(-1), weights, plain, job.bias, plan.table, maps.reshape(-1)
-    turn = np.zeros(1, np.intp)  # the bands that are taken: a thread that starts later, or is slower, does fewer
-    room = plan.room + plan.rows * _TALL * lanes  # a tile of a map that is narrower comes last
+    turn = np.zeros(1, np.intp)  # how many bands threads have taken so far: a late or slow thread takes fewer
+    room = plan.room + plan.rows * _TALL * lanes  # and space for a tile of a map that is narrower than it
     work = [(*arrays, _aligned(room, dtype), turn) for _ in range(workers)]
     call = compiler.prepare(f"planes:{lanes}:{wide[plan.rows - 1]}:{plan.rows}", *work[0])
     if len(work) == 1:
@@ -119,7 +120,7 @@ def convolve_planes(job: Planes, threads: int | None = None, out: NDArray[Any] |
 
 
 def _gathered(job: Planes) -> Planes:
-    """The same maps from those places alone that are looked at."""
+    """Return a convolution with the same maps, on only the pixels of x that the kernel reads."""
     form = job.form
     (rows, *down), (columns, *across) = (
         gathered.axis(n, k, p, s, d, form.padding_mode, 0, count)
@@ -135,16 +136,16 @@ def _gathered(job: Planes) -> Planes:
 
 
 def _vectors(itemsize: int) -> tuple[int, tuple[int, int]]:
-    """Lanes of the processor's vectors, and how many vectors the largest tile is wide, of one row and of two.
+    """Return the lanes of the processor's vectors, and the width in vectors of the largest tile of one row and of two.
 
-    There are 32 registers of 64 bytes, and 16 shorter ones.
+    Processors have 32 registers of 64 bytes, or 16 shorter ones.
     """
     size = processor.vector_bytes()
     return size // itemsize, {64: (4, 3), 32: (3, 1)}.get(size, (4, 1))
 
 
 def _aligned(size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """An empty array that begins where a vector may: one that lies across that takes two accesses."""
+    """Return an uninitialized array aligned to vectors: an unaligned vector may take two memory accesses."""
     memory = empty_result((size * dtype.itemsize + 64,), np.dtype(np.uint8))
     first = -memory.ctypes.data % 64
     return memory[first : first + size * dtype.itemsize].view(dtype)
@@ -155,7 +156,7 @@ def _aligned(size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 @lru_cache(maxsize=32)
 def _plan(form: Form, lanes: int, workers: int, cache: int) -> PlanesPlan:
-    """For vectors of so many lanes, and working memory of about `cache` bytes."""
+    """Make the plan for vectors of so many lanes, and working memory of about `cache` bytes."""
     threes, rest = _threes(form)
     columns = Columns.for_form(form, lanes)
     if threes and form.output[0] > 1 and form.weight[0] // form.groups >= _TALL:
@@ -164,7 +165,10 @@ def _plan(form: Form, lanes: int, workers: int, cache: int) -> PlanesPlan:
 
 
 def _threes(form: Form) -> tuple[list[int], list[int]]:
-    """The kernel's rows by threes as far apart as two rows of a map look, the first of each; and those left over."""
+    """Divide the kernel's rows into threes and the rest; returns the first row of each three, and the rest.
+
+    The rows of a three are as far apart, in padded rows, as what two neighbouring map rows read.
+    """
     rows, step, dilation = form.weight[2], form.stride[0], form.dilation[0]
     apart = step // dilation if step % dilation == 0 else rows
     threes: list[int] = []
@@ -189,12 +193,15 @@ def _one_row(form: Form, columns: Columns, workers: int, cache: int) -> PlanesPl
 
 
 def _two_rows(form: Form, columns: Columns, workers: int, cache: int, threes: list[int], rest: list[int]) -> PlanesPlan:
-    """Working memory holds the padded rows that two rows of a map are apart, then the turned rows, and so on."""
+    """Make the plan for two rows at a time.
+
+    Working memory is a sequence of blocks: padded rows, as many as two map rows are apart, then sums and differences.
+    """
     _, depth, kh, kw = form.weight
     step, pitch, down = form.stride[0], columns.pitch, np.arange(kh) * form.dilation[0]
     reach, chunk = int(down[-1]) + 1, 2 * step
     block = (chunk + 4 * len(threes)) * pitch
-    beyond = -(-(reach - step) // chunk)  # blocks that the last two rows look at besides their own
+    beyond = -(-(reach - step) // chunk)  # blocks that the last two map rows read besides their own
     band = _band(form, 2 * (cache // (depth * block * form.itemsize) - beyond), workers, 2)
     size = (band // 2 + beyond) * block
 
@@ -209,7 +216,7 @@ def _two_rows(form: Form, columns: Columns, workers: int, cache: int, threes: li
         chunk, block, size, band, len(threes),
     )  # fmt: skip
     looks = (part.swapaxes(0, 1) for part in (turned[0], turned[1], turned[2], left[0], turned[3], left[1]))
-    below = np.full(step, -1)  # what the lower row of the last two would see, where the map has only the upper
+    below = np.full(step, -1)  # rows for the lower of the last two map rows, if the map has only the upper
     table = _table(
         sizes, *looks, stood(down), stood(down + step), down[threes], columns.runs, columns.map, _rows(form), below
     )
@@ -217,7 +224,7 @@ def _two_rows(form: Form, columns: Columns, workers: int, cache: int, threes: li
 
 
 def _rows(form: Form) -> NDArray[np.intp]:
-    """The row of x that each padded row shows, -1 for zero."""
+    """Return the row of x that each padded row holds, -1 for zero."""
     return index_map(form.x[2], *form.pads[0], form.padding_mode)
 
 
@@ -226,7 +233,7 @@ def _table(*parts: Any) -> NDArray[np.intp]:
 
 
 def _band(form: Form, fitting: int, workers: int, unit: int) -> int:
-    """Rows of a band, a multiple of `unit`: no more than fit the cache, and every thread gets several."""
+    """Return the rows of a band, a multiple of `unit`: it fits the cache, and every thread gets several bands."""
     rows = form.output[0]
     shared = -(-rows * max(form.x[0], 1) * form.groups // (workers * _SHARES))
     most = max(min(fitting, shared, rows) // unit, 1)
@@ -238,16 +245,16 @@ def _band(form: Form, fitting: int, workers: int, unit: int) -> int:
 
 
 def _packed(job: Planes) -> NDArray[Any]:
-    """The weights as the loop of one row reads them: four filters of a group at a time, tap by tap."""
+    """Return the weights in the order of the loop of one row: four filters of a group at a time, tap by tap."""
     groups, fours = job.form.groups, job.form.weight[0] // job.form.groups // _TALL
     flat = job.weight.reshape(groups, -1, prod(job.form.weight[1:]))[:, : fours * _TALL]
     return _side_by_side(flat.reshape(groups, fours, _TALL, flat.shape[2]))
 
 
 def _turned(job: Planes, plan: PlanesPlan) -> NDArray[Any]:
-    """The weights of two rows at a time: four filters of a group at a time, tap by tap, row by row of the kernel.
+    """Return the weights for two rows at a time: four filters of a group, tap by tap, row by row of the kernel.
 
-    Of the threes a, b, c and the rest: (a + b + c)/2, (a - b + c)/2, a and the rest, c and the rest.
+    From the threes a, b, c and the rest come: (a + b + c)/2, (a - b + c)/2, a and the rest, c and the rest.
     """
     form, half = job.form, job.weight.dtype.type(0.5)
     (_, depth, kh, kw), apart = form.weight, form.stride[0] // form.dilation[0]
@@ -262,7 +269,7 @@ def _turned(job: Planes, plan: PlanesPlan) -> NDArray[Any]:
 
 
 def _side_by_side(weight: NDArray[Any]) -> NDArray[Any]:
-    """The filters, axis 2, last. One by one: NumPy copies rows of four numbers slowly."""
+    """Move the filters, axis 2, to the last axis, one by one, since NumPy copies rows of four numbers slowly."""
     packed = np.empty((*weight.shape[:2], *weight.shape[3:], _TALL), weight.dtype)
     for filter_ in range(_TALL):
         packed[..., filter_] = weight[:, :, filter_]
@@ -270,7 +277,7 @@ def _side_by_side(weight: NDArray[Any]) -> NDArray[Any]:
 
 
 def _span(rows: Sequence[int]) -> Any:
-    """Rows to index with: a slice where they are evenly apart, which takes no copy."""
+    """Return rows as an index: a slice where they are evenly spaced, which makes no copy."""
     steps = {b - a for a, b in pairwise(rows)}
     if len(steps) > 1:
         return list(rows)
