@@ -1,4 +1,4 @@
-"""From a SPEC, as it is typed, to a Kernel."""
+"""Load the Kernel that a SPEC, as typed by the user, stands for."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def load_kernel(spec: str) -> Kernel:
 
 
 def load_kernel_or_own(spec: str, tell: Callable[[str], None]) -> Kernel:
-    """As `load_kernel`, where the kernels of the user's folders have names too, and stand before the built-in ones.
+    """Load the kernel as `load_kernel` does, but look names up in the user's folders before the built-in ones.
 
-    tell: is given a sentence for each that hides a built-in one, and for what in those folders can't be read.
+    tell: called with a message for each kernel that hides a built-in one, and for what in those folders can't be read.
     """
     return _loaded(spec, partial(named_or_own, tell=tell))
 
