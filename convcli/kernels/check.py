@@ -16,7 +16,7 @@ from convcli.kernels.readers.by_suffix import SELF_NAMING, load_file
 def check(path: Path) -> list[str]:
     """Return a line of properties for each kernel in the file, and a line for each suggestion.
 
-    Raises KernelError where the file is faulty, ConvcliError where it cannot be read.
+    Raises KernelError if the file is faulty, ConvcliError if it cannot be read.
     """
     if path.is_dir():
         raise RecipeError(f"{path} is a folder; name the files in it, as in {path}/*.yaml")

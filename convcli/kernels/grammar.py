@@ -64,7 +64,7 @@ def _is_rows(text: str) -> bool:
 
 
 def _is_path_with_spaces(text: str) -> bool:
-    """Whether the text is words without operators that end in a suffix: a missing file rather than a broken sum."""
+    """Whether the text looks like a file name with spaces (no operators, but a suffix) rather than a faulty sum."""
     return " " in text and not re.search(r"[@()\[\];:]|\s[-+*/]\s", text) and bool(re.search(r"\.[A-Za-z]\w*$", text))
 
 

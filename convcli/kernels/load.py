@@ -11,13 +11,13 @@ from convcli.kernels.catalogue import named, named_or_own
 
 
 def load_kernel(spec: str) -> Kernel:
-    """The kernel that a SPEC names, the same whatever folder the process stands in.
+    """Return the kernel that a SPEC names. Names are looked up among the built-in kernels only.
 
     spec: a built-in name (`sobel-x`), a name with parameters (`gaussian:sigma=2,size=9`), a file (`my.yaml`,
         `my.yaml#name`), rows of weights (`"1 2 1; 2 4 2; 1 2 1 / 16"`), or several of these combined (`sobel-x@45`,
         `gaussian * laplacian`).
 
-    Raises KernelError where the spec or the file is wrong, ConvcliError where the file cannot be read.
+    Raises KernelError if the SPEC or the file is faulty, ConvcliError if the file cannot be read.
     """
     return _loaded(spec, named)
 

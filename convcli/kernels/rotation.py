@@ -58,7 +58,7 @@ def _interpolated(grid: Array, angle: float) -> Array:
         + padded[top + 1, left] * down * (1 - right)
         + padded[top + 1, left + 1] * down * right
     )
-    done[np.abs(done) < _NOTHING * np.abs(grid).max()] = 0  # what rounding leaves of a zero
+    done[np.abs(done) < _NOTHING * np.abs(grid).max()] = 0  # remove rounding errors
     return _same_sums(_trimmed(done), grid)
 
 
