@@ -1,1 +1,1 @@
-"""The pictures of a folder: listed, filtered side by side, reported, resumed."""
+"""Filter the pictures of a folder: list them, filter them in parallel, write a report, resume an earlier run."""

@@ -1,7 +1,7 @@
-"""A page over the results of a batch: thumbnails before and after, what failed and why.
+"""Write a web page with the results of a batch: thumbnails before and after, and the failures with their reasons.
 
-The thumbnails lie in a folder beside the page and are loaded when they come into sight, so that a page of thousands
-opens at once. Nothing is fetched from a network.
+The thumbnails are in a folder beside the page and are loaded lazily, so that a page of thousands opens at once.
+Nothing is fetched from a network.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from convcli.system.pool import ThreadPool
 
 _SIDE = 480  # the longer side of a thumbnail
 _NAME = re.compile(r"[0-9]{5,}-(before|after)\.jpg")
-_FEW = 12  # so many failures are listed at once, more when asked for
+_FEW = 12  # failures that are shown at first
 
 
 def check_gallery(page: str | Path, force: bool) -> None:
-    """Raise ConvcliError where the page or its thumbnails can't be written, before any work is done.
+    """Raise ConvcliError if the page or its thumbnails can't be written; called before any work is done.
 
-    The thumbnails' names are ours, not the user's: a link under one of them is never followed.
+    The user has not chosen the thumbnails' names, so a link with one of these names is never followed.
     """
     check_output(page, force)
     folder = _folder(Path(page))
@@ -61,7 +61,7 @@ def _folder(page: Path) -> Path:
 def write_gallery(page: str | Path, results: Sequence[Result], how: str, *, force: bool = False) -> None:
     """Write the page and its thumbnails; `how` is the recipe in words.
 
-    Raises ConvcliError where they can't be written. A picture without a thumbnail is listed without one.
+    Raises ConvcliError if they can't be written. A picture of which no thumbnail can be made is listed without one.
     """
     page = Path(page)
     folder = _folder(page)
@@ -80,19 +80,19 @@ def write_gallery(page: str | Path, results: Sequence[Result], how: str, *, forc
 
 
 def _above(outputs: Iterable[str]) -> str:
-    """What the names of all outputs begin with, down to the last folder that they share."""
+    """Return the common parent folder of all outputs, with a slash at the end; empty if there is none."""
     shared = os.path.commonprefix([_plain(output) for output in outputs])  # noqa: RUF071 - the rest is cut off
     return shared[: shared.rfind("/") + 1]
 
 
 def _plain(name: str) -> str:
-    """A URL as it is, a path in its shortest form with slashes."""
+    """Normalise a path and write it with slashes; return a URL without its password."""
     path = local_path(name)
     return public(name) if path is None else Path(os.path.normpath(path)).as_posix()
 
 
 def _shown(name: str) -> str:
-    """A name as text of the page."""
+    """Format a file name as HTML text."""
     return html.escape(printable_path(name))
 
 
@@ -119,7 +119,7 @@ def _card(page: Path, folder: Path, above: str, force: bool, number: int, result
 
 
 def _thumbnail(picture: str | Path, made: Path, force: bool) -> Path | None:
-    """A small JPEG of the first frame; None where the file is no picture (responses in .npy, say)."""
+    """Write a small JPEG of the first frame to `made`; return None if the file can't be read as a picture."""
     from PIL import Image
 
     try:
@@ -138,7 +138,7 @@ def _thumbnail(picture: str | Path, made: Path, force: bool) -> Path | None:
 
 
 def _named(page: Path, output: str, name: str) -> str:
-    """The name, which leads to the file where a browser can go there."""
+    """Format an output's name as HTML, with a link to the file if it is local."""
     link = _link(page, output)
     if link is None:
         return f'<span class="name" title="{_shown(output)}">{name}</span>'
@@ -146,13 +146,13 @@ def _named(page: Path, output: str, name: str) -> str:
 
 
 def _link(page: Path, target: str) -> str | None:
-    """The way from the page to a file of this machine; None of one in a store, where no browser can go."""
+    """Return the relative link from the page to a local file; None for a file in a store, which browsers can't open."""
     path = local_path(target)
     return None if path is None else quote(os.fsencode(Path(os.path.relpath(path, page.parent)).as_posix()))
 
 
 def _reason(result: Result) -> str:
-    """Why it failed, without the name, which stands beside it."""
+    """Return the reason of a failure without the file name, which the page shows beside it."""
     return printable(result.reason.removeprefix(f"{printable_path(result.job.source)} "), None)
 
 
@@ -202,5 +202,5 @@ def _page(how: str, cards: Sequence[str], failed: Sequence[Any], total: int) -> 
 
 
 def _web_file(name: str) -> str:
-    """A part of the page that ships with the package."""
+    """Read a part of the page that ships with the package."""
     return (resources.files("convcli.batch") / "web" / name).read_text(encoding="utf-8")

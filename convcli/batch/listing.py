@@ -1,4 +1,4 @@
-"""The pictures of a folder: found as they are asked for, in an order that stays, and where each result goes."""
+"""List the pictures of a folder lazily and in a fixed order, each with the name of its output."""
 
 # ruff: noqa: PTH122 - plain strings, for there may be a million of them
 
@@ -20,10 +20,10 @@ from convcli.images.formats import readable
 
 @dataclass(frozen=True)
 class FileJob:
-    """One picture and where its result goes.
+    """One picture and its output.
 
-    problem: why it can't even be listed, where that is so. seen: where the result takes the place of the picture, the
-    stamp that the picture had when it was listed.
+    problem: why the picture can't be filtered, if that is known from the listing. seen: if the output replaces the
+    picture, the stamp that the picture had when it was listed.
     """
 
     source: str
@@ -34,14 +34,14 @@ class FileJob:
 
 @dataclass(frozen=True)
 class Listing:
-    """The pictures below `folder`, and the output of each: its name mirrored below `output`. Both are paths or URLs.
+    """The pictures in `folder`, and the output of each: its relative path below `output`. Both are paths or URLs.
 
-    patterns: of file names (or of paths below the folder), in any case; without one, every suffix that names a picture.
+    patterns: for file names or paths below the folder, case-insensitive; without any, all readable suffixes match.
     format: the outputs' suffix, instead of the inputs'.
 
-    Every iteration looks at the disk anew and holds the names of one folder at a time: first its files in the order of
-    their names, then its folders. Hidden files and folders, and the output folder where it lies inside, are left out.
-    Raises ConvcliError where the folder is missing, or where two pictures would write one output.
+    Every iteration reads the disk anew and keeps the names of only one folder in memory: first its files sorted by
+    name, then its folders. Hidden files and folders are left out, and so is the output folder if it is inside.
+    Raises ConvcliError if the folder is missing, or if two pictures have the same output.
     """
 
     folder: str
@@ -51,7 +51,7 @@ class Listing:
     format: str | None = None
 
     def check(self) -> int:
-        """How many pictures there are; none is an error, as is whatever an iteration would raise."""
+        """Count the pictures. Raises ConvcliError if there are none, and whatever an iteration would raise."""
         files.check_input_folder(self.folder)
         files.check_output_folder(self.output)
         count = sum(1 for _ in self)
@@ -63,7 +63,7 @@ class Listing:
 
     def __iter__(self) -> Iterator[FileJob]:
         links: dict[str, str] = {}
-        waiting = [[""]]  # a stack, for folders may lie deeper than Python's calls may
+        waiting = [[""]]  # a stack, for folders may be nested deeper than recursion allows
         while waiting:
             folders: list[str] = []
             yield from self._inside(waiting.pop(), folders, links)
@@ -73,13 +73,13 @@ class Listing:
 
     @cached_property
     def in_place(self) -> bool:
-        """Whether the outputs go where the inputs are."""
+        """Whether the output folder is the input folder."""
         return folder_key(self.output) == folder_key(self.folder) or files.same(self.folder, self.output)
 
     def _inside(self, group: list[str], folders: list[str], links: dict[str, str]) -> Iterator[FileJob]:
-        """The jobs of folders whose outputs are one folder on a disk that does not know upper from lower case.
+        """Yield the jobs of folders whose paths differ only in case, for a disk may take them for one output folder.
 
-        folders: gets those that lie in them.
+        folders: extended by their subfolders.
         """
         names: list[str] = []
         for below in group:
@@ -87,7 +87,7 @@ class Listing:
             try:
                 for name, folder in files.entries(place):
                     path = joined(below, name)
-                    if name in ("", ".", "..") or "\0" in name or os.sep in name:  # as an archive may have it
+                    if name in ("", ".", "..") or "\0" in name or os.sep in name:  # archives may hold these
                         problem = f"{printable_path(place)} holds something named {printable_path(name)!r}"
                         yield FileJob(place, "", f"{problem}: no name of a file")
                     elif folder:
@@ -102,8 +102,11 @@ class Listing:
         yield from self._jobs(sorted(names), links)
 
     def _wanted(self, path: str, name: str) -> bool:
-        """Whether a file is one of the pictures. As shells have it, only a pattern that begins its name with a dot
-        means hidden files; unlike there, none cares for upper and lower case, which cameras and systems mix."""
+        """Whether a file is one of the pictures.
+
+        As in shells, hidden files match only a pattern whose name part begins with a dot. Unlike there, case is
+        ignored, because cameras and systems mix upper and lower case.
+        """
         if name.endswith(PART):
             return False
         if not self.patterns:
@@ -115,14 +118,17 @@ class Listing:
 
     @cached_property
     def _matches(self) -> list[tuple[Callable[[str], Any], bool]]:
-        """What matches each pattern, and whether it means hidden files."""
+        """The matching function of each pattern, and whether the pattern includes hidden files."""
         return [
             (re.compile(translate(pattern), re.IGNORECASE).match, pattern.rpartition("/")[2].startswith("."))
             for pattern in self.patterns
         ]
 
     def _jobs(self, paths: list[str], links: dict[str, str]) -> Iterator[FileJob]:
-        """The jobs of one folder. Names that differ only in case are one file on many disks: they clash everywhere."""
+        """Yield the jobs of one folder. Raises ConvcliError for outputs that are equal or differ only in case.
+
+        Many disks take names that differ only in case for one file.
+        """
         suffix = "." + self.format.lower().lstrip(".") if self.format else None
         owners: dict[str, str] = {}
         for path in paths:
@@ -138,9 +144,9 @@ class Listing:
             yield self._once(job, path, links) if self.in_place else job
 
     def _once(self, job: FileJob, path: str, links: dict[str, str]) -> FileJob:
-        """The job; or, where it is a link to a picture that another job takes the place of, why it is left out.
+        """Return the job, with a problem if its picture is a link to one that another job already replaces.
 
-        links: the pictures that links have led to, and the first of these.
+        links: the targets of links so far, with the first link to each.
         """
         source = local_path(job.source)
         if source is None or job.output != joined(self.output, path) or not os.path.islink(source):  # noqa: PTH114
@@ -160,7 +166,7 @@ class Listing:
 
 
 def _alike(paths: list[str]) -> list[list[str]]:
-    """Paths in their order, those that differ only in case together."""
+    """Sort the paths, and group those that differ only in case."""
     groups: dict[str, list[str]] = {}
     for path in sorted(paths):
         groups.setdefault(path.casefold(), []).append(path)

@@ -1,8 +1,8 @@
-"""The report of a batch: a line of JSON for each file, written as it finishes; and what an earlier one proves.
+"""Write the report of a batch, a line of JSON for each finished file, and read the report of an earlier run.
 
-A line says what was read, what was made of it and how, so that a later run can tell by the disk and the line together
-whether the file is finished: the same recipe, an input that is still the same, an output that is what was written.
-Where an output takes the place of its input, which can't be had again, a line says so before it is done.
+A line records the input, the output and the recipe. A later run compares it with the disk: a file is finished if the
+recipe and the input are unchanged and the output is what was written. If an output replaces its input, which is then
+lost, a line is written before that happens.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from convcli.kernel import Kernel
 
 
 def kernel_digest(kernels: tuple[Kernel, ...]) -> str:
-    """SHA-256 of the kernels' numbers: shape, weights, divisor, bias."""
+    """Return the SHA-256 of the kernels' numbers: shape, weights, divisor, bias."""
     state = sha256()
     for kernel in kernels:
         weights = np.ascontiguousarray(kernel.weights, "<f8")
@@ -41,7 +41,10 @@ def kernel_digest(kernels: tuple[Kernel, ...]) -> str:
 
 @dataclass(frozen=True)
 class Proof:
-    """What shows later whether a file is finished. input_digest: only of a picture whose place the output takes."""
+    """Stamps and digests by which a later run recognises a finished file.
+
+    input_digest: only of a picture that the output replaces.
+    """
 
     input_stamp: Stamp | None
     output_stamp: Stamp | None
@@ -49,20 +52,20 @@ class Proof:
     input_digest: str = ""
 
     def fields(self) -> dict[str, Any]:
-        """What a line says of it."""
+        """Return the proof as fields of a report line."""
         return {name: value for name, value in asdict(self).items() if name != "input_digest" or value}
 
 
 class Report:
-    """A report file that is being written. Every line is on its way to the disk before the next file's is made.
+    """A report file that is being written, without buffering.
 
-    Raises AccessError where it can't be opened or written.
+    Raises AccessError if it can't be opened or written.
     """
 
     def __init__(self, path: str | Path, append: bool = False) -> None:
         self.path = Path(path)
         try:
-            self._stream = self.path.open("ab", buffering=0)  # also a new one, for workers write their intents there
+            self._stream = self.path.open("ab", buffering=0)  # append mode, because workers write there too
             if self.path.is_file():
                 if not append:
                     self._stream.truncate(0)
@@ -78,7 +81,7 @@ class Report:
             raise _trouble(self.path, error) from None
 
     def intents(self) -> Intents | None:
-        """Where workers write what they are about to do; None where the report is no file that can be read again."""
+        """Return the handle by which workers write to the report; None if it is not a regular file."""
         info = os.fstat(self._stream.fileno())
         return Intents(str(self.path.absolute()), info.st_ino) if stat.S_ISREG(info.st_mode) else None
 
@@ -93,13 +96,16 @@ class Report:
 
 @dataclass(frozen=True)
 class Intents:
-    """The report as a worker reaches it, to say there what is about to be done. inode: tells it from another file."""
+    """A handle on the report for workers, who record in it that they are about to replace a picture.
+
+    inode: the report's, to detect another file under the same path on a worker's machine.
+    """
 
     path: str
     inode: int
 
     def write(self, record: dict[str, Any]) -> None:
-        """Have the line on the disk. Raises AccessError where that can't be done, and the deed must be left undone."""
+        """Append a line and force it to disk. Raises AccessError on failure; the picture must not be replaced then."""
         try:
             with open(self.path, "ab", buffering=0, opener=_there) as to:
                 if os.fstat(to.fileno()).st_ino != self.inode:
@@ -115,19 +121,19 @@ def _there(path: str, flags: int) -> int:
 
 
 def _append(stream: FileIO, record: dict[str, Any]) -> None:
-    """Write one line, whole or not at all, also where others write to the same file."""
+    """Append one line, whole or not at all, even if other processes write to the same file."""
     line = json.dumps(record).encode() + b"\n"
     with _alone(stream):
         written = stream.write(line)
         if written != len(line):
-            with contextlib.suppress(OSError):  # a pipe has no end that could be cut off
+            with contextlib.suppress(OSError):  # a pipe can't be truncated
                 stream.truncate(stream.tell() - (written or 0))
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @contextlib.contextmanager
 def _alone(stream: FileIO) -> Iterator[None]:
-    """Nobody else writes there meanwhile, where the file system has locks."""
+    """Lock the file while the block runs, if the file system has locks."""
     try:
         import fcntl
     except ImportError:
@@ -147,7 +153,7 @@ def _trouble(path: str | Path, error: OSError) -> ConvcliError:
 
 
 def _mend(path: Path) -> None:
-    """End the last line; or take it away, where a full disk or a power failure has cut it off."""
+    """Terminate the last line, or remove it if a full disk or a power failure has truncated it."""
     with path.open("r+b") as stream:
         end = stream.seek(0, os.SEEK_END)
         tail = b""
@@ -164,12 +170,12 @@ def _mend(path: Path) -> None:
 
 
 def _torn(line: bytes) -> bool:
-    """Whether it is a line of a report that was cut off."""
+    """Whether this is a truncated line of a report."""
     return line.startswith(b"{") and _parsed(line) is None
 
 
 def _parsed(line: bytes) -> Any:
-    """The line's value; None where it is no JSON, or nested so deeply that it is none of ours."""
+    """Parse a line of JSON; None if it is invalid or too deeply nested to be from a report."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError):
@@ -178,7 +184,7 @@ def _parsed(line: bytes) -> Any:
 
 @dataclass(frozen=True)
 class Line:
-    """What a line of a report says about a file. proof: what a file that is finished, or about to be, looks like."""
+    """A parsed line of a report about one file. proof: of a finished file, or of one about to be replaced."""
 
     names: tuple[str, str]
     status: str
@@ -187,28 +193,31 @@ class Line:
 
 
 class EarlierReport:
-    """What an earlier report says, sixteen bytes of memory a line: the digest of its name and where it stands.
+    """An index of an earlier report, with sixteen bytes a line: a digest of the file names, and the line's position.
 
-    there: whether there is one.
+    there: whether the report exists.
     """
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
         self.there = self._path.exists()
-        self._end = 0  # of the lines that were read
-        self._late: dict[int, int] = {}  # the places of intents that were written later on
+        self._end = 0  # position after the lines read so far
+        self._late: dict[int, int] = {}  # positions of intents written since
         found = np.fromiter(self._read(), dtype=np.dtype([("name", "u8"), ("place", "i8")]))
         self._found = found[np.argsort(found["name"], kind="stable")]
 
     def lines(self, source: str, output: str) -> Iterator[Line]:
-        """The lines about this file, the latest first; not those that say it was skipped."""
+        """Yield the lines about a file, the latest first, without those of status "skipped"."""
         names = public(source), public(output)
         name = np.uint64(_name(names))
         first, end = (int(np.searchsorted(self._found["name"], name, side=side)) for side in ("left", "right"))
         return self._lines(names, self._found["place"][first:end][::-1])
 
     def late_intents(self, source: str, output: str) -> Iterator[Line]:
-        """What was said about this file since: by a worker, say, that has not heard yet of the end of its run."""
+        """Yield the last intent about a file that was written after the report was indexed.
+
+        It may be from a worker of an earlier run that is still running.
+        """
         self._late.update(self._read("writing"))
         names = public(source), public(output)
         place = self._late.get(_name(names))
@@ -223,19 +232,19 @@ class EarlierReport:
                 yield line
 
     def _read(self, status: str = "") -> Iterator[tuple[int, int]]:
-        """Name and place of every further line about a file (of this status); what is no such line is passed over."""
+        """Yield name digest and position of every new line about a file, or of those with this status."""
         with contextlib.suppress(FileNotFoundError), self._path.open("rb") as stream:
             stream.seek(self._end)
             for text in stream:
                 line = _line(text)
                 if line and line.status != "skipped" and status in ("", line.status):
                     yield _name(line.names), self._end
-                if text.endswith(b"\n"):  # else it was cut off, and may be taken away
+                if text.endswith(b"\n"):  # else it is truncated, and may be removed
                     self._end += len(text)
 
 
 def _line(text: bytes) -> Line | None:
-    """What the line says; None where it says nothing of a file. It may hold anything."""
+    """Parse a line, which may hold anything; None if it is not about a file."""
     record = _parsed(text)
     if not isinstance(record, dict):
         return None
@@ -263,7 +272,7 @@ def _name(names: tuple[str, str]) -> int:
 
 
 def shows_finished(proof: Proof, job: FileJob, look: Callable[[str], Stamp | None] = files.stamp) -> bool:
-    """Whether the proof and the disk together show that the file is finished. look: tells the stamp of a file."""
+    """Whether the files on disk match the proof, so that the job is finished. look: returns the stamp of a file."""
     try:
         if job.seen is None and (proof.input_stamp is None or look(job.source) != proof.input_stamp):
             return False

@@ -1,4 +1,4 @@
-"""Which files of a folder need doing, seen from what an earlier run left."""
+"""Decide which files of a folder can be skipped, from existing outputs and the report of an earlier run."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _EARLIER = "finished earlier"
 
 @dataclass(frozen=True)
 class SkipRule:
-    """Whether a file needs doing at all, seen from what is there already.
+    """The rule that decides whether a file must be filtered or already has a result.
 
-    if_exists: "skip", "overwrite", "fail". resume: finished files are skipped, by what `past` says of them (of the
-    recipe of this digest), or, where there is no earlier report, by an output newer than its input. look: tells the
-    stamp of a file.
+    if_exists: "skip", "overwrite", "fail". resume: skip finished files, which the earlier report `past` shows for the
+    recipe with the digest `recipe`; without a report, those whose output is newer than the input.
+    look: returns the stamp of a file.
     """
 
     if_exists: str = "fail"
@@ -32,7 +32,7 @@ class SkipRule:
     look: Callable[[str], Stamp | None] = files.stamp
 
     def settle(self, job: FileJob) -> Result | None:
-        """The result where there is nothing left to do, None where there is."""
+        """Return the job's result if it needs no filtering, else None."""
         try:
             return self._settled(job)
         except ConvcliError as error:  # a store that does not answer
@@ -50,15 +50,15 @@ class SkipRule:
         if self.if_exists == "skip":
             return Result(job, "skipped", "the output exists")
         if not is_url(job.output) and os.path.isdir(job.output):  # noqa: PTH112
-            return None  # filtering says what is wrong with it
+            return None  # filtering reports the error
         return Result(job, "failed", f"{printable_path(job.output)} exists; --force overwrites it")
 
     def reported(self, result: Result) -> bool:
-        """Whether the earlier report has the file's line already."""
+        """Whether the earlier report already has a line for this result."""
         return result.reason == _EARLIER and not result.proof and self.past is not None and self.past.there
 
     def _earlier(self, job: FileJob) -> Result | None:
-        """The result where an earlier run has finished the file, or where nobody can tell whether it has."""
+        """Return the result if an earlier run has finished the file or its state is unclear, else None."""
         if self.past is not None and (self.past.there or job.seen is not None):
             return self._replaced(job, self.past) if job.seen is not None else self._proven(job, self.past)
         source, output = self.look(job.source), self.look(job.output)
@@ -72,8 +72,11 @@ class SkipRule:
         return Result(job, "skipped", _EARLIER) if shows_finished(line.proof, job, self.look) else None
 
     def _replaced(self, job: FileJob, past: EarlierReport) -> Result | None:
-        """The same where the output has taken the picture's place: any line tells, for a later one may have come to
-        nothing, and what is neither what was read nor what was made is not filtered a second time on the chance."""
+        """Return the same for an output that replaces its picture.
+
+        Every line of this recipe counts, not only the last, because the replacement it announces may have failed. A
+        picture that is neither the recorded input nor the recorded output fails, rather than be filtered twice.
+        """
         told = (*past.late_intents(job.source, job.output), *past.lines(job.source, job.output))
         lines = [line for line in told if line.proof and line.recipe == self.recipe]
         for line in lines:

@@ -1,4 +1,4 @@
-"""The run over a folder: its pictures through a pool, few in hand at a time, whatever the length of the folder."""
+"""Run over a folder: filter its pictures in a pool, with few in progress however many there are."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from convcli.filtering.run import warm
 from convcli.system.allocator import keep_freed
 from convcli.system.cores import thread_count
 
-_GLANCE = 1.0  # seconds after which to look for an interrupt, if no file finishes
-_AWAY = 4  # files at a time and core, where they come from or go to a URL: most of the time is waiting
+_GLANCE = 1.0  # seconds between checks for an interrupt while no file finishes
+_AWAY = 4  # files at a time per core if inputs or outputs are URLs, for most of the time is waiting
 
 
 @dataclass(frozen=True)
 class FolderOptions:
-    """How a folder is gone through.
+    """Options of a run over a folder.
 
-    jobs: files at a time; None is one for each core, or several where files come from or go to a URL.
-    if_exists: "skip", "overwrite" or "fail" where an output is there; None is fail, or what `force` and `resume` say.
+    jobs: files at a time; None is one per core, or several if inputs or outputs are URLs.
+    if_exists: "skip", "overwrite" or "fail" if the output exists; None follows from `force` and `resume`, else fail.
     resume: skip what an earlier run finished. report: the file that gets a line of JSON for each picture.
-    retries: how often a file that could not be read or written is tried again. stop: begin nothing after a failure.
+    retries: how often to retry a file that could not be read or written. stop: start nothing after a failure.
     cluster: the address of a Dask scheduler, or "local".
     """
 
@@ -49,7 +49,7 @@ class FolderOptions:
 
     @property
     def overwrites(self) -> bool:
-        """Whether an output that is there gives way."""
+        """Whether existing outputs are overwritten."""
         return self.force or self.if_exists == "overwrite" or (self.resume and self.if_exists is None)
 
 
@@ -63,10 +63,10 @@ def run_folder(
     tell: Callable[[Result], None],
     halted: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Filter the pictures of a folder, `planned` of them, and tell of each result as it comes.
+    """Filter the `planned` pictures of a folder, and call `tell` with each result as soon as it is there.
 
-    writing: keywords of `images.Target`. halted: once it says yes, nothing new is begun.
-    Raises ConvcliError where it can't be begun, or where the report can't be written or the cluster has gone.
+    writing: keywords of `images.Target`. halted: once it returns True, nothing new is started.
+    Raises ConvcliError if the run can't start, the report can't be written, or the cluster is lost.
     """
     _check(listing, options)
     cores = thread_count()
@@ -77,7 +77,7 @@ def run_folder(
         picture,
         writing,
         listing.format,
-        force=options.overwrites or options.cluster is not None,  # where a worker is lost, another does its file again
+        force=options.overwrites or options.cluster is not None,  # another worker repeats the file of a lost one
         threads=1 if options.cluster else max(1, cores // workers),
         retries=max(options.retries, 3) if options.cluster else options.retries,  # a lost worker may still be writing
         prove=options.report is not None,
@@ -99,9 +99,9 @@ def run_folder(
 def plan_folder(
     listing: Listing, recipe: Recipe, options: FolderOptions, picture: PictureOptions, writing: dict[str, Any]
 ) -> Iterator[tuple[FileJob, Result | None]]:
-    """What `run_folder` would do, and does not: each picture, with its result where that needs no work.
+    """Dry run of `run_folder`: yield each picture, with its result if that is known without filtering.
 
-    Raises ConvcliError where the run could not be begun.
+    Raises ConvcliError if the run could not start.
     """
     _check(listing, options)
     work = Work(recipe, picture, writing, listing.format)
@@ -114,7 +114,7 @@ def plan_folder(
 
 
 def _check(listing: Listing, options: FolderOptions) -> None:
-    """Raise RecipeError where the report is none that can be written, or that the run needs."""
+    """Raise RecipeError if the report can't be written line by line, or is missing where the run requires one."""
     path = options.report
     if is_url(path):
         raise RecipeError(f"--report is a file of this machine, written line by line; {printable_path(path)} is none")
@@ -130,7 +130,7 @@ def _check(listing: Listing, options: FolderOptions) -> None:
 
 
 def _looked_at(jobs: Iterable[FileJob], look: Callable[[str], Stamp | None]) -> Iterator[FileJob]:
-    """The jobs, those whose output takes the picture's place with the picture's stamp."""
+    """Add the picture's stamp to the jobs whose output replaces the picture."""
     for job in jobs:
         yield replace(job, seen=look(job.source)) if not job.problem and files.same(job.source, job.output) else job
 
@@ -143,7 +143,7 @@ def _skip_rule(listing: Listing, options: FolderOptions, recipe_digest: str) -> 
 
 @contextlib.contextmanager
 def _report(options: FolderOptions) -> Iterator[Report | None]:
-    """The report that lines are written to, if one is wanted."""
+    """Open the report, if the options name one."""
     if options.report is None:
         yield None
         return
@@ -153,7 +153,7 @@ def _report(options: FolderOptions) -> Iterator[Report | None]:
 
 @contextlib.contextmanager
 def _pool(address: str | None, recipe: Recipe, workers: int) -> Iterator[tuple[Executor, Callable[[], int]]]:
-    """What the files are done on, and how many to have in hand."""
+    """Provide the executor, local or on a cluster, and a function that returns how many files to submit at a time."""
     if address:
         from convcli.system.cluster import worker_pool
 
@@ -181,11 +181,11 @@ def run_jobs(
     stop: bool = False,
     halted: Callable[[], bool] = lambda: False,
 ) -> Iterator[Result]:
-    """Do the jobs in a pool and yield each result as it comes; at most `capacity()` are in hand at a time.
+    """Run the jobs in a pool and yield each result as it comes; at most `capacity()` are submitted at a time.
 
-    settle: what needs no doing. stop: begin nothing new after a failure. halted: asked before a job is begun; once it
-    says yes, nothing new is begun and the jobs in hand are finished.
-    Raises AccessError where the pool has gone.
+    settle: returns the result of a job that needs no work, else None. stop: start nothing new after a failure.
+    halted: once it returns True, nothing new is started and only the running jobs are finished.
+    Raises AccessError if the pool is lost.
     """
     waiting, busy, more = iter(jobs), dict[Future[Result], FileJob](), True
     while True:
@@ -212,12 +212,12 @@ def run_jobs(
 
 
 def _begun(futures: dict[Future[Result], FileJob]) -> dict[Future[Result], FileJob]:
-    """Cancel what waits in the pool; what is left is being done."""
+    """Cancel the jobs that wait in the pool; return those that are already running."""
     return {future: job for future, job in futures.items() if not future.cancel()}
 
 
 def _result(future: Future[Result], job: FileJob) -> Result:
-    """What came of it; a pool that gave it up has its own reasons."""
+    """Return the job's result; a job that the pool gave up has failed with the pool's reason."""
     try:
         return future.result()
     except CancelledError:

@@ -1,7 +1,6 @@
-"""What is done to each picture of a folder: read, filter, write, and tell of it.
+"""The task for each picture of a folder: read, filter, write, and return a result for the report.
 
-This is one task a file, and tasks run side by side on threads: decoders, the engine and encoders hold no lock while
-they work.
+Tasks run in parallel on threads, because decoders, the engine and encoders release the GIL.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ from convcli.filtering.notes import described
 from convcli.filtering.recipe import Recipe
 from convcli.images import Target
 
-_PAUSE = 0.2  # seconds before the first retry; each further one waits twice as long
+_PAUSE = 0.2  # seconds before the first retry; doubled for each further one
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a job: "done", "failed" (with the reason) or "skipped"; "writing" is one that is about to be done.
+    """The result of a job: "done", "failed" (with the reason), "skipped", or "writing" before a picture is replaced.
 
-    proof: also of what was skipped, where no line of the report says yet that it is done.
+    proof: of a finished file; of a skipped one only if the report has no "done" line for it yet.
     """
 
     job: FileJob
@@ -43,7 +42,7 @@ class Result:
     tries: int = 1
 
     def record(self) -> dict[str, Any]:
-        """The line of the report, without what is the same for all files."""
+        """Return the report's line, without the fields that are the same for all files."""
         names = {"input": public(self.job.source), "output": public(self.job.output)}
         line: dict[str, Any] = {**names, "status": "done" if self.status == "skipped" and self.proof else self.status}
         if self.reason:
@@ -61,12 +60,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Work:
-    """What is done to every file of a folder.
+    """The settings for filtering every file of a folder.
 
-    writing: keywords of Target. format: the outputs' suffix, instead of the inputs'. retries: how often a file that
-    could not be read or written is tried again. prove: digest the outputs for a report. intents: the report, where a
-    picture is not replaced before it says so. base: the folder that relative paths start from, for workers that run
-    elsewhere.
+    writing: keywords of Target. format: the outputs' suffix, instead of the inputs'. retries: how often to retry a file
+    that could not be read or written. prove: digest the outputs for a report. intents: the handle on the report, in
+    which the replacement of a picture is recorded first. base: the folder of relative paths, for workers elsewhere.
     """
 
     recipe: Recipe
@@ -81,7 +79,7 @@ class Work:
     base: str = ""
 
     def do(self, job: FileJob) -> Result:
-        """Filter one file; whatever goes wrong with it becomes a reason."""
+        """Filter one file, with retries; an error becomes the reason of a failed result."""
         made: list[Proof] = []
         for tries in range(1, self.retries + 2):
             result, again = self._try(job, made)
@@ -91,7 +89,7 @@ class Work:
         return replace(result, tries=tries)
 
     def _try(self, job: FileJob, made: list[Proof]) -> tuple[Result, bool]:
-        """The result, and whether another try may help. made: grows by an output's proof before it gets its name."""
+        """Try once; return the result and whether to retry. made: extended by the proof before the output appears."""
         try:
             if job.problem:
                 return Result(job, "failed", job.problem), False
@@ -106,7 +104,7 @@ class Work:
             return Result(
                 job, "failed", f"{printable_path(error.filename or job.output)}: {error.strerror or error}"
             ), True
-        except Exception as error:  # one odd file must not end a night's work
+        except Exception as error:  # one bad file must not end the whole run
             return Result(job, "failed", f"{printable_path(job.source)}: {type(error).__name__}: {error}"), False
 
     def _done(self, job: FileJob, made: list[Proof]) -> Result:
@@ -132,23 +130,23 @@ class Work:
             self.recipe,
             target,
             self.options,
-            force=self.force or bool(made),  # what is there now, an earlier try has written without hearing of it
+            force=self.force or bool(made),  # an earlier try may have written the output and still failed
             threads=self.threads,
             when_complete=take_proof,
         )
         if not self.prove:
             return Result(job, "done", outcome=outcome)
-        proof = made[-1] if made else Proof(before, None, "")  # a device is complete without a word
+        proof = made[-1] if made else Proof(before, None, "")  # a device does not call `take_proof`
         if proof.output_stamp is None:
             proof = replace(proof, output_stamp=files.stamp(output))
         return Result(job, "done", outcome=outcome, proof=proof)
 
     def _replaced(self, job: FileJob, source: str, made: list[Proof]) -> Proof | None:
-        """The proof that this run has put its output in the picture's place: an earlier try, or a worker that was lost.
+        """Return the proof that an earlier try or a lost worker has already replaced the picture by its output.
 
-        None where the picture is still the one that was listed. Raises ConvcliError where it is neither.
+        None if the picture is still the one that was listed. Raises ConvcliError if it is neither.
         """
-        if files.stamp(source) in (job.seen, None):  # filtering says that there is none
+        if files.stamp(source) in (job.seen, None):  # filtering reports a missing picture
             return None
         now = files.digest(source)
         for proof in (*made, *self._announced(job)):
@@ -167,9 +165,9 @@ class Work:
                     yield line.proof
 
     def _announce(self, job: FileJob, source: str, proof: Proof, output: Any) -> None:
-        """Say what takes the picture's place, and have it on the disk with the output, before it does.
+        """Record in the report what will replace the picture, and force the output and the report's line to disk.
 
-        Raises AccessError where it can't be said, or what was read is not what was listed: nothing is replaced then.
+        Raises AccessError, so that nothing is replaced, if that fails or the picture has changed since it was listed.
         """
         if files.stamp(source) != job.seen:
             raise AccessError(f"{printable_path(job.source)} has changed while it was filtered; nothing was written")
@@ -181,9 +179,9 @@ class Work:
         return path if is_url(path) else os.path.join(self.base, path)  # noqa: PTH118
 
     def report_fields(self) -> dict[str, Any]:
-        """What every line of a report says of the work: the recipe in words, its digest and that of its kernels.
+        """Return the fields that all lines of a report share: the recipe in words, its digest, and the kernels' digest.
 
-        The recipe's digest covers all that decides the outputs' content: kernels, geometry, channels, range, options,
+        The recipe's digest covers all that affects the outputs' content: kernels, geometry, channels, range, options,
         writing and format.
         """
         kernels = kernel_digest(self.recipe.kernels)

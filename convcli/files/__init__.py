@@ -1,6 +1,6 @@
-"""Files, whether a path of this machine or a URL names them: the one door to both.
+"""One interface to files named by a local path or by a URL.
 
-`local` does it for paths and `remote` for URLs; only a URL loads fsspec. Both answer to the names below.
+`local` implements the functions below for paths and `remote` for URLs; fsspec is imported only for a URL.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ __all__ = [
 
 
 def read(path: str | Path, most: int = MOST) -> bytes:
-    """The file's content, of at most so many bytes.
+    """Read the file's content, of at most `most` bytes.
 
-    Raises ImageError where there is none or more, AccessError where it can't be had.
+    Raises ImageError if there is no file or it is larger, AccessError if it can't be read.
     """
     content: bytes = _home(path).read(path, most)
     return content
 
 
 def stamp(path: str | Path) -> Stamp | None:
-    """The file's size and time of change, and the version that a store tells; None where there is none."""
+    """Return the file's size, modification time and, from some stores, version; None if there is no file."""
     found: Stamp | None = _home(path).stamp(path)
     return found
 
 
 def stamps_by_folder() -> Callable[[str], Stamp | None]:
-    """What tells the stamps of many files: each by itself on a disk, a folder at a time elsewhere."""
+    """Return a function that is `stamp` for many files: remote folders are listed once, not asked for each file."""
     listed: list[Callable[[str], Stamp | None]] = []
 
     def stamp_of(path: str) -> Stamp | None:
@@ -56,7 +56,7 @@ def stamps_by_folder() -> Callable[[str], Stamp | None]:
 def same(one: str, other: str) -> bool:
     """Whether two names stand for the same file or folder; links are followed.
 
-    A path where nothing is is the same as no other.
+    A path that does not exist is not the same as any other.
     """
     paths = local_path(one), local_path(other)
     if paths[0] is None or paths[1] is None:
@@ -65,39 +65,39 @@ def same(one: str, other: str) -> bool:
 
 
 def exists(path: str) -> bool:
-    """Whether something of that name is there, a link to nothing included."""
+    """Whether something of that name exists; a broken link counts."""
     found: bool = _home(path).exists(path)
     return found
 
 
 def digest(path: str | Path) -> str:
-    """SHA-256 of the file's content, in hexadecimal."""
+    """Return the SHA-256 of the file's content, in hexadecimal."""
     found: str = _home(path).digest(path)
     return found
 
 
 def entries(folder: str) -> Iterator[tuple[str, bool]]:
-    """Name of every file and folder in it, and whether it is a folder."""
+    """List the files and folders in a folder: the name of each, and whether it is a folder."""
     yield from _home(folder).entries(folder)
 
 
 def check_input_folder(folder: str) -> None:
-    """Raise ConvcliError where inputs can't be listed there."""
+    """Raise ConvcliError if inputs can't be listed in the folder."""
     _home(folder).check_input_folder(folder)
 
 
 def check_output_folder(folder: str) -> None:
-    """Raise ConvcliError where outputs can't be written there, as far as can be told without writing."""
+    """Raise ConvcliError if outputs can't be written to the folder, as far as is known without writing."""
     _home(folder).check_output_folder(folder)
 
 
 def check_output(path: str | Path, force: bool) -> None:
-    """Raise ConvcliError where an output of that name can't be written, before any work is done."""
+    """Raise ConvcliError if the output can't be written; called before any work is done."""
     _home(path).check_output(path, force)
 
 
 def make_folder(path: str) -> None:
-    """Make the folder that the file lies in."""
+    """Create the parent folder of the file."""
     _home(path).make_folder(path)
 
 
@@ -105,9 +105,9 @@ def make_folder(path: str) -> None:
 def open_output(
     path: str | Path, force: bool, when_complete: Callable[[BinaryIO], None] | None = None
 ) -> Iterator[BinaryIO]:
-    """A stream whose content becomes the file `path` when the block ends well, and leaves nothing when it fails.
+    """Open a stream whose content becomes the file `path` if the block succeeds, and is discarded if it fails.
 
-    when_complete: is given the complete stream, which can be read, before it gets its name; not that of a device.
+    when_complete: called with the complete, readable stream before the file gets its name; not for a device.
     """
     with _home(path).open_output(path, force, when_complete) as stream:
         yield stream

@@ -1,4 +1,4 @@
-"""Files of this machine: where an output may go, and how it gets there whole or not at all."""
+"""Local files: reading, stamps, listing, and outputs that are checked early and written whole or not at all."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from convcli.files.reading import MOST, open_regular, read_regular
 
 
 def read(path: str | Path, most: int = MOST) -> bytes:
-    """The file's content, of at most so many bytes.
+    """Read the file's content, of at most `most` bytes.
 
-    Raises ImageError where there is none or more, AccessError where it can't be had.
+    Raises ImageError if there is no file or it is larger, AccessError if it can't be read.
     """
     try:
         return read_regular(path, most)
@@ -32,7 +32,7 @@ def read(path: str | Path, most: int = MOST) -> bytes:
 
 
 def stamp(path: str | Path) -> Stamp | None:
-    """The file's size and time of change; None where there is none. Raises AccessError where that can't be told."""
+    """Return the file's size and modification time; None if there is no file. Raises AccessError if stat fails."""
     try:
         info = os.stat(path)  # noqa: PTH116 - a million of them
     except (FileNotFoundError, NotADirectoryError):
@@ -43,7 +43,10 @@ def stamp(path: str | Path) -> Stamp | None:
 
 
 def stamp_of(stream: BinaryIO) -> Stamp | None:
-    """The stamp of an output that is open and complete, which it keeps under its name; None of what is no file yet."""
+    """Return the stamp of a complete output that is still open; None if the stream is not a file.
+
+    The file keeps this stamp when it gets its name.
+    """
     try:
         info = os.fstat(stream.fileno())
     except UnsupportedOperation:
@@ -52,13 +55,13 @@ def stamp_of(stream: BinaryIO) -> Stamp | None:
 
 
 def to_disk(stream: BinaryIO) -> None:
-    """Have the content on the disk before anything else is done, where it is a file of this machine."""
+    """Force the stream's content to disk (fsync) if the stream is a local file."""
     with contextlib.suppress(UnsupportedOperation):
         os.fsync(stream.fileno())
 
 
 def same(one: str, other: str) -> bool:
-    """Whether both paths lead to the same file or folder."""
+    """Whether both paths refer to the same file or folder."""
     try:
         return os.path.samestat(os.stat(one), os.stat(other))  # noqa: PTH116 - a million of them
     except OSError:
@@ -66,12 +69,12 @@ def same(one: str, other: str) -> bool:
 
 
 def exists(path: str) -> bool:
-    """Whether something of that name is there, a link to nothing included."""
+    """Whether something of that name exists; a broken link counts."""
     return os.path.lexists(path)
 
 
 def digest(path: str | Path) -> str:
-    """SHA-256 of the file's content, in hexadecimal."""
+    """Return the SHA-256 of the file's content, in hexadecimal."""
     from hashlib import file_digest
 
     with open_regular(path) as stream:
@@ -79,9 +82,10 @@ def digest(path: str | Path) -> str:
 
 
 def entries(folder: str) -> Iterator[tuple[str, bool]]:
-    """Name of every file and folder in it, and whether it is a folder; no link to a folder, nothing that is neither.
+    """List the files and folders in a folder: the name of each, and whether it is a folder.
 
-    What can't be told, of a link that leads to itself say, counts as a file: whoever opens it is told why not.
+    Links to folders, devices and the like are left out. What can't be examined, such as a link to itself, counts as a
+    file, so that opening it reports the error.
     """
     with os.scandir(folder) as found:
         for entry in found:
@@ -95,14 +99,14 @@ def entries(folder: str) -> Iterator[tuple[str, bool]]:
 
 
 def check_input_folder(folder: str) -> None:
-    """Raise ConvcliError where there is no such folder."""
+    """Raise ConvcliError if there is no such folder."""
     if not Path(folder).is_dir():
         what = "is not a folder; convcli apply filters one picture" if Path(folder).exists() else "does not exist"
         raise ConvcliError(f"{printable_path(folder)} {what}")
 
 
 def check_output_folder(folder: str) -> None:
-    """Raise ConvcliError where the folder is none, or can't be made."""
+    """Raise ConvcliError if the path is not a folder and can't be made one."""
     path = Path(folder)
     there = next(place for place in (path, *path.absolute().parents) if os.path.lexists(place))
     if not there.is_dir():
@@ -114,21 +118,21 @@ def check_output_folder(folder: str) -> None:
 
 
 def make_folder(path: str) -> None:
-    """Make the folder that the file lies in."""
+    """Create the parent folder of the file."""
     folder, missing = os.path.dirname(path), []  # noqa: PTH120 - a million of them
     while folder and not os.path.isdir(folder):  # noqa: PTH112
         missing.append(folder)
         folder = os.path.dirname(folder)  # noqa: PTH120
-    for folder in reversed(missing):  # not `makedirs`, which calls itself for each, and folders may lie a thousand deep
+    for folder in reversed(missing):  # not `makedirs`: it is recursive, and a thousand levels are possible
         try:
             os.mkdir(folder)  # noqa: PTH102
-        except FileExistsError:  # another thread's, or a file
+        except FileExistsError:  # another thread made the folder, or it is a file
             if not os.path.isdir(folder):  # noqa: PTH112
                 raise
 
 
 def check_output(path: str | Path, force: bool) -> None:
-    """Raise ConvcliError where an output of that name can't be written."""
+    """Raise ConvcliError if the output can't be written."""
     try:
         _check_output(Path(path), force)
     except OSError as error:
@@ -156,18 +160,18 @@ def _check_output(path: Path, force: bool) -> None:
 def open_output(
     path: str | Path, force: bool, when_complete: Callable[[BinaryIO], None] | None = None
 ) -> Iterator[BinaryIO]:
-    """A stream whose content becomes the file `path` when the block ends well, and leaves nothing when it fails.
+    """Open a stream whose content becomes the file `path` if the block succeeds, and is discarded if it fails.
 
-    The bytes go to a temporary name in the same folder, which then takes the place of the old file in one step. A link
-    is followed, and stays. A device is written to directly, a pipe once the content is complete.
-    when_complete: is given the complete stream, which can be read, before it gets its name; not that of a device.
+    The bytes go to a temporary file in the same folder, which then replaces the old file atomically. A link is
+    followed and kept. A device is written to directly, a pipe once the content is complete.
+    when_complete: called with the complete, readable stream before the file gets its name; not for a device.
     """
     part: Path | None = None
     stream: BinaryIO
     try:
-        if not _regular(Path(path)):  # asked of the name itself: the path that /dev/stdout leads to names no pipe
+        if not _regular(Path(path)):  # not of the real path: /dev/stdout may resolve to a path that doesn't exist
             with open(path, "wb") as device:  # noqa: PTH123
-                stream = device if device.seekable() else BytesIO()  # formats go back to what they have written
+                stream = device if device.seekable() else BytesIO()  # encoders seek back in their output
                 yield stream
                 if isinstance(stream, BytesIO):
                     device.write(stream.getbuffer())
@@ -187,7 +191,7 @@ def open_output(
                 raise AccessError(f"{printable_path(path)} was taken by another process meanwhile; name another output")
             if not force and target.exists():
                 raise ConvcliError(f"{printable_path(path)} has appeared meanwhile; --force overwrites it")
-            if os.name == "posix":  # while the lock is held, so that nobody takes the name over
+            if os.name == "posix":  # while the lock is held, so that no other process takes the name over
                 part.replace(target)
         if os.name != "posix":
             part.replace(target)
@@ -200,7 +204,7 @@ def open_output(
         raise
 
 
-# Temporary files of this process. What an interrupt between two lines of ours left here is removed at the end.
+# Temporary files of this process. Those that an interrupt has left are removed when the process exits.
 _unfinished: set[Path] = set()
 
 
@@ -218,7 +222,7 @@ def _discard(part: Path) -> None:
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Hold a Ctrl-C back until the block has ended. Only the main thread is ever interrupted."""
+    """Delay a Ctrl-C until the block has ended. Only the main thread is ever interrupted."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -237,12 +241,12 @@ def _unreadable(path: str | Path, error: OSError) -> ConvcliError:
 
 
 def unwritable(path: str | Path, error: OSError) -> ConvcliError:
-    """The system's error about an output, in the user's words."""
+    """Return the error for an output that the system fails to write."""
     return AccessError(f"{printable_path(path)} can't be written: {error.strerror or error}")
 
 
 def _regular(path: Path) -> bool:
-    """A regular file, or nothing yet; not a device, a pipe or a folder."""
+    """Whether the path is a regular file or does not exist; not a device, a pipe or a folder."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except FileNotFoundError:
@@ -250,10 +254,10 @@ def _regular(path: Path) -> bool:
 
 
 def _part_of(target: Path) -> tuple[Path, BinaryIO]:
-    """The temporary file for `target`: made by us just now, locked and empty.
+    """Create the temporary file for `target`, empty and locked; return its path and the open stream.
 
-    Its name follows from the target's, so that what a killed run left behind is replaced by the next run. Anybody who
-    may write to the folder can guess it too: what stands there is never written to.
+    Its name is derived from the target's, so that the next run replaces what a killed run left behind. Others with
+    write access to the folder can predict the name, so that an existing file is never written to.
     """
     name = target.name
     if len(os.fsencode(name)) > 200:
@@ -277,7 +281,7 @@ def _made(path: str, flags: int) -> int:
 
 
 def _clear(part: Path, target: Path) -> None:
-    """Take away what stands under a temporary name, unless a process that writes there now holds its lock."""
+    """Remove what exists under a temporary name, unless another process holds its lock."""
     try:
         regular = stat.S_ISREG(part.lstat().st_mode)
         file = os.open(part, os.O_RDONLY | _NOFOLLOW) if regular else None
@@ -295,14 +299,14 @@ def _clear(part: Path, target: Path) -> None:
 
 
 def in_work(target: Path) -> ConvcliError:
-    """The error for an output that somebody else writes now."""
+    """Return the error for an output that another process is writing."""
     return AccessError(
         f"{printable_path(target)} is being written by another process; wait for it, or name another output"
     )
 
 
 def in_the_way(part: Path, target: Path, error: OSError) -> ConvcliError:
-    """The error for what stands under a temporary name and can't be taken away."""
+    """Return the error for a temporary name that is taken by something that can't be removed."""
     return AccessError(
         f"{printable_path(target)} can't be written: {printable_path(part)} is in the way and can't be removed "
         f"({error.strerror or error}); remove it, or name another output"
@@ -313,20 +317,20 @@ _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getatt
 
 
 def locked(file: int) -> bool:
-    """Lock an open file or folder; whether nobody else has it in work."""
+    """Lock an open file or folder; False if another process holds the lock."""
     try:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except (ImportError, OSError):  # a system, or a file system, without locks
+    except (ImportError, OSError):  # the system or the file system has no locks
         return True
     return True
 
 
 def _names(part: Path, stream: BinaryIO) -> bool:
-    """Whether the name still stands for the open file: its last owner may have renamed it before we had the lock."""
+    """Whether the path still refers to the open file, which may have been renamed before this process locked it."""
     try:
         return os.path.samestat(part.stat(), os.fstat(stream.fileno()))
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Names of files: what is a URL, how a name below a folder is put together, how a message shows it. Reads nothing.
+"""Names of files: recognise URLs, join paths, format names for messages. Nothing here reads a file.
 
-A URL is `PROTOCOL://PLACE`, or a chain as fsspec has it: `zip://photos::s3://bucket/archive.zip` is a folder of an
-archive in a bucket.
+A URL is `PROTOCOL://PLACE`, or a chain as in fsspec: `zip://photos::s3://bucket/archive.zip` is a folder in an archive
+in a bucket.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 
 from convcli.printable import printable
 
-PART = ".convcli-part"  # what the name of an unfinished output ends in
+PART = ".convcli-part"  # suffix of the names of unfinished outputs
 
 Stamp = tuple[int, int] | tuple[int, int, str]  # size in bytes, time of change in ns (-1: unknown), a store's version
 
@@ -22,25 +22,25 @@ _LONGEST = 1000  # characters of a path in a message
 _URL = re.compile(r"([a-z][a-z0-9+.-]*::)*[a-z][a-z0-9+.-]+://", re.I)
 _PASSWORD = re.compile(r"://([^/@:]*):[^/@]*@")
 
-# Protocols that look into or stand before another place, which follows after `::`. Elsewhere `::` is part of a name.
+# Protocols that wrap another place, which follows after `::`. With other protocols `::` is part of a name.
 WRAPPERS = ("zip", "tar", "libarchive", "simplecache", "filecache", "blockcache", "cached", "dir", "reference")
 
-_CACHES = ("simplecache", "filecache", "blockcache", "cached")  # before a place, whose names they leave alone
+_CACHES = ("simplecache", "filecache", "blockcache", "cached")  # wrappers that keep the names of the place they wrap
 _SYNONYMS = {"s3a": "s3", "gcs": "gs"}
 
 
 def is_url(name: str | Path | Any) -> TypeGuard[str]:
-    """Whether the name is a URL; a path of this machine that looks like one is written `./s3://...`."""
+    """Whether the name is a URL; a local path that looks like one is written `./s3://...`."""
     return isinstance(name, str) and "://" in name and _URL.match(name) is not None
 
 
 def protocol(url: str) -> str:
-    """The URL's (first) protocol, in small letters."""
+    """Return the URL's (first) protocol in lower case."""
     return re.split("::|://", url, maxsplit=1)[0].lower()
 
 
 def joined(folder: str, below: str) -> str:
-    """The name of what lies at the path `below` the folder; of a URL in one spelling."""
+    """Join a folder and a path below it; slashes between the parts of a URL are normalised."""
     if not is_url(folder):
         return os.path.join(folder, below)  # noqa: PTH118 - plain strings, for there may be a million of them
     before, place, after = _parted(folder)
@@ -48,14 +48,14 @@ def joined(folder: str, below: str) -> str:
 
 
 def local_path(name: str) -> str | None:
-    """The path of a name that is one of this machine, written as a path or as `file://PATH`; None of other URLs."""
+    """Return the local path for a path or `file://PATH`; None for other URLs."""
     if not is_url(name):
         return name
     return name.partition("://")[2] if protocol(name) in ("file", "local") and "::" not in name else None
 
 
 def folder_key(folder: str) -> str:
-    """What all names of one folder have in common: its path without links, or its URL in one spelling."""
+    """Return the canonical name of a folder: its path with links resolved, or its normalised URL."""
     path = local_path(folder)
     if path is not None:
         return os.path.realpath(path)
@@ -66,14 +66,14 @@ def folder_key(folder: str) -> str:
 
 
 def folder_of(url: str) -> tuple[str, str]:
-    """The folder that the file lies in, and its name there."""
+    """Split a URL into its folder and the file's name."""
     before, place, after = _parted(url)
     folder, _, name = place.rpartition("/")
     return f"{before}{folder}{after}", name
 
 
 def _parted(url: str) -> tuple[str, str, str]:
-    """What stands before the place that names are added to, the place, and what stands after it."""
+    """Split a URL into prefix, place and suffix; the place is the part that names are appended to."""
     parts = url.split("::") if protocol(url) in WRAPPERS else [url]
     at = next(i for i, part in enumerate(parts) if "://" in part)
     begin, _, place = parts[at].partition("://")
@@ -81,10 +81,10 @@ def _parted(url: str) -> tuple[str, str, str]:
 
 
 def public(name: str) -> str:
-    """The name as it may be told: a URL without its password."""
+    """Return the name with a URL's password masked."""
     return _PASSWORD.sub(r"://\1:***@", name) if is_url(name) else name
 
 
 def printable_path(path: str | Path) -> str:
-    """A path or URL as a message shows it: without a password, printable, on one line."""
+    """Format a path or URL for a message: without a password, printable, on one line."""
     return printable(public(path) if isinstance(path, str) else str(path), _LONGEST)

@@ -1,4 +1,4 @@
-"""The standard streams: read to their end, written whole or told of, and in order while a command runs."""
+"""The standard streams: reading to the end, writing completely or with an error, and wrappers that ensure both."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from convcli.printable import printable_lines
 
 
 def standard_input(most: int = MOST) -> bytes:
-    """All of standard input, of at most so many bytes."""
+    """Read all of standard input, of at most `most` bytes."""
     if sys.stdin is None:
         raise AccessError("standard input is closed; pipe a picture into it, or name a file")
     if sys.stdin.isatty():
         raise RecipeError("standard input is a terminal; pipe a picture into it, or name a file")
-    stream = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)  # below what takes "nothing yet" for the end
+    stream = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)  # the buffer takes "no data yet" for the end
     try:
         return read_to_end(_Waiting(stream), "standard input", most)
     except OSError as error:
@@ -29,13 +29,13 @@ def standard_input(most: int = MOST) -> bytes:
 
 
 class _Waiting:
-    """A stream that waits for more where there is nothing yet."""
+    """A reader that makes a non-blocking stream wait for data."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 
     def read(self, size: int) -> bytes:
-        """Some bytes, at most so many; none at the end."""
+        """Read at most `size` bytes; b"" at the end."""
         while (piece := self._stream.read(size)) is None:
             _wait_for(self._stream.fileno(), writing=False)
         return bytes(piece)
@@ -51,10 +51,10 @@ def write_standard_output(content: Any) -> None:
 
 @contextlib.contextmanager
 def in_order() -> Iterator[None]:
-    """Standard output and error as a command may rely on them; those of a test or a program's own are left alone.
+    """Replace standard output and error by reliable ones while the block runs, unless they have been redirected.
 
-    Python's own take a part of what is written for all of it where they are unbuffered (PYTHONUNBUFFERED), fail where
-    they are not to block, and are None where they were closed, whose numbers then go to the next files opened.
+    Python's own lose part of a long write if unbuffered (PYTHONUNBUFFERED), fail if non-blocking, and are None if they
+    were closed, so that the next files opened get their descriptors.
     """
     _reserve_numbers()
     before = sys.stdout, sys.stderr
@@ -69,19 +69,19 @@ def in_order() -> Iterator[None]:
 
 
 def styled(stream: Any) -> Any:
-    """The stream for a writer that sends a terminal commands of its own, and nothing from outside unescaped."""
+    """Return the stream without escaping of terminal codes, for a writer that sends some and escapes all other text."""
     return stream.styled if isinstance(stream, _Text) else stream
 
 
 def _reserve_numbers() -> None:
-    """Open nothing under the numbers of closed streams: what a library writes to them would end in a picture."""
+    """Occupy the descriptors of closed streams, or a library's messages could be written into a picture."""
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(number, True)
     os.close(number)
 
 
 class _Text(io.TextIOWrapper):
-    """Text in the encoding that Python chose. Escaped is what the encoding has not, and what a terminal would obey."""
+    """Text in the encoding that Python chose; characters it lacks and terminal control codes are escaped."""
 
     def __init__(self, before: Any, kind: type[_Raw]) -> None:
         encoding, errors = ("utf-8", "strict") if before is None else (before.encoding, before.errors)
@@ -92,12 +92,12 @@ class _Text(io.TextIOWrapper):
         self.styled = io.TextIOWrapper(below, encoding, errors, line_buffering=True)
 
     def write(self, text: str) -> int:
-        super().write(printable_lines(text) if isinstance(text, str) else text)  # bytes are refused there
+        super().write(printable_lines(text) if isinstance(text, str) else text)  # which refuses bytes
         return len(text)
 
 
 class _Raw(io.RawIOBase):
-    """A file number that takes all it is given, waiting where it has to. None is a stream that was closed."""
+    """A file descriptor that is always written to completely, waiting if necessary; None for a closed stream."""
 
     name = "standard stream"
 
@@ -130,24 +130,24 @@ class _Raw(io.RawIOBase):
 
 
 class _Output(_Raw):
-    """Standard output: what can't be written is told once, and ends the command."""
+    """Standard output: the first failed write raises an error, which ends the command; later writes are discarded."""
 
     _told = False
 
     def write(self, data: Any) -> int:
-        if self._told:  # the end of the process flushes what is left
+        if self._told:  # Python flushes the rest at exit
             return len(data)
         try:
             return self._write_all(data)
         except OSError as error:
             self._told = True
-            if isinstance(error, BrokenPipeError):  # the reader has seen enough
+            if isinstance(error, BrokenPipeError):  # the reader has closed the pipe
                 raise
             raise _unwritable(error) from None
 
 
 class _Messages(_Raw):
-    """Standard error: what can't be written is lost. The exit code tells of the work all the same."""
+    """Standard error: failed writes are ignored, for the exit code still reports the result."""
 
     def write(self, data: Any) -> int:
         try:
@@ -164,7 +164,7 @@ def _unwritable(error: OSError) -> AccessError:
 
 
 def _wait_for(number: int, writing: bool) -> None:
-    """Wait until a stream that does not block can be read or written again."""
+    """Wait until a non-blocking stream can be read or written again."""
     from select import select
 
     select([] if writing else [number], [number] if writing else [], [])

@@ -1,7 +1,7 @@
-"""What is opened to be read: regular files, whatever their name is a link to, and no more of a stream than a limit.
+"""Read regular files safely, and streams up to a limit.
 
-A folder from elsewhere may hold anything: a pipe that nobody writes to, a device without an end, a link to either. It
-is looked at what has been opened, not at the name, which may stand for something else a moment later.
+A folder from elsewhere may hold a pipe without a writer, an endless device, or a link to either. The type of a file is
+checked on the open descriptor, because its name may refer to something else a moment later.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import Any
 
 from convcli.errors import ImageError
 
-MOST = 1 << 30  # bytes of an input that does not tell its length
+MOST = 1 << 30  # bytes to read of an input of unknown length
 
 _KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
 _WITHOUT_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
 
 class NotRegular(OSError):
-    """A pipe, a device or a socket stands where a file is expected."""
+    """Raised for a pipe, a device or a socket where a file is expected."""
 
 
 def open_regular(path: str | Path) -> FileIO:
-    """The file, if it is a regular one; waits for nothing. Raises NotRegular, or another OSError."""
+    """Open a regular file for reading, without ever blocking. Raises NotRegular, or another OSError."""
     _require_regular(os.stat(path).st_mode)  # noqa: PTH116 - some devices act when they are opened
     stream = FileIO(path, opener=lambda name, flags: os.open(name, flags | _WITHOUT_WAITING))
     try:
@@ -38,7 +38,7 @@ def open_regular(path: str | Path) -> FileIO:
 
 
 def read_regular(path: str | Path, most: int = MOST) -> bytes:
-    """The content of a regular file of at most so many bytes. Raises NotRegular, or another OSError."""
+    """Read a regular file of at most `most` bytes. Raises NotRegular, or another OSError."""
     with open_regular(path) as stream:
         size = os.fstat(stream.fileno()).st_size
         content = stream.read(most + 1) if size <= most else b""
@@ -48,7 +48,7 @@ def read_regular(path: str | Path, most: int = MOST) -> bytes:
 
 
 def is_pipe(path: str | Path) -> bool:
-    """Whether the name stands for something that is read once, from its beginning to its end."""
+    """Whether the path is a pipe, a device or a socket, which can be read only once and in order."""
     try:
         return stat.S_IFMT(os.stat(path).st_mode) in _KINDS  # noqa: PTH116 - Path's raises on odd names
     except (OSError, ValueError):
@@ -56,7 +56,7 @@ def is_pipe(path: str | Path) -> bool:
 
 
 def read_to_end(stream: Any, name: str, most: int) -> bytes:
-    """What is left in a stream, which may have no end."""
+    """Read the rest of a stream. Raises ImageError if that is more than `most` bytes."""
     parts, left = [], most + 1
     while left and (part := stream.read(min(left, 1 << 20))):
         parts.append(part)
@@ -67,12 +67,12 @@ def read_to_end(stream: Any, name: str, most: int) -> bytes:
 
 
 def too_much(name: str, most: int) -> ImageError:
-    """The error for what is longer than it may be."""
+    """Return the error for an input of more than `most` bytes."""
     return ImageError(f"{name} has more than {told(most)}; apply and batch take more with --max-bytes, or from a disk")
 
 
 def told(amount: int) -> str:
-    """An amount of bytes in words."""
+    """Format a number of bytes, in GiB, MiB or KiB if it is a multiple of these."""
     for unit, power in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
         if amount % (1 << power) == 0:
             return f"{amount >> power:,} {unit}"

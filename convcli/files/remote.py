@@ -1,7 +1,7 @@
-"""Files elsewhere, by URL: the only place that knows fsspec. The extras `cluster` and `remote`.
+"""Remote files by URL, through fsspec, which no other module uses; needs the extra `cluster` or `remote`.
 
-A file is read in one request and written whole: an object store gets the finished bytes in one put, which it shows all
-or none of; elsewhere they go to a temporary name in the same folder, which is then moved to the right one.
+A file is read in one request and written whole: an object store gets the finished bytes in one put, which is atomic;
+elsewhere they go to a temporary file in the same folder, which is then renamed.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ try:
 except ImportError:
     raise ConvcliError("URLs need the extra `remote`: pip install 'convcli[remote]'") from None
 
-# Stores that show an object whole or not at all, and have no folders that would have to be made.
+# Stores in which a put is atomic and folders need not be created.
 _OBJECTS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oci", "oss", "memory")
-_UNCACHED = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")  # they would keep every listing in memory
+_UNCACHED = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")  # else fsspec keeps every listing in memory
 _READ_ONLY = ("http", "https", "zip", "tar", "libarchive", "github", "git", "data", "reference", "dir")
 _PACKAGES = {
     "s3": "convcli[remote]", "s3a": "convcli[remote]", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs",
@@ -38,21 +38,21 @@ _PACKAGES = {
 
 @dataclass(frozen=True)
 class Entry:
-    """What a folder holds: a file, with its stamp, or a folder."""
+    """An entry of a folder: a file with its stamp, or a folder with None."""
 
     name: str
     stamp: Stamp | None
 
     @property
     def folder(self) -> bool:
-        """Whether it is a folder."""
+        """Whether the entry is a folder."""
         return self.stamp is None
 
 
 def read(url: str, most: int = MOST) -> bytes:
-    """The file's content, of at most so many bytes.
+    """Read the file's content, of at most `most` bytes.
 
-    Raises ImageError where there is none or more, AccessError where it can't be had.
+    Raises ImageError if there is no file or it is larger, AccessError if it can't be read.
     """
     with _told(url, "read"):
         fs, path = _found(url)
@@ -63,14 +63,14 @@ def read(url: str, most: int = MOST) -> bytes:
 
 
 def _content(fs: Any, path: str, scheme: str, most: int) -> bytes:
-    """No more than a byte more than `most`, in one request where the place is a store or a server."""
-    if scheme not in _OBJECTS:  # a server need not tell a length, nor the true one; an entry of an archive tells any
+    """Read at most `most` + 1 bytes, in one request to a store or a server."""
+    if scheme not in _OBJECTS:  # the length from a server or an archive may be missing or false
         streamed = {"block_size": 0, "size": 1} if scheme in ("http", "https") else {}
         with fs.open(path, **streamed) as stream:
             return read_to_end(stream, printable_path(path), most)
     try:
         content: bytes = fs.cat_file(path, start=0, end=most + 1)
-    except Exception:  # an empty file has no first byte, which stores take for an error
+    except Exception:  # stores refuse a range of an empty file
         if fs.info(path)["size"]:
             raise
         return b""
@@ -78,22 +78,22 @@ def _content(fs: Any, path: str, scheme: str, most: int) -> bytes:
 
 
 def exists(url: str) -> bool:
-    """Whether there is such a file."""
+    """Whether the file exists."""
     return stamp(url) is not None
 
 
 def digest(url: str) -> str:
-    """SHA-256 of the file's content, in hexadecimal."""
+    """Return the SHA-256 of the file's content, in hexadecimal."""
     return sha256(read(url)).hexdigest()
 
 
 def entries(url: str) -> Iterator[tuple[str, bool]]:
-    """Name of everything in the folder, and whether it is a folder."""
+    """List the files and folders in a folder: the name of each, and whether it is a folder."""
     return ((found.name, found.folder) for found in stamped_entries(url))
 
 
 def stamp(url: str) -> Stamp | None:
-    """The file's size, time of change and version; None where there is none."""
+    """Return the file's size, modification time and version; None if there is no file."""
     with _told(url, "read"):
         fs, path = _found(url)
         try:
@@ -104,7 +104,7 @@ def stamp(url: str) -> Stamp | None:
 
 
 def stamped_entries(url: str) -> Iterator[Entry]:
-    """What the folder holds, in the order that the store tells it; from S3 page by page."""
+    """List the entries of a folder in the store's order; from S3 page by page."""
     with _told(url, "listed"):
         fs, path = _found(url)
         if protocol(url) in ("s3", "s3a"):
@@ -113,7 +113,7 @@ def stamped_entries(url: str) -> Iterator[Entry]:
         linked = protocol(url) in ("http", "https")
         told: set[str] = set()
         for info in fs.ls(path, detail=True):
-            if info["name"].strip("/") == path.strip("/"):  # some list a file, or a folder's own mark, as its content
+            if info["name"].strip("/") == path.strip("/"):  # some stores list the file or folder itself
                 continue
             if info["type"] == "other" and not info.get("islink"):  # a pipe or a device
                 continue
@@ -127,21 +127,21 @@ def stamped_entries(url: str) -> Iterator[Entry]:
 
 
 def _linked(folder: str, link: str) -> str:
-    """The name in the folder of what its page links to; empty of what lies elsewhere."""
+    """Return the name of the file that a folder's web page links to; empty if the link leaves the folder."""
     begin, place = (text.partition("://")[2] for text in (folder.rstrip("/") + "/", link))
     name = posixpath.normpath(place.removeprefix(begin)) if place.startswith(begin) else ""
     return "" if name in (".", "..") or "/" in name else name
 
 
 def check_input_folder(url: str) -> None:
-    """Raise ConvcliError where inputs can't be listed there: the extra, the address, the credentials, the name."""
+    """Raise ConvcliError if inputs can't be listed in the folder: extra, address, credentials or name are wrong."""
     found = next(stamped_entries(url), None)
     if found is None and stamp(url):
         raise ConvcliError(f"{printable_path(url)} is not a folder; convcli apply filters one picture")
 
 
 def check_output(url: str, force: bool) -> None:
-    """Raise where an output of that name can't be written, as far as can be told without writing."""
+    """Raise ConvcliError if the output can't be written, as far as is known without writing."""
     _writable(url)
     if not folder_of(url)[1]:
         raise ConvcliError(f"{printable_path(url)} is a folder; name a file in it")
@@ -150,8 +150,8 @@ def check_output(url: str, force: bool) -> None:
 
 
 def check_output_folder(url: str) -> None:
-    """Raise where nothing can be written: a protocol that only reads, the extra, the address, the credentials, S3's
-    bucket. What is allowed to whom, only writing tells."""
+    """Raise ConvcliError if nothing can be written to the folder: the protocol is read-only, or the extra, the
+    address, the credentials or the S3 bucket are wrong. Missing permissions show only on writing."""
     _writable(url)
     with contextlib.suppress(StopIteration):
         try:
@@ -165,7 +165,7 @@ def check_output_folder(url: str) -> None:
 
 @contextlib.contextmanager
 def open_output(url: str, force: bool, when_complete: Callable[[BinaryIO], None] | None = None) -> Iterator[BinaryIO]:
-    """A stream whose content becomes the file when the block ends well; nothing is sent when it fails."""
+    """Open a stream whose content becomes the file if the block succeeds; nothing is sent if it fails."""
     stream = BytesIO()
     yield stream
     if when_complete:
@@ -190,7 +190,7 @@ def open_output(url: str, force: bool, when_complete: Callable[[BinaryIO], None]
 
 
 def make_folder(url: str) -> None:
-    """Make the folder that the file lies in, where there are folders."""
+    """Create the parent folder of the file, unless the store has no folders."""
     if protocol(url) not in _OBJECTS:
         with _told(url, "written"):
             fs, path = _found(url)
@@ -198,18 +198,18 @@ def make_folder(url: str) -> None:
 
 
 class ListedStamps:
-    """The stamps of files that are asked for folder by folder, from one listing of each folder.
+    """Stamps of files from one listing per folder, for callers that go folder by folder.
 
-    Two folders are kept, that of the inputs and that of the outputs: asking the store about each file by itself would
-    take a request a file.
+    The listings of two folders are cached, one of inputs and one of outputs, because asking the store for single files
+    would take a request each.
     """
 
     def __init__(self) -> None:
         self._known: dict[str, dict[str, Stamp | None]] = {}
 
     def stamp(self, url: str) -> Stamp | None:
-        """As `stamp`."""
-        if protocol(url) in ("http", "https"):  # may have no listing
+        """Return what the function `stamp` does, from the folder's listing."""
+        if protocol(url) in ("http", "https"):  # a server may have no listing
             return stamp(url)
         folder, name = folder_of(url)
         if folder not in self._known:
@@ -229,7 +229,7 @@ def _stamps(folder: str) -> dict[str, Stamp | None]:
 
 
 def _found(url: str) -> tuple[Any, str]:
-    """The file system and the path there."""
+    """Return fsspec's file system for the URL, and the path in it."""
     scheme = protocol(url)
     if scheme in WRAPPERS:
         if "::" not in url:
@@ -246,7 +246,7 @@ def _found(url: str) -> tuple[Any, str]:
 
 
 def _s3_entries(fs: Any, path: str) -> Iterator[Entry]:
-    """A thousand at a time; the store tells them in the order of their names."""
+    """List a folder in S3, a thousand entries per request; the store sorts them by name."""
     bucket, prefix, _ = fs.split_path(path)
     prefix = prefix.rstrip("/") + "/" if prefix else ""
     words = {"Bucket": bucket, "Prefix": prefix, "Delimiter": "/"}
@@ -255,7 +255,7 @@ def _s3_entries(fs: Any, path: str) -> Iterator[Entry]:
         for below in page.get("CommonPrefixes", ()):
             yield Entry(below["Prefix"][len(prefix) : -1], None)
         for item in page.get("Contents", ()):
-            if item["Key"] != prefix:  # the mark of an empty folder
+            if item["Key"] != prefix:  # the marker object of an empty folder
                 yield Entry(item["Key"][len(prefix) :], _stamp({**item, "size": item["Size"]}))
         if not page.get("IsTruncated"):
             return
@@ -293,7 +293,10 @@ def _writable(url: str) -> None:
 
 @contextlib.contextmanager
 def _told(url: str, what: str) -> Iterator[None]:
-    """Whatever goes wrong with a store becomes one sentence; its client raises nearly every exception there is."""
+    """Turn any exception of a store's client, which may be of almost any type, into a ConvcliError.
+
+    what: the participle for the message: "read", "listed" or "written".
+    """
     try:
         yield
     except (ConvcliError, MemoryError):
@@ -330,6 +333,6 @@ def _way_out(url: str, error: Exception) -> str:
 
 
 def _code(error: BaseException | None) -> str:
-    """The store's own word for the error, S3's."""
+    """Return the error code in S3's response."""
     response: Any = getattr(getattr(error, "__cause__", None), "response", None)
     return str(response["Error"].get("Code")) if response else ""

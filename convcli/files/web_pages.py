@@ -1,4 +1,4 @@
-"""What pages that ship as one file have in common: what they may do, and how they show commands to copy."""
+"""Helpers for generated web pages: the content security policy, and shell quoting of commands shown to be copied."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from convcli.printable import printable
 
 
 def content_policy(scripts: Sequence[str], styles: Sequence[str], *more: str) -> str:
-    """A content security policy: these scripts and styles, and `more`; nothing else runs, and nothing is fetched.
+    """Build a content security policy that allows these scripts and styles and `more`, and forbids all else.
 
-    scripts, styles: the texts of the elements, from tag to tag.
+    scripts, styles: the texts inside the elements.
     """
     allowed = [f"{kind}-src {' '.join(map(_hash, texts))}" for kind, texts in (("script", scripts), ("style", styles))]
     return "; ".join(["default-src 'none'", *allowed, *more, "base-uri 'none'", "form-action 'none'"])
@@ -24,8 +24,8 @@ def _hash(text: str) -> str:
 
 
 def shell_word(text: str) -> str:
-    """The text as a shell takes it for one word, printable: for a command that is shown to be copied."""
+    """Quote the text as one printable shell word, for a command that is shown to be copied."""
     if text.isprintable():
         return shlex.quote(text)
     escaped = "".join(printable(c) if not c.isprintable() else f"\\{c}" if c in "\\'" else c for c in text)
-    return f"$'{escaped}'"  # as Bash and Zsh have it
+    return f"$'{escaped}'"  # Bash and Zsh syntax

@@ -1,4 +1,4 @@
-"""Folders of results that appear whole or not at all."""
+"""Write folders of results atomically: all files appear, or none."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from convcli.files.names import PART, printable_path
 
 @contextlib.contextmanager
 def whole_folder(path: str | Path, force: bool) -> Iterator[Path]:
-    """A folder whose files come to stand in the folder `path` when the block ends well, and are gone when it fails.
+    """Provide a temporary folder whose files are moved to `path` if the block succeeds, and removed if it fails.
 
-    A folder that is there already keeps what else is in it; without `force` it must be empty.
+    An existing folder keeps its other files; without `force` it must be empty.
     """
     target = Path(os.path.realpath(path))
-    inside = target.is_dir()  # which may be a disk of its own, or all that may be written to
+    inside = target.is_dir()  # its parent may be on another disk or not writable
     with unfinished_folder(path, target / PART if inside else part_beside(target)) as part:
         yield part
         if not target.exists():
@@ -38,18 +38,18 @@ def whole_folder(path: str | Path, force: bool) -> Iterator[Path]:
 
 
 def holds_nothing(folder: Path) -> bool:
-    """Whether the folder is empty, but for what a killed run left there."""
+    """Whether the folder is empty except for what a killed run left there."""
     return all(entry.name == PART for entry in folder.iterdir())
 
 
 def part_beside(target: Path) -> Path:
-    """Where an unfinished folder stands until it gets its name."""
+    """Return the path of the unfinished folder that will become `target`."""
     return target.with_name(f".{target.name}{PART}")
 
 
 @contextlib.contextmanager
 def unfinished_folder(path: str | Path, part: Path) -> Iterator[Path]:
-    """The empty folder `part`, for what is to become `path`; no other process writes there. Removed on failure."""
+    """Create the empty folder `part` for what is to become `path`, locked; it is removed on failure."""
     lock = None
     try:
         _make_ours(part, Path(path))
@@ -74,7 +74,7 @@ def unfinished_folder(path: str | Path, part: Path) -> Iterator[Path]:
 
 
 def _emptied(folder: Path) -> None:
-    """Take away what a killed run left there."""
+    """Remove what a killed run left in the folder."""
     for entry in folder.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             remove_folder(entry)
@@ -83,7 +83,7 @@ def _emptied(folder: Path) -> None:
 
 
 def _make_ours(part: Path, target: Path) -> None:
-    """Make the folder. One that a killed run has left is used again if it is ours; anything else is taken away."""
+    """Create the folder. One left by a killed run of this user is reused; anything else there is removed."""
     try:
         part.mkdir()
         return
@@ -101,6 +101,6 @@ def _make_ours(part: Path, target: Path) -> None:
 
 def remove_folder(folder: str | Path, ignore_errors: bool = False) -> None:
     """Remove the folder and what is in it."""
-    import shutil  # takes longer to import than all of this room, and most runs remove nothing
+    import shutil  # slow to import, and most runs remove nothing
 
     shutil.rmtree(folder, ignore_errors=ignore_errors)

@@ -1,4 +1,4 @@
-"""Zarr's folders: which are such, where one may go, and how it gets there whole or not at all."""
+"""Zarr folders: recognise them, check where one may be written, and write it whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from convcli.files.local import unwritable
 from convcli.files.names import printable_path
 from convcli.files.whole_folder import part_beside, remove_folder, unfinished_folder
 
-MARKS = ("zarr.json", ".zarray", ".zgroup")  # files, of which one is in every Zarr array and group
+MARKS = ("zarr.json", ".zarray", ".zgroup")  # every Zarr array and group holds one of these files
 
 
 def is_zarr(path: str | Path) -> bool:
-    """Whether a folder is a Zarr array or group, or would be by its name."""
+    """Whether the path is a Zarr array or group, or has the name of one."""
     if str(path).lower().rstrip("/").endswith(".zarr"):
         return True
     return any(os.path.isfile(Path(path) / mark) for mark in MARKS)  # noqa: PTH113 - Path's raises on odd names
 
 
 def check_store(path: str | Path, force: bool) -> None:
-    """Raise where a Zarr of that name can't be written, before any work is done.
+    """Raise ConvcliError if a Zarr can't be written at the path; called before any work is done.
 
-    A folder that is not empty and no Zarr is not overwritten, even by force: it holds something else.
+    A non-empty folder that is not a Zarr is not overwritten even with `force`, for it holds something else.
     """
     target = Path(path)
     try:
@@ -46,9 +46,9 @@ def check_store(path: str | Path, force: bool) -> None:
 
 @contextlib.contextmanager
 def whole_store(path: str | Path, force: bool) -> Iterator[Path]:
-    """A folder whose content becomes the folder `path` when the block ends well, and which is gone when it fails.
+    """Provide a temporary folder that becomes the folder `path` if the block succeeds, and is removed if it fails.
 
-    With `force` an old folder is moved aside in the last moment, and removed once the new one stands in its place.
+    With `force`, an old folder is moved aside at the last moment and removed once the new one is in place.
     """
     target = Path(os.path.realpath(path))
     old = target.with_name(f".{target.name}.convcli-old")
@@ -58,7 +58,7 @@ def whole_store(path: str | Path, force: bool) -> Iterator[Path]:
             if target.exists():
                 if not force:
                     raise ConvcliError(f"{printable_path(path)} has appeared meanwhile; --force overwrites it")
-                remove_folder(old, ignore_errors=True)  # of a run that was killed just here
+                remove_folder(old, ignore_errors=True)  # left by a run that was killed at this point
                 target.rename(old)
             try:
                 part.rename(target)
@@ -73,7 +73,10 @@ def whole_store(path: str | Path, force: bool) -> Iterator[Path]:
 
 
 def _taken_away(part: Path, aside: Path) -> None:
-    """Remove it, first by name: workers that still write there then begin a folder anew, see `drop_orphan`."""
+    """Rename the folder `part` to `aside` and remove it.
+
+    Workers that still write to `part` then create it anew; `drop_orphan` removes that.
+    """
     gone = part
     if not aside.exists():
         with contextlib.suppress(OSError):
@@ -82,6 +85,6 @@ def _taken_away(part: Path, aside: Path) -> None:
 
 
 def drop_orphan(store: str | Path) -> None:
-    """Remove a folder that is no Zarr: a piece written by a worker after the command has taken the store away."""
+    """Remove the folder unless it is a Zarr: a worker wrote a chunk after the command had removed the store."""
     if not any((Path(store) / mark).exists() for mark in MARKS):
         remove_folder(store, ignore_errors=True)

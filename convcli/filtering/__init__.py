@@ -1,1 +1,1 @@
-"""A recipe on an array, a frame, a file: what is computed, in the order of the way of a picture."""
+"""Apply a recipe to an array, a frame or a file."""

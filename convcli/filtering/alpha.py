@@ -1,9 +1,9 @@
-"""What becomes of transparency when a kernel slides over a picture.
+"""Filtering of pictures with transparency. The modes are:
 
-keep    alpha stays: of each output, what was under the kernel's centre.
-weight  colour counts as much as it is opaque, so that invisible colour bleeds nowhere; alpha is blurred with it.
+keep    each output pixel has the alpha under the kernel's centre.
+weight  colours are weighted by alpha, so that invisible colour does not bleed; alpha is filtered too.
 filter  alpha is filtered like a colour channel.
-drop    the picture is taken to be opaque.
+drop    the picture is treated as opaque.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from convcli.kernel import Kernel
 from convcli.ranges import full_scale
 
 _FAINT = 1e-4  # of full opacity; below it a weighted mean is noise
-_NOTHING = 1e-9  # of the sum of magnitudes: what rounding leaves of a sum that is zero
+_NOTHING = 1e-9  # of the sum of magnitudes; a smaller sum counts as zero, for it may be rounding error
 
 
 def usual(kernel: Kernel) -> str:
-    """weight for a kernel with a positive sum (blur, sharpen), keep for one that responds to differences."""
+    """Return the default mode: weight for a kernel with a positive sum (blur, sharpen), else keep."""
     return "weight" if float(kernel.scaled.sum()) > 1e-9 else "keep"
 
 
 def sampled(
     plane: NDArray[Any], geometry: Geometry, kernel: tuple[int, int], window: RowWindow | None = None
 ) -> NDArray[Any]:
-    """The value under the kernel's centre at each of its positions: (H, W) or (H, W, C) to (H', W') or (H', W', C).
+    """Sample the plane under the kernel's centre at each position: (H, W) or (H, W, C) to (H', W') or (H', W', C).
 
-    The border is the padding mode's; what is padded with a constant is 0 there.
+    The border follows the padding mode; constant padding gives 0.
     """
     size = (window.height if window else plane.shape[0], plane.shape[1])
     pads, count = geometry.pads(size, kernel), geometry.output(size, kernel)
@@ -57,7 +57,7 @@ def sampled(
 
 
 def _centres(size: int, kernel: int, pads: tuple[int, int], stride: int, dilation: int, mode: str) -> NDArray[np.intp]:
-    """Where the kernel's centre stands along one axis, as indices into the picture; -1 on a constant border."""
+    """Return the positions of the kernel's centre along one axis as picture indices; -1 on a constant border."""
     padded = index_map(size, *pads, mode)
     return padded[(extent(kernel, dilation) - 1) // 2 :: stride]
 
@@ -71,11 +71,11 @@ def weighted(
     threads: int | None = None,
     window: RowWindow | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Responses of the colours weighted by alpha, and the new alpha; all with white, and opaque, at 1.0.
+    """Compute the responses of the colours weighted by alpha, and the new alpha; white and opaque are 1.0 throughout.
 
     With S the sum of the scaled weights w:  color = S * sum(w c a) / sum(w a) + bias,  alpha = sum(w a) / S.
-    An opaque picture gives what it gives without alpha. A border of zeros is transparent, one of a constant is opaque.
-    Where next to nothing is opaque, the colour stays as it was.
+    An opaque picture gives the same as without alpha. Zero padding is transparent, constant padding opaque.
+    Where almost nothing under the kernel is opaque, the colour is left unchanged.
     """
     plain = replace(kernel, bias=0.0)
     flat = plain if kernel.depth == 1 else replace(plain, weights=plain.weights.sum(axis=0))
@@ -88,7 +88,7 @@ def weighted(
     veil = alpha if color.ndim == 2 else alpha[:, :, None]
     opaque = replace(geometry, padding_value=255.0) if geometry.padding_mode == "constant" else geometry
     with np.errstate(invalid="ignore", over="ignore"):
-        veiled = np.where(veil == 0, np.float32(0), color * veil)  # what is invisible does not look, be it infinite
+        veiled = np.where(veil == 0, np.float32(0), color * veil)  # invisible colours count as 0, even inf
     responses = engine.convolve(veiled, plain, geometry, depth=depth, threads=threads, window=window).pixels
     weights = engine.convolve(alpha, flat, opaque, threads=threads, window=window).pixels / np.float32(total)
     faint = weights < _FAINT
@@ -103,14 +103,14 @@ def weighted(
 
 
 def as_float(samples: NDArray[Any]) -> NDArray[np.float32]:
-    """Samples with full scale at 1.0."""
+    """Convert samples to float32, full scale at 1.0."""
     if samples.dtype.kind == "f":
         return samples
     return samples * np.float32(1 / full_scale(samples.dtype))
 
 
 def as_samples(unit: NDArray[np.float32], dtype: Any) -> NDArray[Any]:
-    """Back to samples of dtype, saturated."""
+    """Convert values with full scale at 1.0 to samples of dtype, saturated."""
     if np.dtype(dtype).kind == "f":
         return unit
     samples: NDArray[Any] = np.rint(unit * np.float32(full_scale(dtype))).clip(0, full_scale(dtype)).astype(dtype)

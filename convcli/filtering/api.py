@@ -1,4 +1,4 @@
-"""`convcli.filter_image`: a recipe of one kernel on an array, with every argument checked."""
+"""`convcli.filter_image`: filter an array with one kernel, with every argument checked."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def filter_image(
 
 
 def picture(a: Any) -> NDArray[Any]:
-    """The array, if it is one that the engine takes."""
+    """Return the argument. Raises RecipeError unless it is an array that the engine accepts."""
     if not isinstance(a, np.ndarray):
         raise RecipeError(f"a picture must be a NumPy array, not {type(a).__name__}")
     refuse_mask("a picture", a)

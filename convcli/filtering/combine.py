@@ -1,4 +1,4 @@
-"""Several kernels on the same picture, and one result: magnitude, max, sum, mean, or the angle as a hue."""
+"""Combine the responses of several kernels to the same picture: magnitude, max, sum, mean, or the angle as a hue."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 
 def checked(how: str, kernels: tuple[Kernel, ...], channels: str | None, range_: str | None) -> None:
-    """Raises RecipeError where these kernels cannot be combined so."""
+    """Raise RecipeError if these kernels cannot be combined in this mode."""
     if how not in COMBINE:
         raise RecipeError(f"combine must be one of {', '.join(COMBINE)}, not {how!r}")
     if len(kernels) < 2:
@@ -39,14 +39,14 @@ def checked(how: str, kernels: tuple[Kernel, ...], channels: str | None, range_:
 
 
 def default_range(how: str, kernels: tuple[Kernel, ...]) -> str:
-    """The range that all kernels have as their own, for a sum or mean; else clip, for the rest is hardly negative."""
+    """Choose the range: for a sum or mean the kernels' common one, else clip, for other modes are rarely negative."""
     ranges = {kernel.range or "clip" for kernel in kernels}
     return ranges.pop() if how in ("sum", "mean") and len(ranges) == 1 else "clip"
 
 
 @dataclass(frozen=True)
 class Responses:
-    """The kernels' responses to the same pixels over a divisor that they share, one after the other."""
+    """The kernels' responses to the same pixels, computed one by one, still to be divided by a common divisor."""
 
     each: Iterator[NDArray[np.float32]]
     count: int
@@ -57,7 +57,7 @@ def responses(
     image: NDArray[Any], kernels: tuple[Kernel, ...], geometry: Geometry, depth: bool, threads: int | None,
     window: RowWindow | None = None,
 ) -> Responses:  # fmt: skip
-    """What the kernels answer; whole weights answer in whole numbers where they share their divisor."""
+    """Compute the kernels' responses; integer weights with a common divisor give integers."""
     plain, divisor = _over_one_divisor(kernels)
     each = (
         engine.convolve(image, kernel, geometry, depth=depth, threads=threads, window=window).pixels for kernel in plain
@@ -66,10 +66,10 @@ def responses(
 
 
 def combined(responses: Responses, how: str) -> Array:
-    """The responses r_i in one: float64, (H', W') or (H', W', C).
+    """Combine the responses r_i into one array: float64, (H', W') or (H', W', C).
 
-    magnitude: sqrt(sum of r_i^2), from the exact sums where weights and pixels are whole. max: the greatest r_i.
-    sum, mean: theirs.
+    magnitude: sqrt(sum of r_i^2), from exact sums if weights and pixels are integers. max: the greatest r_i.
+    sum, mean: of the r_i.
     """
     total: Array | None = None
     for r in responses.each:
@@ -88,14 +88,14 @@ def combined(responses: Responses, how: str) -> Array:
 
 
 def directions(responses: Responses) -> tuple[Array, Array]:
-    """Degrees from 0 to 360 of (r_1 to the right, r_2 down), clockwise on the screen, and the magnitude; float64."""
+    """Compute the angle of (r_1 right, r_2 down), clockwise in degrees from 0 to 360, and the magnitude; float64."""
     across, down = (r.astype(np.float64) for r in responses.each)
     angles = np.rad2deg(np.arctan2(down, across)) % 360
     return angles, np.sqrt(across**2 + down**2) / responses.divisor
 
 
 def _gather(total: Array, r: Array, how: str, first: bool) -> None:
-    """One more response into the total, in place."""
+    """Accumulate one more response in the total, in place; `r` may be changed too."""
     if how == "magnitude":
         r *= r
     if first:
@@ -103,20 +103,20 @@ def _gather(total: Array, r: Array, how: str, first: bool) -> None:
     elif how == "max":
         np.maximum(total, r, out=total)
     else:
-        with np.errstate(invalid="ignore"):  # infinities of both signs are NaN
+        with np.errstate(invalid="ignore"):  # infinities of opposite signs give NaN
             total += r
 
 
 def _bands(array: NDArray[Any]) -> Iterator[slice]:
-    """Rows by some hundred kilobytes, so that what is worked on stays near the processor, and memory small."""
+    """Split the rows into bands of some hundred kilobytes, which fit the processor's cache and save memory."""
     rows = max(1, 65536 // max(1, array[0].size))
     return (slice(start, start + rows) for start in range(0, array.shape[0], rows))
 
 
 def hues(angles: Array, strength: Array, dtype: Any) -> NDArray[Any]:
-    """Directions in degrees (H, W) as colours (H, W, 3): 0 (to the right) red, 120 green, 240 blue.
+    """Convert angles in degrees (H, W) to colours (H, W, 3): 0 (to the right) red, 120 green, 240 blue.
 
-    strength: magnitudes on the dtype's own scale; zero is black, full scale and more the pure colour.
+    strength: magnitudes on the dtype's own scale; zero gives black, full scale or more the pure colour.
     """
     top = full_scale(dtype)
     value = np.clip(strength, 0, top)
@@ -129,7 +129,7 @@ def hues(angles: Array, strength: Array, dtype: Any) -> NDArray[Any]:
 
 
 def to_pixels(responses: Array, range_: str, dtype: Any, limits: Limits | None = None) -> tuple[NDArray[Any], int, int]:
-    """Responses on the dtype's own scale as its pixels, and how many saturated below and above."""
+    """Convert responses on the dtype's own scale to pixels; return them and how many saturated below and above."""
     if range_ == "normalize":
         return normalize(responses.astype(np.float32), dtype, limits), 0, 0
     mapping, top = range_map(range_, dtype), full_scale(dtype)
@@ -146,7 +146,10 @@ def to_pixels(responses: Array, range_: str, dtype: Any, limits: Limits | None =
 
 
 def _over_one_divisor(kernels: tuple[Kernel, ...]) -> tuple[tuple[Kernel, ...], float]:
-    """The kernels without their positive divisor where they share one and have no bias: whole weights stay whole."""
+    """Take the divisor out of kernels with the same positive one and no bias, so that integer weights stay integers.
+
+    Returns the kernels and the divisor, which is 1.0 if they are unchanged.
+    """
     divisor = kernels[0].divisor
     if divisor > 0 and all(kernel.divisor == divisor and not kernel.bias for kernel in kernels):
         return tuple(replace(kernel, divisor=1.0) for kernel in kernels), divisor

@@ -1,4 +1,4 @@
-"""One file through a recipe, in and out: what `convcli apply` and `convcli batch` share."""
+"""Filter one file by a recipe: the code that `convcli apply` and `convcli batch` share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from convcli.version import __version__
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was done to one file. Sizes are (height, width)."""
+    """The result of filtering one file. Sizes are (height, width)."""
 
     format: str
     mode: str
@@ -52,12 +52,13 @@ def filter_file(
     when_complete: Callable[[BinaryIO], None] | None = None,
     ahead: EarlyDecoding | None = None,
 ) -> Outcome:
-    """Read a picture, run the recipe on it, write what comes out; "-" is standard output.
+    """Read a picture, run the recipe on it and write the result.
 
+    source, output: paths or URLs; the output may be "-" for standard output. It appears whole or not at all.
     pipes: the source may be a pipe, or "-" for standard input.
-    Both are paths or URLs. The output appears whole or not at all; when_complete: is given it before it appears.
-    ahead: the source, where its decoding has begun.
-    Raises ConvcliError: what can't be done with these files, or with this recipe on this picture.
+    when_complete: called with the complete output before it appears.
+    ahead: the early decoding of the source, if it has been started.
+    Raises ConvcliError if the files can't be read or written, or if the recipe does not fit the picture.
     """
     begin = perf_counter()
     options = options or PictureOptions()
@@ -91,7 +92,7 @@ def filter_file(
 
 
 def _checked(reading: Reading, recipe: Recipe, target: Target) -> tuple[int, int]:
-    """The output's size, if the kernel fits, the format holds the frames, and there is memory for it all."""
+    """Return the output's size. Raises ConvcliError if the kernel, the frames or the memory they need do not fit."""
     try:
         size = recipe.output(reading.size)
         target.check_size(size)
@@ -99,7 +100,7 @@ def _checked(reading: Reading, recipe: Recipe, target: Target) -> tuple[int, int
         raise type(error)(f"{reading.name}: {error}") from None
     target.check(reading.name, reading.origin)
     growth = max(1.0, size[0] * size[1] / (reading.size[0] * reading.size[1]))
-    others = reading.origin.frames - 1  # whose results wait until all are written
+    others = reading.origin.frames - 1  # their results stay in memory until all are written
     need, free = int(reading.bytes * ((1 + growth) / 1.5 + others * growth / 2)), free_memory()
     if free is not None and need > free:
         raise ImageError(
@@ -112,7 +113,7 @@ def _checked(reading: Reading, recipe: Recipe, target: Target) -> tuple[int, int
 def _filtered(
     reading: Reading, recipe: Recipe, target: Target, options: PictureOptions, count: Count, threads: int | None
 ) -> Iterator[Frame]:
-    """Every frame through the recipe. A frame is let go before its result is written."""
+    """Filter every frame by the recipe. A frame is freed before its result is written."""
     if target.raw:
         recipe = replace(recipe, range="raw")
     frames = reading.frames()
@@ -131,7 +132,7 @@ def _write(
     output: str | Path, frames: Iterator[Frame], reading: Reading, recipe: Recipe, made: str, target: Target,
     force: bool, when_complete: Callable[[BinaryIO], None] | None,
 ) -> list[str]:  # fmt: skip
-    first = next(frames)  # metadata is complete once a frame has been decoded; and no file is begun for nothing
+    first = next(frames)  # decoding completes the metadata, and may fail before a file is begun
     metadata, stays = reading.metadata, recipe.stays(reading.size)
     geography, lost = geography_told(metadata.geography, metadata.nodata, stays, target.format)
     told = (reading.origin, replace(metadata, geography=geography), f"convcli {__version__}: {made}")

@@ -1,4 +1,4 @@
-"""One frame through a recipe: what becomes of its transparency, and linear light."""
+"""Filter one frame by a recipe, with its transparency and, if asked for, in linear light."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from convcli.ranges import Limits, full_scale, to_pixels
 
 @dataclass(frozen=True)
 class PictureOptions:
-    """How pictures are taken in hand, beside the recipe.
+    """Options for reading and filtering pictures that are not part of the recipe.
 
     alpha: "keep", "weight", "filter", "drop", or None: what suits each kernel. linear: filter in linear light.
-    frame: the only one to read. max_pixels: more are refused. reduce_depth: 8 bits a channel will do.
-    max_bytes: more are not taken from a pipe or a URL.
+    frame: the only one to read. max_pixels: larger pictures are refused. reduce_depth: 8 bits per channel are enough.
+    max_bytes: the most to read from a pipe or a URL.
     """
 
     alpha: str | None = None
@@ -45,13 +45,13 @@ class PictureOptions:
 
     @property
     def described(self) -> str:
-        """What of it shows in the pixels, as the end of a sentence."""
+        """Describe the options that affect the pixels, as the end of a sentence."""
         return (f", alpha {self.alpha}" if self.alpha else "") + (", linear light" if self.linear else "")
 
 
 @dataclass
 class Count:
-    """Samples that saturated, and responses that no stretching took in, over all frames and kernels."""
+    """Counts of saturated samples, and of responses that `normalize` left out, over all frames and kernels."""
 
     samples: int = 0
     below: int = 0
@@ -60,7 +60,7 @@ class Count:
     infinite: int = 0
 
     def add(self, done: Filtered) -> None:
-        """Add what one step gave."""
+        """Add the counts of one step."""
         self.samples += done.samples
         self.below += done.below
         self.above += done.above
@@ -69,7 +69,7 @@ class Count:
 
 
 def steps(recipe: Recipe) -> list[Recipe]:
-    """The chain as recipes of one kernel each; "raw" is the last one's range only. Combined kernels are one step."""
+    """Split a chain into recipes of one kernel each, with "raw" only for the last. Combined kernels are one step."""
     if recipe.combine:
         return [recipe]
     chain = [replace(recipe, kernels=(kernel,)) for kernel in recipe.kernels]
@@ -82,9 +82,9 @@ def filter_frame(
     frame: Frame, recipe: Recipe, options: PictureOptions, count: Count, threads: int | None = None,
     window: RowWindow | None = None,
 ) -> Frame:  # fmt: skip
-    """One kernel on one frame, or several that are combined.
+    """Filter one frame with one kernel, or with several that are combined.
 
-    window: only these rows of the result; the frame holds the rows that are needed for them.
+    window: the rows of the result to compute; the frame holds only the rows needed for them.
     """
     kernel, geometry = recipe.kernels[0], recipe.geometry
     way = options.alpha or ("keep" if recipe.combine else usual(kernel))
@@ -111,7 +111,7 @@ def filter_frame(
 
 
 def _on_alpha(recipe: Recipe) -> Recipe:
-    """The recipe for alpha as a channel of its own; a kernel of depth 3 by its mean grid."""
+    """Return the recipe for filtering alpha alone; a kernel of depth 3 is replaced by the mean of its grids."""
     kernel = recipe.kernels[0]
     if kernel.depth > 1:
         kernel = replace(kernel, weights=kernel.weights.mean(axis=0))
@@ -119,7 +119,7 @@ def _on_alpha(recipe: Recipe) -> Recipe:
 
 
 def _linear(frame: Frame, recipe: Recipe, count: Count, threads: int | None, window: RowWindow | None) -> NDArray[Any]:
-    """The frame's colours filtered in linear light."""
+    """Filter the frame's colours in linear light."""
     if frame.colors == 4:
         raise RecipeError("linear light is for gray and RGB pictures; CMYK is ink")
     image = _light().to_linear(luma(frame.pixels) if recipe.channels == "gray" else frame.pixels)
@@ -131,7 +131,7 @@ def _linear(frame: Frame, recipe: Recipe, count: Count, threads: int | None, win
 def _weighted(
     frame: Frame, recipe: Recipe, options: PictureOptions, count: Count, threads: int | None, window: RowWindow | None
 ) -> Frame:
-    """The frame with colours weighted by alpha, in linear light if asked for."""
+    """Filter the frame with colours weighted by alpha, in linear light if `options` say so."""
     assert frame.alpha is not None
     kernel, geometry, pixels = recipe.kernels[0], recipe.geometry, frame.pixels
     if recipe.channels == "gray":
@@ -140,7 +140,7 @@ def _weighted(
     color = _light().to_linear(pixels) if linear else as_float(pixels)
     depth = recipe.channels == "sum" or kernel.depth > 1
     if kernel.depth > 1 and frame.colors != kernel.depth:
-        run_recipe(pixels, recipe, window=window)  # says what does not match
+        run_recipe(pixels, recipe, window=window)  # raises the error that names the mismatch
     place = in_linear_light(geometry) if linear else geometry
     responses, alpha = weighted(color, as_float(frame.alpha), kernel, place, depth, threads, window)
     return replace(
@@ -153,7 +153,7 @@ def _weighted(
 def _settled(
     responses: NDArray[np.float32], recipe: Recipe, dtype: Any, count: Count, linear: bool, window: RowWindow | None
 ) -> NDArray[Any]:
-    """Responses with white at 1.0 as pixels of dtype."""
+    """Convert responses with white at 1.0 to pixels of dtype, and add the saturated ones to `count`."""
     range_ = recipe.range or recipe.kernels[0].range or "clip"
     if recipe.combine:
         range_ = recipe.range or default_range(recipe.combine, recipe.kernels)
@@ -173,12 +173,12 @@ def _settled(
 
 
 def _light() -> ModuleType:
-    """The module of linear light, which most runs do without."""
+    """Import the module `linear_light`, which most runs do not need."""
     from convcli.filtering import linear_light
 
     return linear_light
 
 
 def in_linear_light(geometry: Geometry) -> Geometry:
-    """The geometry with its padding value, which is a pixel's, in linear light."""
+    """Return the geometry with its padding value, which is an sRGB value, converted to linear light."""
     return replace(geometry, padding_value=255 * float(_light().decode(geometry.padding_value / 255)))

@@ -1,4 +1,4 @@
-"""What is said of a recipe and of its result: one line of what was done, one sentence of what was lost."""
+"""Messages about a recipe and its result: a line that describes the recipe, and warnings about lost values."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from convcli.filtering.recipe import Recipe
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
 
-_TOLD = 0.01  # the share of saturated samples from which on the user is told
+_TOLD = 0.01  # the share of saturated samples above which the user is warned
 
 
 def described(recipe: Recipe) -> str:
-    """The recipe in a line, for the file's own record."""
+    """Describe the recipe in one line, for the output's metadata and for reports."""
     geometry, plain = recipe.geometry, Geometry()
     words = [" then ".join(_kernel_words(kernel) for kernel in recipe.kernels)]
     for name in ("stride", "padding", "padding_mode", "padding_value", "dilation"):
@@ -22,7 +22,7 @@ def described(recipe: Recipe) -> str:
 
 
 def _kernel_words(kernel: Kernel) -> str:
-    """Name, size, and the weights themselves where they are few."""
+    """Describe a kernel: its name, its size, and its weights if they are few."""
     words = [f"{kernel.shown} {kernel.size[1]}x{kernel.size[0]}"]
     if kernel.depth == 1 and kernel.weights.size <= 25:
         words.append(f"[{'; '.join(' '.join(f'{w:.6g}' for w in row) for row in kernel.weights)}]")
@@ -31,7 +31,7 @@ def _kernel_words(kernel: Kernel) -> str:
 
 
 def saturation(range_: str, samples: int, below: int, above: int) -> str | None:
-    """The sentence about saturated samples and the option that avoids them; None where they are few."""
+    """Return the warning about saturated samples, with the option that avoids them; None if they are few."""
     if below + above <= _TOLD * samples:
         return None
     shares = [
@@ -43,7 +43,7 @@ def saturation(range_: str, samples: int, below: int, above: int) -> str | None:
 
 
 def stretched_without(infinite: int) -> str | None:
-    """The sentence about responses that `normalize` could not stretch; None where there are none."""
+    """Return the warning about responses that `normalize` left out; None if there are none."""
     if not infinite:
         return None
     are = "1 response is" if infinite == 1 else f"{infinite} responses are"

@@ -1,4 +1,4 @@
-"""A recipe: kernels, geometry, channels and range, settled before the first pixel; and what it makes of an array."""
+"""Recipes: kernels, geometry, channels and range, checked before a picture is read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from convcli.kernel import Kernel
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to do to a picture, checked.
+    """The checked description of what to do to a picture.
 
     kernels: applied in order, each to the pixels that the one before it gave; or, with `combine`, all to the same
         pixels, and their responses combined: "magnitude", "max", "sum", "mean" or "angle".
@@ -41,7 +41,7 @@ class Recipe:
             combine.checked(self.combine, self.kernels, self.channels, self.range)
 
     def output(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Height and width of what the whole chain makes of a picture of (height, width)."""
+        """Return the output's (height, width) after the whole chain, for a picture of (height, width)."""
         if self.combine:
             sizes = {self.geometry.output(size, kernel.size) for kernel in self.kernels}
             if len(sizes) > 1:
@@ -61,7 +61,7 @@ class Recipe:
 
 
 def override(kernel: Kernel, divisor: float | None = None, bias: float | None = None, flip: bool = False) -> Kernel:
-    """The kernel with another divisor or bias, or flipped."""
+    """Return the kernel with its divisor or bias replaced, or flipped."""
     if divisor is not None:
         kernel = replace(kernel, divisor=divisor * kernel.denominator)
     if bias is not None:

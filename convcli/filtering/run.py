@@ -1,4 +1,4 @@
-"""A recipe applied to an array: kernel after kernel, or all of them combined."""
+"""Apply a recipe to an array: its kernels in sequence, or all of them combined."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from convcli.images.luma import luma
 from convcli.kernel import Kernel
 from convcli.ranges import Limits, normalize, range_map
 
-_SAMPLES = 1 << 20  # of a band of responses that are combined
+_SAMPLES = 1 << 20  # in a band of responses that are combined
 
 
 @dataclass(frozen=True)
 class Filtered:
-    """Pixels (H, W) or (H, W, C), the last range that was used, and how many samples saturated below and above.
+    """The result of a recipe: pixels (H, W) or (H, W, C), the range used last, and counts over all steps of the chain.
 
-    `samples` is out of how many: those of every step of the chain. `infinite`: how many responses of the whole picture
-    were NaN or infinite where a range stretched the others.
+    samples: how many there were. below, above: how many saturated. infinite: how many responses were NaN or infinite
+    and therefore left out by `normalize`; counted only without a window.
     """
 
     pixels: NDArray[Any]
@@ -44,13 +44,13 @@ def run_recipe(
     image: NDArray[Any], recipe: Recipe, *, threads: int | None = None, window: RowWindow | None = None,
     out: NDArray[Any] | None = None,
 ) -> Filtered:  # fmt: skip
-    """The recipe applied to an array (H, W) or (H, W, C) of uint8, uint16 or float32.
+    """Apply the recipe to an array (H, W) or (H, W, C) of uint8, uint16 or float32.
 
-    window: only these rows of what one step makes of a picture of which the array holds the rows needed; a step is one
-        kernel, or several that are combined.
-    out: an array that may be filled instead of a new one, where the last kernel's responses need no second look.
+    window: the rows of the result to compute, if the array holds only the rows needed for them. The recipe must then be
+        one step: one kernel, or several that are combined.
+    out: an array that may be used for the result, unless the last kernel's responses need a second pass.
 
-    Raises RecipeError where the picture's channels do not match, GeometryError where a kernel does not fit.
+    Raises RecipeError if the picture's channels do not match, GeometryError if a kernel does not fit.
     """
     if recipe.combine:
         return _combined(image, recipe, threads, window)
@@ -80,13 +80,14 @@ def run_recipe(
 
 
 def warm(recipe: Recipe) -> None:
-    """Compile or load what the recipe needs, on a small picture. Raises ConvcliError where it does not fit it."""
+    """Compile or load the code that the recipe needs, by a run on a small picture. Raises as `run_recipe` does."""
     run_recipe(np.zeros((64, 64, 3), np.uint8), recipe, threads=1)
 
 
 def _combined(image: NDArray[Any], recipe: Recipe, threads: int | None, window: RowWindow | None) -> Filtered:
-    """All kernels on the same pixels, their responses combined, and those brought to pixels: a band of rows at a time,
-    for the responses take eight times the bytes of a photograph.
+    """Combine the responses of all kernels to the same pixels, and convert them to pixels.
+
+    This is done in bands of rows, because responses take eight times the memory of a photograph.
     """
     if window:
         return _combined_rows(image, recipe, threads, window)
@@ -98,7 +99,7 @@ def _combined(image: NDArray[Any], recipe: Recipe, threads: int | None, window: 
 
     range_, infinite = recipe.range or combine.default_range(str(recipe.combine), recipe.kernels), 0
     if range_ == "normalize":
-        for _ in made():  # learns the limits
+        for _ in made():  # the first pass finds the limits
             pass
         whole.limits["color"].known = True
         infinite = whole.limits["color"].infinite
@@ -115,7 +116,7 @@ def _combined(image: NDArray[Any], recipe: Recipe, threads: int | None, window: 
 
 
 def _bands(image: NDArray[Any], recipe: Recipe, whole: Whole) -> Iterator[RowWindow]:
-    """Windows from top to bottom: so many rows that those around them, which are filtered twice, count for little."""
+    """Split the result into windows from top to bottom, so high that few rows at their edges are filtered twice."""
     size = image.shape[0], image.shape[1]
     kernels, (rows, columns) = [kernel.size for kernel in recipe.kernels], recipe.output(size)
     told = Whole(units=[1])

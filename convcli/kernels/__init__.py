@@ -1,1 +1,1 @@
-"""What a kernel is called and how it is read: from a SPEC to a Kernel."""
+"""Kernels by name and from files: everything that turns a SPEC into a Kernel."""

@@ -1,4 +1,4 @@
-"""Kernels out of kernels: turned, flipped, scaled, normalised, added, composed. Whole weights stay whole."""
+"""Operations on kernels: rotate, transpose, scale, normalise, add, compose. Integer weights stay integers."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ Array = NDArray[np.float64]
 
 
 def turn(kernel: Kernel, angle: float) -> Kernel:
-    """Turned clockwise by `angle` degrees; see `turning.turned`."""
+    """Rotate the kernel clockwise by `angle` degrees; see `rotation.turned`."""
     if max(kernel.size) > 1023 and angle % 90:
         raise KernelError(f"a kernel of {_size(kernel)} is too large to be turned by {angle:g} degrees")
     return replace(kernel, weights=turned(kernel.weights, angle))
 
 
 def transpose(kernel: Kernel) -> Kernel:
-    """Rows become columns."""
+    """Swap the kernel's rows and columns."""
     return replace(kernel, weights=np.swapaxes(kernel.weights, -2, -1))
 
 
 def scale(kernel: Kernel, factor: Fraction) -> Kernel:
-    """Every weight and the bias times a number."""
+    """Multiply every weight and the bias by `factor`."""
     if factor == 0:
         return replace(kernel, weights=np.zeros_like(kernel.weights), bias=0.0)
     return replace(
@@ -45,7 +45,7 @@ def scale(kernel: Kernel, factor: Fraction) -> Kernel:
 
 
 def dilate(kernel: Kernel, distance: int) -> Kernel:
-    """Zeros between the weights, so that neighbours stand `distance` apart."""
+    """Insert zeros between the weights, so that neighbours are `distance` apart."""
     if distance < 1:
         raise KernelError(f"dilate must be at least 1, not {distance}")
     height, width = (distance * (n - 1) + 1 for n in kernel.size)
@@ -57,7 +57,7 @@ def dilate(kernel: Kernel, distance: int) -> Kernel:
 
 
 def sum_to_one(kernel: Kernel) -> Kernel:
-    """Divided by the sum of its weights: flat areas keep their brightness."""
+    """Divide the kernel by the sum of its weights, so that flat areas keep their brightness."""
     total = float(kernel.weights.sum())
     if abs(total) <= 1e-12 * float(np.abs(kernel.weights).sum()):
         raise KernelError("the weights sum to zero, so they cannot be scaled to sum to 1; @l1 scales their magnitudes")
@@ -65,24 +65,24 @@ def sum_to_one(kernel: Kernel) -> Kernel:
 
 
 def zero_mean(kernel: Kernel) -> Kernel:
-    """The mean subtracted from every weight: flat areas give zero."""
+    """Subtract the mean from every weight, so that flat areas give zero."""
     count = kernel.weights.size
     weights = kernel.weights * count - kernel.weights.sum()
     return replace(kernel, weights=weights, divisor=kernel.divisor * count, denominator=kernel.denominator * count)
 
 
 def unit_l1(kernel: Kernel) -> Kernel:
-    """The magnitudes of the weights sum to 1."""
+    """Scale the kernel so that the magnitudes of its weights sum to 1."""
     return replace(kernel, divisor=_not_zero(float(np.abs(kernel.weights).sum())))
 
 
 def unit_l2(kernel: Kernel) -> Kernel:
-    """The squares of the weights sum to 1."""
+    """Scale the kernel so that the squares of its weights sum to 1."""
     return replace(kernel, divisor=_not_zero(float(np.sqrt((kernel.weights**2).sum()))))
 
 
 def add(one: Kernel, other: Kernel, sign: int = 1) -> Kernel:
-    """Centre on centre, the weights added (sign 1) or subtracted (-1): the sum of both responses."""
+    """Add `other` to `one` (sign 1) or subtract it (-1), centres aligned; so are the responses added or subtracted."""
     if one.depth != other.depth:
         raise KernelError(f"a kernel of depth {one.depth} and one of depth {other.depth} cannot be added")
     if any((a - b) % 2 for a, b in zip(one.size, other.size, strict=True)):
@@ -100,7 +100,7 @@ def add(one: Kernel, other: Kernel, sign: int = 1) -> Kernel:
 
 
 def compose(first: Kernel, then: Kernel) -> Kernel:
-    """One kernel that does what `first` and `then` do one after the other (borders apart)."""
+    """Return the kernel that is equivalent to applying `first` and then `then`, except at the borders."""
     if first.depth > 1 and then.depth > 1:
         raise KernelError("two kernels of depth 3 cannot follow one another: the first leaves one map")
     size = [a + b - 1 for a, b in zip(first.size, then.size, strict=True)]
@@ -133,7 +133,7 @@ MODIFIERS: dict[str, tuple[Callable[[Kernel], Kernel], str]] = {
 
 
 def _convolved(a: Array, b: Array) -> Array:
-    """The full convolution: c[n] = sum over i of a[i] * b[n - i]."""
+    """Compute the full convolution: c[n] = sum over i of a[i] * b[n - i]."""
     small, large = (a, b) if a.size <= b.size else (b, a)
     done = np.zeros((a.shape[0] + b.shape[0] - 1, a.shape[1] + b.shape[1] - 1))
     for (y, x), weight in np.ndenumerate(small):
@@ -148,10 +148,10 @@ def _centred(weights: Array, size: list[int]) -> Array:
 
 
 def _over_one_divisor(one: Kernel, other: Kernel) -> tuple[Array, Array, float, float]:
-    """Both grids over a divisor that they share, that divisor, and the denominator of their sum.
+    """Return both grids brought to a common divisor, that divisor, and the denominator of their sum.
 
-    As it would be written by hand: over the divisor of both where they are written with the same one, else over the
-    least that both go into.
+    The divisor is the one a person would write: the kernels' own where both are written with the same one, else the
+    least common multiple of the two.
     """
     over = [Fraction(k.divisor) / Fraction(k.denominator) for k in (one, other)]
     if over[0] == over[1]:
@@ -167,12 +167,12 @@ def _over_one_divisor(one: Kernel, other: Kernel) -> tuple[Array, Array, float, 
 
 
 def _least_common(a: Fraction, b: Fraction) -> Fraction:
-    """The least positive number that is a whole multiple of both."""
+    """Return the least positive number that is an integer multiple of both."""
     return Fraction(lcm(a.numerator, b.numerator), gcd(a.denominator, b.denominator))
 
 
 def _range_of(weights: Array, *operands: Kernel) -> str:
-    """Derivative-like results get the operands' own range, or abs; all others are saturated."""
+    """Choose the result's range: clip, but for weights that sum to zero the operands' common range, or abs."""
     if abs(weights.sum()) > 1e-9 * np.abs(weights).sum():
         return "clip"
     ranges = {kernel.range or "clip" for kernel in operands}
@@ -186,5 +186,5 @@ def _not_zero(norm: float) -> float:
 
 
 def _size(kernel: Kernel) -> str:
-    """WIDTHxHEIGHT."""
+    """Format the kernel's size as WIDTHxHEIGHT."""
     return f"{kernel.size[1]}x{kernel.size[0]}"

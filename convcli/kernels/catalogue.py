@@ -1,4 +1,4 @@
-"""Kernels by their names: the built-in ones, the families and the user's own; and by a SPEC, which may be more."""
+"""Look kernels up by name: built-in fixed grids, families with parameters, and the user's own files."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _GROUPS = (
 
 
 def preset_names() -> list[str]:
-    """The names of the built-in fixed kernels, in order."""
+    """Return the sorted names of the built-in fixed kernels."""
     return sorted(path.stem for path in folders.built_in().glob("*.yaml"))
 
 
 def catalogue() -> list[Kernel]:
-    """Every kernel that has a name, sorted by group (its first tag) and name; families with default parameters."""
+    """Return every named kernel, sorted by group (its first tag) and name; families have their default parameters."""
     found = {kernel.name: kernel for kernel in built_in()}
     found |= user_kernels().kernels
     return sorted(found.values(), key=lambda kernel: (_group_order(kernel), kernel.name))
 
 
 def built_in() -> list[Kernel]:
-    """Every built-in kernel, whatever the user's folders hide: families with default parameters, and fixed grids."""
+    """Return every built-in kernel, hidden by a user's or not: families with default parameters, and fixed grids."""
     from convcli.kernels.families import FAMILIES
 
     found = {name: family.kernel({}) for name, family in FAMILIES.items()}
@@ -43,17 +43,17 @@ def built_in() -> list[Kernel]:
 
 @dataclass
 class UserKernels:
-    """The kernels of the user's folders by name, and the files there that are faulty, with what is wrong."""
+    """The kernels in the user's folders, by name, and the error of each faulty file there."""
 
     kernels: dict[str, Kernel] = field(default_factory=dict)
     faults: dict[Path, ConvcliError] = field(default_factory=dict)
 
 
 def user_kernels(name: str | None = None) -> UserKernels:
-    """What the user's folders hold; of two kernels of one name the nearer folder's counts.
+    """Read the kernels in the user's folders; of two kernels with the same name, the one in the nearer folder counts.
 
-    A copy of a built-in file, as in a checkout, is none of the user's own.
-    With a name, only the files that may hold it are read: those called so, and those in which it is written.
+    Copies of built-in files, as in a checkout, are skipped.
+    With a name, only files that may hold that kernel are read: those whose name or text contains it.
     """
     from convcli.kernels.readers.by_suffix import SUFFIXES, load_file, may_hold
 
@@ -80,12 +80,12 @@ def _is_built_in(path: Path) -> bool:
     twin = folders.built_in() / path.name
     try:
         return twin.is_file() and twin.read_bytes() == read_regular(path)
-    except OSError:  # what cannot be read is told where it is loaded
+    except OSError:  # `load_file` reports what cannot be read
         return False
 
 
 def hides_built_in(kernel: Kernel) -> bool:
-    """Whether the kernel is a user's own under the name of a built-in one, and another one than that."""
+    """Whether this is a user's kernel that has the name of a built-in one and differs from it."""
     if kernel.origin in (BUILT_IN, "inline", "combined"):
         return False
     from convcli.kernels.families import FAMILIES
@@ -96,7 +96,7 @@ def hides_built_in(kernel: Kernel) -> bool:
 
 
 def named(name: str, parameters: Mapping[str, str]) -> Kernel:
-    """The built-in kernel of that name, or a family's with these parameters, as written."""
+    """Return the built-in kernel of that name, or the family's kernel with these parameters (as text)."""
     fixed = _is_fixed(name)
     if fixed and not parameters:
         return _preset(name)
@@ -111,10 +111,10 @@ def named(name: str, parameters: Mapping[str, str]) -> Kernel:
 
 
 def named_or_own(name: str, parameters: Mapping[str, str], tell: Callable[[str], None]) -> Kernel:
-    """The user's own kernel of that name, else as `named`.
+    """Return the user's kernel of that name, or else the built-in one, as `named` does.
 
-    tell: is given a sentence where it hides a built-in one, and one for whatever in the user's folders can't be read.
-    A faulty file there is no reason to stop, unless the name is its own.
+    tell: called with a message if the kernel hides a built-in one, and with one for everything in the user's folders
+    that can't be read. A faulty kernel file is an error only if the requested kernel is named after it.
     """
     if not folders.users():
         return named(name, parameters)

@@ -1,4 +1,4 @@
-"""What can be said of a kernel file before it is used: faults, facts, and what `clip` would lose."""
+"""Check a kernel file before it is used: report its faults, its properties, and what `clip` would lose."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from convcli.kernels.readers.by_suffix import SELF_NAMING, load_file
 
 
 def check(path: Path) -> list[str]:
-    """A line of facts for each kernel of the file, and one for each suggestion.
+    """Return a line of properties for each kernel in the file, and a line for each suggestion.
 
-    Raises KernelError where the file is faulty, ConvcliError where it cannot be read.
+    Raises KernelError if the file is faulty, ConvcliError if it cannot be read.
     """
     if path.is_dir():
         raise RecipeError(f"{path} is a folder; name the files in it, as in {path}/*.yaml")
@@ -30,7 +30,7 @@ def check(path: Path) -> list[str]:
 
 
 def summary(kernel: Kernel, facts: Anatomy) -> str:
-    """Size, sum, rank, symmetry and response range in a line."""
+    """Describe size, sum, rank, symmetry and response range in one line."""
     height, width = kernel.size
     rank = "separable" if facts.separable else "not separable" if facts.rank is None else f"rank {facts.rank}"
     flip = {"nothing": "the same when flipped", "the sign": "changes its sign when flipped"}.get(
@@ -40,7 +40,7 @@ def summary(kernel: Kernel, facts: Anatomy) -> str:
 
 
 def notes(kernel: Kernel, facts: Anatomy, known: dict[str, Kernel]) -> list[str]:
-    """What a person may have meant otherwise, with the way out."""
+    """Return a sentence for each property that the author may not have intended, with a remedy."""
     found = []
     range_ = kernel.range or "clip"
     keyed = Path(kernel.origin).suffix.lower() in SELF_NAMING

@@ -1,4 +1,4 @@
-"""A SPEC that is more than a name -> a Kernel: with parameters, from a file, written out, or combined of these."""
+"""Evaluate a SPEC to a Kernel: a name with parameters, a file, written-out weights, or a combination of these."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _LONGEST_PATH = 4000
 
 
 def evaluated(text: str, find: Find) -> Kernel:
-    """The kernel that a SPEC without blanks around it makes. Raises as `load_kernel` does.
+    """Evaluate a SPEC that has no blanks around it. Raises as `load_kernel` does.
 
-    find: gives the kernel of a name and its parameters.
+    find: returns the kernel of a name and its parameters.
     """
     theirs = imagemagick(text, lambda at, message: column_error(text, at + 1, message))
     if theirs is not None:
@@ -47,7 +47,7 @@ def _is_file(path: str) -> bool:
 
 
 def _evaluate(node: Node, text: str, find: Find) -> Kernel | Number:
-    """The kernel of a tree. What goes wrong is told with its column in the text."""
+    """Evaluate a node of the tree; error messages point to its column in `text`."""
     if isinstance(node, Number):
         return node
     if isinstance(node, Named):
@@ -73,7 +73,10 @@ def _evaluate(node: Node, text: str, find: Find) -> Kernel | Number:
 
 
 def _column(node: Named) -> int:
-    """Where a name that gave no kernel is wrong: at a parameter that by itself is, at the first one, or at the name."""
+    """Return the column to report for a name that gave no kernel.
+
+    That is the column of a parameter that is wrong by itself, else of the first parameter, else of the name.
+    """
     from convcli.kernels.families import ALIASES, FAMILIES
 
     family = FAMILIES.get(ALIASES.get(node.name, node.name))

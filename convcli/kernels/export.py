@@ -1,7 +1,7 @@
-"""The same kernel in another tool's words: code or a command that gives the same responses.
+"""Export a kernel to other tools: Python code or a shell command that gives the same responses.
 
-The Python texts take `picture`, an array (H, W) of numbers on the 0..255 scale, and leave the responses in `response`,
-as large as the picture, with zeros around it and before any range. The commands filter INPUT into OUTPUT.
+The Python code takes `picture`, an array (H, W) of numbers on the 0..255 scale, and stores the responses in `response`.
+These have the picture's size (zero padding), with no range applied. The commands filter INPUT into OUTPUT.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Array = NDArray[np.float64]
 
 
 def emit(kernel: Kernel, tool: str) -> str:
-    """The text for torch, numpy, opencv, scipy, imagemagick or vips.
+    """Return the code or command for torch, numpy, opencv, scipy, imagemagick or vips.
 
-    A side with an even number of weights gets a row or column of zeros before it, because tools disagree on which
-    weight stands on the pixel; with an odd number they agree.
-    Raises RecipeError for an unknown tool, or a kernel of depth 3 where the tool has none.
+    A side with an even number of weights gets a leading row or column of zeros, because tools disagree on the anchor
+    of even kernels; of odd ones they all use the centre.
+    Raises RecipeError for an unknown tool, or for a kernel of depth 3 if the tool does not support it.
     """
     if tool not in TOOLS:
         raise RecipeError(f"--emit knows {', '.join(TOOLS)}, not {tool!r}")
@@ -34,7 +34,7 @@ def emit(kernel: Kernel, tool: str) -> str:
 
 
 def odd(weights: Array) -> Array:
-    """Zeros before the first row or column where their number is even."""
+    """Prepend a row or column of zeros where the number of rows or columns is even."""
     rows, columns = weights.shape[-2:]
     return np.pad(weights, [(0, 0)] * (weights.ndim - 2) + [(1 - rows % 2, 0), (1 - columns % 2, 0)])
 
@@ -103,7 +103,7 @@ def _vips(kernel: Kernel) -> str:
     rows, columns = weights.shape
     header = f"{columns} {rows} {plain(kernel.divisor)} {plain(kernel.bias)}"
     matrix = "\\n".join([header, *(" ".join(plain(w) for w in row) for row in weights.tolist())])
-    # libvips repeats the edge by itself, so the black border has to be put around and cut away again.
+    # libvips replicates the edge, so a black border is added before filtering and cropped afterwards.
     top, left = rows // 2, columns // 2
     return f"""\
 printf '{matrix}\\n' > kernel.mat
@@ -121,7 +121,7 @@ TOOLS: dict[str, Callable[[Kernel], str]] = {
 
 
 def _nested(weights: Array) -> str:
-    """The weights as a Python list, a row to a line where there is more than one."""
+    """Format the weights as a nested Python list, one row per line if there are several."""
     if weights.ndim == 3:
         return "[" + ",\n    ".join(_nested(grid) for grid in weights) + "]"
     rows = ["[" + ", ".join(plain(w) for w in row) + "]" for row in weights.tolist()]

@@ -1,4 +1,4 @@
-"""What can be told of a kernel by looking at it: sum, rank, symmetry, the range of its response."""
+"""Properties of a kernel that follow from its weights: sum, rank, symmetry, range of the response."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from convcli.kernel import Kernel
 
-_RANKED = 1024  # the shorter side up to which singular values are looked for; their time grows with its cube
+_RANKED = 1024  # the longest shorter side for which singular values are computed, in time that grows with its cube
 
 
 @dataclass(frozen=True)
 class Anatomy:
-    """Facts of a kernel.
+    """Properties of a kernel.
 
-    total: the sum of weights over the divisor, what a flat area is multiplied by.
-    rank: how many separable kernels add up to it, the greatest among its grids; None of a large one: 2 or more.
-    flip: what rotating it by 180 degrees does: "nothing", "the sign" or "another kernel".
+    total: the sum of the weights over the divisor, which is the gain on flat areas.
+    rank: the greatest rank among its grids, i.e. how many separable kernels add up to it; None: a large one, 2 or more.
+    flip: what rotation by 180 degrees changes: "nothing", "the sign", or "another kernel".
     low, high: the least and greatest response to pixels within 0..255.
     """
 
@@ -36,7 +36,7 @@ class Anatomy:
 
 
 def anatomy(kernel: Kernel) -> Anatomy:
-    """The facts of a kernel; sums and ranks that differ from a whole number only by rounding are that number."""
+    """Compute the properties of a kernel; rounding errors in the sum and the rank are removed."""
     low, high = kernel.limits
     largest = float(np.abs(kernel.scaled).sum())
     total = float(kernel.weights.sum()) / kernel.divisor
@@ -48,7 +48,7 @@ def anatomy(kernel: Kernel) -> Anatomy:
 
 
 def _rank(grid: NDArray[Any]) -> int | None:
-    """The rank; of a large grid 0, 1, or None for more."""
+    """Return the rank of the grid; for a large one only 0, 1, or None for 2 or more."""
     near = 1e-9 * float(np.abs(grid).sum() or 1)
     if min(grid.shape) <= _RANKED:
         return int(np.linalg.matrix_rank(grid, tol=near))
@@ -56,7 +56,7 @@ def _rank(grid: NDArray[Any]) -> int | None:
     pivot = grid[row, column]
     if not pivot:
         return 0
-    rest = grid - np.outer(grid[:, column], grid[row] / pivot)  # nothing, where every row is a multiple of that one
+    rest = grid - np.outer(grid[:, column], grid[row] / pivot)  # zero if every row is a multiple of that one
     return 1 if np.linalg.norm(rest) <= near else None
 
 

@@ -1,4 +1,4 @@
-"""Where kernels with a name live: the built-in folder, and the user's."""
+"""The folders of named kernels: the built-in one and the user's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from convcli.errors import ConvcliError
 
 @cache
 def built_in() -> Path:
-    """`presets/` beside this module, as a wheel has it, else `kernels/` beside the package, as a checkout has it."""
+    """Return the built-in kernels' folder: `presets/` here in a wheel, `kernels/` beside the package in a checkout."""
     here = Path(__file__).resolve().parent
     for folder in (here / "presets", here.parents[1] / "kernels"):
         if folder.is_dir():
@@ -20,10 +20,10 @@ def built_in() -> Path:
 
 
 def users() -> list[Path]:
-    """The user's folders that exist, the nearest first.
+    """Return the user's kernel folders that exist, in order of precedence.
 
-    `kernels/` in the current folder, the folders of the variable CONVCLI_KERNELS, and convcli/kernels in the user's
-    configuration folder ($XDG_CONFIG_HOME, else ~/.config).
+    These are `kernels/` in the current folder, the folders in the variable CONVCLI_KERNELS, and convcli/kernels in the
+    user's configuration folder ($XDG_CONFIG_HOME, else ~/.config).
     """
     listed = os.environ.get("CONVCLI_KERNELS", "").split(os.pathsep)
     config = os.environ.get("XDG_CONFIG_HOME") or "~/.config"

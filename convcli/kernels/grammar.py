@@ -7,7 +7,7 @@
     atom    = "(" sum ")" | "[" rows "]" | number | file ["#" name] | name [":" key "=" value { "," key "=" value }]
     how     = angle | "flip" | "transpose" | "sum" | "zero" | "l1" | "l2" | "dilate=" number
 
-`*` composes: the kernel that does first the left and then the right; beside a number it scales.
+`*` composes two kernels, the left one applied first; beside a number it scales.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _SHOWN = 100
 
 
 def parse(text: str, is_file: Callable[[str], bool] = lambda path: False) -> Node:
-    """The tree of a SPEC. Raises KernelError with the column of what was not understood.
+    """Parse a SPEC into its tree. Raises KernelError with the column of the first syntax error.
 
-    is_file: tells whether the text as a whole is a file that exists, whatever signs its name holds.
+    is_file: whether the text as a whole is the name of an existing file, which may contain operators.
     """
     if not text.strip():
         raise KernelError("the kernel spec is empty; give a name such as sobel-x, a file, or rows of weights")
@@ -45,7 +45,7 @@ def parse(text: str, is_file: Callable[[str], bool] = lambda path: False) -> Nod
 
 
 def column_error(text: str, column: int, message: str) -> KernelError:
-    """An error that points into a spec; columns count from 1. Of a long spec only what stands there is shown."""
+    """Return an error that points to a column (from 1) of a SPEC; only the part around it is shown of a long SPEC."""
     start = max(0, min(column - _SHOWN // 2, len(text) - _SHOWN))
     part = text[start : start + _SHOWN]
     shown = f"{'...' * (start > 0)}{part}{'...' * (start + _SHOWN < len(text))}"
@@ -64,12 +64,12 @@ def _is_rows(text: str) -> bool:
 
 
 def _is_path_with_spaces(text: str) -> bool:
-    """Whether words without any operator end in a suffix: a file that is not there, rather than a broken sum."""
+    """Whether the text looks like a file name with spaces (no operators, but a suffix) rather than a faulty sum."""
     return " " in text and not re.search(r"[@()\[\];:]|\s[-+*/]\s", text) and bool(re.search(r"\.[A-Za-z]\w*$", text))
 
 
 class _Parser:
-    """Recursive descent over the text; `at` is where it stands."""
+    """A recursive-descent parser; `at` is its position in the text."""
 
     def __init__(self, text: str) -> None:
         self.text, self.at, self.depth, self.steps = text, 0, 0, 0
@@ -78,7 +78,7 @@ class _Parser:
         raise column_error(self.text, (self.at if at is None else at) + 1, message)
 
     def step(self) -> None:
-        """Count an operation; the tree of a longer spec would be too deep to walk."""
+        """Count an operation, and fail on too many: their tree would be too deep for recursion."""
         self.steps += 1
         if self.steps > _LONGEST:
             self.fail(f"more than {_LONGEST} operations; keep a part of it as a kernel file")
@@ -109,7 +109,7 @@ class _Parser:
         return node
 
     def operator(self, signs: str) -> str:
-        """The operator that comes next, if it is one of these."""
+        """Consume and return the next operator if it is one of `signs`."""
         self.spaces()
         match = _OPERATOR.match(self.text, self.at)
         if not match or match[0] not in signs:
@@ -171,7 +171,7 @@ class _Parser:
             self.fail(f"{shown!r} is neither a kernel's name, nor a file, nor a number", at)
 
     def parameters(self, name: str, text: str | None, at: int) -> list[tuple[str, str, int]]:
-        """Key, value and column of each parameter."""
+        """Parse the parameters of a name into (key, value, column)."""
         values: list[tuple[str, str, int]] = []
         for part in text.split(",") if text is not None else ():
             key, equals, value = (word.strip() for word in part.partition("="))

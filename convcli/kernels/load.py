@@ -1,4 +1,4 @@
-"""From a SPEC, as it is typed, to a Kernel."""
+"""Load the Kernel that a SPEC, as typed by the user, stands for."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from convcli.kernels.catalogue import named, named_or_own
 
 
 def load_kernel(spec: str) -> Kernel:
-    """The kernel that a SPEC names, the same whatever folder the process stands in.
+    """Return the kernel that a SPEC names. Names are looked up among the built-in kernels only.
 
     spec: a built-in name (`sobel-x`), a name with parameters (`gaussian:sigma=2,size=9`), a file (`my.yaml`,
         `my.yaml#name`), rows of weights (`"1 2 1; 2 4 2; 1 2 1 / 16"`), or several of these combined (`sobel-x@45`,
         `gaussian * laplacian`).
 
-    Raises KernelError where the spec or the file is wrong, ConvcliError where the file cannot be read.
+    Raises KernelError if the SPEC or the file is faulty, ConvcliError if the file cannot be read.
     """
     return _loaded(spec, named)
 
 
 def load_kernel_or_own(spec: str, tell: Callable[[str], None]) -> Kernel:
-    """As `load_kernel`, where the kernels of the user's folders have names too, and stand before the built-in ones.
+    """Load the kernel as `load_kernel` does, but look names up in the user's folders before the built-in ones.
 
-    tell: is given a sentence for each that hides a built-in one, and for what in those folders can't be read.
+    tell: called with a message for each kernel that hides a built-in one, and for what in those folders can't be read.
     """
     return _loaded(spec, partial(named_or_own, tell=tell))
 

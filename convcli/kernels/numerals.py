@@ -1,4 +1,4 @@
-"""Numbers as a person writes them, kept exact: `3`, `-0.5`, `1e-3`, `1/9`."""
+"""Exact parsing of numbers as people write them: `3`, `-0.5`, `1e-3`, `1/9`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?"
 _FORM = re.compile(rf"({_NUMBER})(?:/({_NUMBER}))?", re.ASCII)
 _NOT_FINITE = re.compile(r"[+-]?\.?(?:nan|inf|infinity)", re.IGNORECASE)
 
-# Beyond this common denominator a grid of decimals is no grid of fractions any more, and stays in floating point.
+# Grids of decimals whose common denominator is larger stay in floating point.
 _LARGEST_DENOMINATOR = 10**6
 _LARGEST_EXACT = 2**53
 
 
 def number(text: str) -> Fraction:
-    """The number that the text says, exactly: decimal or scientific notation, or a fraction of two such numbers.
+    """Parse a number exactly: decimal or scientific notation, or a fraction of two numbers in these notations.
 
-    Raises ValueError with a message that fits behind the place: "'x' is not a number", and why where that helps.
+    Raises ValueError with a message that can follow a location: "'x' is not a number", and why where that helps.
     """
     if _NOT_FINITE.fullmatch(text):
         raise ValueError(f"{text!r} is not a finite number")
@@ -38,9 +38,9 @@ def number(text: str) -> Fraction:
 
 
 def integral(weights: Iterable[Fraction], divisor: Fraction) -> tuple[list[float], float, float]:
-    """The same quotients as whole weights over a whole divisor, if their common denominator is small; else as floats.
+    """Rewrite weights and divisor as integers if their common denominator is small, else as floats.
 
-    Returns the weights, the divisor, and what both were multiplied by.
+    Returns the weights, the divisor, and the factor that both were multiplied by.
 
     >>> integral([Fraction(1, 9), Fraction(2, 9)], Fraction(1))
     ([1.0, 2.0], 9.0, 9.0)
@@ -48,7 +48,7 @@ def integral(weights: Iterable[Fraction], divisor: Fraction) -> tuple[list[float
     exact, common = list(weights), 1
     for weight in exact:
         common = lcm(common, weight.denominator)
-        if common > _LARGEST_DENOMINATOR:  # at once: that of many grows to thousands of digits
+        if common > _LARGEST_DENOMINATOR:  # checked in the loop, for it could grow to thousands of digits
             return [float(w) for w in exact], float(divisor), 1.0
     factor = common * divisor.denominator
     whole, over = [w * factor for w in exact], divisor * factor

@@ -1,4 +1,4 @@
-"""Turning kernels by an angle: exactly by 90 degrees, 3x3 grids also by 45, else by bilinear interpolation."""
+"""Rotate kernels: exactly by multiples of 90 degrees, 3x3 grids also by 45, else by bilinear interpolation."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _RING = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
 
 
 def turned(weights: Array, angle: float) -> Array:
-    """The weights (..., KH, KW) turned clockwise by `angle` degrees.
+    """Rotate weights (..., KH, KW) clockwise by `angle` degrees.
 
     Multiples of 90 are exact. A 3x3 grid turns by 45 as a compass mask does: every weight moves one place round the
-    centre. Other angles sample the turned grid bilinearly, in a grid large enough to hold it whole, and then scale the
-    positive and the negative weights so that their sums stay what they were.
+    centre. Other angles use bilinear interpolation on a grid large enough for all the weights, and then scale the
+    positive and the negative weights so that the sum of each is unchanged.
     """
     angle = angle % 360
     if angle % 90 == 0:
@@ -46,7 +46,7 @@ def _interpolated(grid: Array, angle: float) -> Array:
     columns = _odd_like(width, abs(width * cos) + abs(height * sin))
     y, x = np.mgrid[:rows, :columns]
     y, x = y - (rows - 1) / 2, x - (columns - 1) / 2
-    # Where the turned grid's places lie in the grid as it was, zeros around it; two behind, for the neighbours there.
+    # Source coordinates of the new grid's places. The source is zero-padded: one before, two after for interpolation.
     padded = np.pad(grid, (1, 2))
     v = np.clip(y * cos - x * sin + (height + 1) / 2, 0, height + 1)
     u = np.clip(y * sin + x * cos + (width + 1) / 2, 0, width + 1)
@@ -58,18 +58,18 @@ def _interpolated(grid: Array, angle: float) -> Array:
         + padded[top + 1, left] * down * (1 - right)
         + padded[top + 1, left + 1] * down * right
     )
-    done[np.abs(done) < _NOTHING * np.abs(grid).max()] = 0  # what rounding leaves of a zero
+    done[np.abs(done) < _NOTHING * np.abs(grid).max()] = 0  # remove rounding errors
     return _same_sums(_trimmed(done), grid)
 
 
 def _odd_like(before: int, extent: float) -> int:
-    """The least size that holds `extent`, odd where the size before was odd, so that the centre stays the centre."""
+    """Return the least size that holds `extent` and has the parity of the old size, so that the centre stays."""
     size = ceil(extent - 1e-9)
     return size + (size - before) % 2
 
 
 def _trimmed(grid: Array) -> Array:
-    """Without borders of zeros, evenly from opposite sides."""
+    """Remove borders of zeros, equally from opposite sides."""
     while grid.shape[0] > 2 and not grid[[0, -1]].any():
         grid = grid[1:-1]
     while grid.shape[1] > 2 and not grid[:, [0, -1]].any():

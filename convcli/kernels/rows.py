@@ -1,4 +1,4 @@
-"""A kernel written out on the command line: rows by `;`, numbers by spaces or commas, a divisor after ` / `."""
+"""Parse kernels written out inline: rows separated by `;`, numbers by spaces or commas, a divisor after ` / `."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _DIVISOR = re.compile(r"(?<=\s)/(?=\s)")
 
 
 def inline(text: str, whole: str = "", before: int = 0) -> Kernel:
-    """The kernel whose rows the text holds: `1 2 1; 2 4 2; 1 2 1 / 16`.
+    """Parse rows of weights into a kernel: `1 2 1; 2 4 2; 1 2 1 / 16`.
 
-    Decimals and fractions with a small common denominator become whole weights over a divisor, so that the result is
-    exact. Raises KernelError with the column of the fault; where the rows are part of a longer text, that is `whole`,
-    and `before` characters stand before them.
+    Decimals and fractions with a small common denominator become integer weights over a divisor, so that the result is
+    exact. Raises KernelError with the column of the error. If the rows are part of a longer text, `whole` is that text
+    and `before` is their position in it.
     """
     try:
         return _kernel(text)

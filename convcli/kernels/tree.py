@@ -1,6 +1,6 @@
-"""What a SPEC says, as a tree: kernels by name, from files and written out, and what is done with them.
+"""The syntax tree of a SPEC: kernels by name, from files or written out, and the operations on them.
 
-The text of a tree is a SPEC that says the same.
+`str` of a tree is an equivalent SPEC.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from fractions import Fraction
 
 @dataclass(frozen=True)
 class Named:
-    """A kernel by its name, with parameters as they were written."""
+    """A named kernel, with its parameters as text."""
 
     name: str
     parameters: tuple[tuple[str, str], ...] = ()
@@ -25,7 +25,7 @@ class Named:
 
 @dataclass(frozen=True)
 class File:
-    """A kernel from a file, by its name there where the file holds several."""
+    """A kernel from a file, with its name if the file holds several."""
 
     path: str
     member: str | None = None
@@ -57,7 +57,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Modified:
-    """A kernel turned by an angle, or changed by a word."""
+    """A kernel with an `@` modifier: an angle or a word."""
 
     of: Node
     how: str
@@ -69,7 +69,7 @@ class Modified:
 
 @dataclass(frozen=True)
 class Negated:
-    """A kernel with the signs turned round."""
+    """A kernel with the signs of its weights inverted."""
 
     of: Node
 

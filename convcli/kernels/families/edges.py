@@ -1,6 +1,6 @@
 """Derivatives: their weights sum to zero, so that a flat area gives nothing.
 
-A direction is where brightness must grow for a positive response: 0 (e) to the right, 90 (s) downwards.
+A direction is that in which brightness increases for a positive response: 0 (e) to the right, 90 (s) downwards.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LAPLACIANS = {
 
 _R = sqrt(2)
 # Frei & Chen's nine orthogonal masks, each of unit length: 1-4 edges, 5-8 lines, 9 the mean.
-# The tenth is a diagonal gradient beside them.
+# The tenth is a diagonal gradient, not one of the nine.
 _FREI_CHEN = (
     ([[-1, 0, 1], [-_R, 0, _R], [-1, 0, 1]], 2 * _R),
     ([[-1, -_R, -1], [0, 0, 0], [1, _R, 1]], 2 * _R),
@@ -165,14 +165,14 @@ def _compass(name: str, base: list[list[float]], angle: float, direction: str | 
 
 
 def _first(sigma: float, size: int) -> Array:
-    """Taps of the first derivative: a ramp that grows by 1 a pixel gives exactly 1, a flat row 0."""
+    """Return the taps of the first derivative; a ramp of slope 1 per pixel gives exactly 1, a flat row 0."""
     x = np.arange(size) - (size - 1) / 2
     taps = x * bell(sigma, size)
     return np.asarray(taps / (taps * x).sum())
 
 
 def _second(sigma: float, size: int) -> Array:
-    """Taps of the second derivative: half the square of x gives exactly 1, a ramp or a flat row 0."""
+    """Return the taps of the second derivative; x**2 / 2 gives exactly 1, a ramp or a flat row 0."""
     x = np.arange(size) - (size - 1) / 2
     smooth = bell(sigma, size)
     taps = smooth * (x**2 - (smooth * x**2).sum())

@@ -82,7 +82,7 @@ def laws(pair: str = "E5L5") -> Kernel:
 
 
 def _strength(vector: Array) -> float:
-    """The sum of a smoothing vector; of one that sums to zero, that of its positive half."""
+    """Return the sum of the vector, or of its positive entries if all of it sums to zero."""
     return float(vector.sum() or np.abs(vector).sum() / 2)
 
 

@@ -1,4 +1,4 @@
-"""Kernels with parameters: `gaussian:sigma=2,size=9`. A family is a function from parameters to a Kernel."""
+"""The registry of kernels with parameters (`gaussian:sigma=2`): a family is a function from parameters to a Kernel."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Family:
-    """A parametric kernel: how it is made, and what `kernels list` and `show` tell of it."""
+    """A parametric kernel: the function that makes it, and what `kernels list` and `show` print about it."""
 
     name: str
     make: Callable[..., Kernel]
@@ -35,11 +35,11 @@ class Family:
 
     @property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
-        """Its parameters by name; a default of None means that it follows from the others."""
+        """The family's parameters by name; one with the default None is derived from the others."""
         return inspect.signature(self.make).parameters
 
     def kernel(self, values: Mapping[str, str]) -> Kernel:
-        """The kernel for parameters as text. Raises KernelError naming the parameter and what was expected."""
+        """Make the kernel from parameters as text. Raises KernelError with the parameter and what was expected."""
         made = self.make(**self.chosen(values))
         spec = ",".join(f"{key}={text}" for key, text in values.items())
         return replace(
@@ -53,15 +53,15 @@ class Family:
         )
 
     def chosen(self, values: Mapping[str, str]) -> dict[str, Any]:
-        """The values of parameters as text. Raises KernelError."""
+        """Parse parameters given as text. Raises KernelError."""
         return {key: self.value(key, text) for key, text in values.items()}
 
     def settled(self, values: Mapping[str, str]) -> dict[str, Any]:
-        """Every parameter: its value as text, else its default, which may be None."""
+        """Return the value of every parameter: parsed from the text given, else the default, which may be None."""
         return {name: parameter.default for name, parameter in self.parameters.items()} | self.chosen(values)
 
     def value(self, key: str, text: str) -> Any:
-        """The value of a parameter as the family takes it. Raises KernelError."""
+        """Parse the value of a parameter into the type that it has in the family. Raises KernelError."""
         if key not in self.parameters:
             hint = suggestion(key, self.parameters, f"it takes {', '.join(self.parameters) or 'no parameters'}")
             raise KernelError(f"{self.name} has no parameter {key!r}; {hint}")
@@ -80,7 +80,7 @@ class Family:
 
 
 FAMILIES: dict[str, Family] = {}
-# Another word for a family -> its name.
+# Alias of a family -> its name.
 ALIASES: dict[str, str] = {}
 
 
@@ -100,14 +100,14 @@ def family(
 
 
 def checked_size(name: str, size: int, least: int = 1) -> int:
-    """The size, if it is one that a kernel can have."""
+    """Return the size. Raises KernelError if no kernel can have it."""
     if not least <= size <= LARGEST_SIZE:
         raise KernelError(f"{name}: size must be {least} to {LARGEST_SIZE}, not {size}")
     return size
 
 
 def sigma_size(name: str, size: int | None, sigma: float) -> int:
-    """The size asked for, or one that reaches three sigma to each side."""
+    """Return the size if given, else one that extends three sigma to each side."""
     checked_positive(name, "sigma", sigma)
     if size is not None:
         return checked_size(name, size)
@@ -118,27 +118,27 @@ def sigma_size(name: str, size: int | None, sigma: float) -> int:
 
 
 def checked_radius(name: str, radius: float, least: float = 0) -> float:
-    """The radius, if a kernel of this radius can be had."""
+    """Return the radius. Raises KernelError if no kernel can have it."""
     if not least <= radius <= LARGEST_SIZE // 2:
         raise KernelError(f"{name}: radius must be {least:g} to {LARGEST_SIZE // 2}, not {radius:g}")
     return radius
 
 
 def checked_positive(name: str, key: str, value: float) -> float:
-    """The value, if it is greater than zero."""
+    """Return the value. Raises KernelError unless it is greater than zero."""
     if not value > 0:
         raise KernelError(f"{name}: {key} must be greater than 0, not {value:g}")
     return value
 
 
 def offsets(height: int, width: int) -> tuple[Array, Array]:
-    """How far each weight lies below and to the right of the centre, each of shape (height, width)."""
+    """Return the vertical and horizontal offset of each weight from the centre, two arrays (height, width)."""
     y, x = np.mgrid[:height, :width]
     return y - (height - 1) / 2, x - (width - 1) / 2
 
 
 def balanced(name: str, weights: Array) -> Array:
-    """The positive weights scaled to sum to 1, the negative ones to -1: the whole sums to zero."""
+    """Scale the positive weights to sum to 1 and the negative ones to -1, in place, so that all sum to zero."""
     positive, negative = weights > 0, weights < 0
     if not positive.any() or not negative.any():
         raise KernelError(f"{name}: the grid is too small for this sigma; a larger size is needed")

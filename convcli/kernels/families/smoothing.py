@@ -118,19 +118,19 @@ def savitzky_golay(size: int = 5, degree: int = 2, derivative: int = 0, axis: st
 
 
 def bell(sigma: float, size: int) -> Array:
-    """A sampled normal distribution of `size` taps that sum to 1."""
+    """Sample a normal distribution at `size` taps that sum to 1."""
     x = np.arange(size) - (size - 1) / 2
-    # The divisor stays above the least normal number: a sigma near zero is a spike, not a division by zero.
+    # The divisor is kept above the least normal number, so that a sigma near zero gives a spike, not a NaN.
     taps = np.exp(-(x**2 - (x**2).min()) / max(2 * sigma**2, 1e-300))
     return np.asarray(taps / taps.sum())
 
 
 def normalized(weights: Array) -> Kernel:
-    """A kernel whose weights sum to 1."""
+    """Make a kernel of the weights, scaled to sum to 1."""
     return Kernel(weights / weights.sum())
 
 
 def _without_empty_border(weights: Array) -> Array:
-    """Without outer rows and columns of zeros; the grids are symmetric, so the centre stays."""
+    """Remove outer rows and columns of zeros; the grids are symmetric, so the centre stays."""
     rows, columns = np.nonzero(weights.any(axis=1))[0], np.nonzero(weights.any(axis=0))[0]
     return weights[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

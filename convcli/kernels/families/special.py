@@ -1,4 +1,4 @@
-"""Kernels that move, keep or scramble: for understanding and for tests."""
+"""Kernels for demonstrations and tests: identity, shift and random weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kernel files of every kind, by their suffix: YAML, JSON, plain grids, libvips matrices, NumPy arrays, pictures."""
+"""Load kernel files by their suffix: YAML, JSON, plain grids, libvips matrices, NumPy arrays, pictures."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _PICTURES = (".png", ".tif", ".tiff", ".bmp", ".pgm", ".webp", ".jpg", ".jpeg", 
 
 
 def load_file(path: Path) -> list[Kernel]:
-    """All kernels of a file, of the kind that its suffix says.
+    """Load all kernels of a file, in the format that its suffix names.
 
-    Raises KernelError where the file is faulty, RecipeError for an unknown suffix, ConvcliError where it cannot be
+    Raises KernelError if the file is faulty, RecipeError for an unknown suffix, ConvcliError if the file cannot be
     read. Nothing in a file is ever executed.
     """
     reader = _READERS.get(path.suffix.lower())
@@ -43,10 +43,10 @@ def load_file(path: Path) -> list[Kernel]:
 
 
 def may_hold(path: Path, name: str) -> bool:
-    """Whether a kernel of that name may be in the file: it is called so, or the name is written in it.
+    """Whether a kernel of that name may be in the file: the file has that name, or its text contains it.
 
-    A name can also be written with escapes. To look is a hundred times as quick as to read a file of kernels.
-    Raises as `load_file` where the file cannot be read.
+    A text with backslashes may also contain the name in escaped form. This test is a hundred times as fast as parsing.
+    Raises as `load_file` if the file cannot be read.
     """
     if path.stem == name:
         return True
@@ -59,7 +59,7 @@ def may_hold(path: Path, name: str) -> bool:
 
 @contextlib.contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """What the system says of a file becomes a sentence."""
+    """Turn the system's errors about the file into ones with a message for the user."""
     try:
         yield
     except FileNotFoundError:
@@ -150,7 +150,7 @@ def _numpy(path: Path) -> list[Kernel]:
 
 
 def _picture(path: Path) -> list[Kernel]:
-    """The luma of a picture as weights that sum to 1: a point-spread function."""
+    """Read the luma of a picture as weights that sum to 1: a point-spread function."""
     from convcli.images import Reading
     from convcli.images.luma import luma
 
@@ -187,8 +187,8 @@ _READERS: dict[str, Callable[[Path], list[Kernel]]] = {
     ".npy": _numpy, **dict.fromkeys(_PICTURES, _picture),
 }  # fmt: skip
 
-# The kinds whose kernels may have other names than the file.
+# Formats whose kernels may have names other than the file's.
 SELF_NAMING = (".yaml", ".yml", ".json")
 
-# What a folder of kernels may hold; pictures count only where one is named.
+# Suffixes of kernel files in a kernel folder; a picture is read as a kernel only if the user names it.
 SUFFIXES = tuple(suffix for suffix in _READERS if suffix not in _PICTURES)

@@ -1,4 +1,4 @@
-"""Kernels written as nothing but numbers: plain grids and CSV, libvips matrices, ImageMagick's strings."""
+"""Parse kernel texts that consist of numbers only: plain grids and CSV, libvips matrices, ImageMagick strings."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _IMAGEMAGICK = re.compile(r"\s*(\d{1,9})x(\d{1,9})(?:\+(\d{1,9})\+(\d{1,9}))?\s*
 
 
 def imagemagick(text: str, fault: Callable[[int, str], KernelError]) -> Kernel | None:
-    """The kernel of an ImageMagick string `WxH[+X+Y]: value,value,...`, or None if the text is no such string.
+    """Parse an ImageMagick kernel `WxH[+X+Y]: value,value,...`; None if the text is not of that form.
 
-    `nan` and `-` are places outside the kernel and weigh nothing. An origin X,Y that is not the centre is kept by rows
-    and columns of zeros. fault: makes the error of what is wrong at an index of the text.
+    `nan` and `-` mark places outside the kernel and become 0. An origin X,Y other than the centre is moved there by
+    padding with zeros. fault: makes the error for an index in the text and a message.
     """
     match = _IMAGEMAGICK.match(text)
     if not match:
@@ -55,7 +55,7 @@ def _imagemagick_value(word: str, at: int, fault: Callable[[int, str], KernelErr
 
 
 def _origin_in_the_centre(grid: Any, y: int, x: int) -> Any:
-    """Zeros around the grid so that the weight at (y, x) stands at the centre, (n - 1) // 2."""
+    """Pad the grid with zeros so that the weight at (y, x) comes to the centre, (n - 1) // 2."""
     edges = []
     for size, at in zip(grid.shape, (y, x), strict=True):
         if at == (size - 1) // 2:
@@ -66,9 +66,9 @@ def _origin_in_the_centre(grid: Any, y: int, x: int) -> Any:
 
 
 def plain_grid(text: str, file: str, commas: bool) -> Kernel:
-    """The kernel of rows of numbers; `#` begins a comment. A text that begins as ImageMagick's strings do is one.
+    """Parse rows of numbers, in which `#` begins a comment, or an ImageMagick kernel.
 
-    file: what messages call the text. commas: whether they set the numbers off, as in a CSV.
+    file: the name of the text in messages. commas: whether the numbers are separated by commas, as in CSV.
     """
     plain = "\n".join(line.partition("#")[0] for line in text.split("\n"))
 
@@ -86,7 +86,7 @@ def plain_grid(text: str, file: str, commas: bool) -> Kernel:
 
 
 def vips_matrix(text: str, file: str) -> Kernel:
-    """`WIDTH HEIGHT [SCALE [OFFSET]]`, then the rows; a response is sum / SCALE + OFFSET."""
+    """Parse `WIDTH HEIGHT [SCALE [OFFSET]]` and the rows after it; a response is sum / SCALE + OFFSET."""
     rows = _rows(text, file, commas=False, ragged=True)
     if not rows:
         raise KernelError(f"{file}: empty; a line `WIDTH HEIGHT [SCALE OFFSET]` and rows of numbers are expected")
@@ -107,7 +107,7 @@ def vips_matrix(text: str, file: str) -> Kernel:
 
 
 def _rows(text: str, file: str, *, commas: bool, ragged: bool = False) -> list[tuple[int, list[Fraction]]]:
-    """The numbers of every line that is not blank, with the line's number."""
+    """Parse every non-blank line into its line number and its numbers."""
     rows: list[tuple[int, list[Fraction]]] = []
     for line, words in enumerate(text.split("\n"), 1):
         if not words.strip():
@@ -121,7 +121,7 @@ def _rows(text: str, file: str, *, commas: bool, ragged: bool = False) -> list[t
 
 
 def _words(line: str, commas: bool) -> list[tuple[int, str]]:
-    """The words of a line with their columns; in a CSV a comma stands between each two."""
+    """Split a line into (column, word), at commas in a CSV and else at blanks."""
     if commas and "," in line:
         found, column = [], 1
         for part in line.rstrip("\r").split(","):

@@ -1,4 +1,4 @@
-"""Arrays as NumPy keeps them, looked at before room is made for them: a head may claim any shape."""
+"""Read NumPy's .npy format, with the size checked before memory is allocated: a header may claim any shape."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def head(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype of the array that begins here. Raises ValueError where none does."""
+    """Read the header at the stream's position: the array's shape and dtype. Raises ValueError if there is none."""
     reader = read_array_header_1_0 if read_magic(stream) == (1, 0) else read_array_header_2_0
     shape, _, dtype = reader(stream)
     if any(side < 0 for side in shape):
@@ -19,7 +19,7 @@ def head(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
 
 
 def array(stream: IO[bytes], size: int) -> NDArray[Any]:
-    """The array that begins at the beginning of a stream of `size` bytes. Raises ValueError where it is not all there.
+    """Read the array at the start of a stream of `size` bytes. Raises ValueError if it is incomplete.
 
     Nothing is ever unpickled.
     """
@@ -31,7 +31,7 @@ def array(stream: IO[bytes], size: int) -> NDArray[Any]:
 
 
 def nbytes(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
-    """The bytes of such an array, however many."""
+    """Return the number of bytes of such an array, without overflow."""
     count = dtype.itemsize
     for side in shape:
         count *= side

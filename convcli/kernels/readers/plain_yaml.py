@@ -1,7 +1,7 @@
-"""Kernel files drawn as the built-in ones are, read without PyYAML, whose import takes as long as a small picture.
+"""Read kernel files laid out like the built-in ones without PyYAML, whose import takes as long as a small picture.
 
-Only the plainest YAML is understood: a key and one text in a line, rows of numbers in decimals. Any other file is left
-to PyYAML, which reads it, or says what is wrong with it.
+Only a small subset of YAML is understood: a key and a text on one line, and rows of decimal numbers. Any other file is
+left to PyYAML, which parses it or reports the error.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ MOST_WEIGHTS = 1 << 20
 
 
 class _NotPlain(Exception):
-    """Something that is not understood here."""
+    """Raised for YAML outside the subset understood here."""
 
 
 def plain_yaml(text: str, file: str, stem: str) -> Kernel | None:
-    """The kernel, the same that `yaml_files.parse_yaml` reads from the text; None for a text that is not so plain."""
+    """Parse the text into the same kernel as `yaml_tree.parse_yaml`; None if it is outside the subset."""
     try:
         return _kernel(text, file, stem)
     except _NotPlain:
@@ -52,7 +52,7 @@ def _require(plain: bool) -> None:
 
 
 def _lines(text: str) -> tuple[dict[str, str], list[list[float]]]:
-    """What stands behind every key, and the rows of weights."""
+    """Split the text into the value of every key and the rows of weights."""
     _require(text.isascii() and text.replace("\n", "").isprintable())
     values: dict[str, str] = {}
     rows: list[list[float]] = []
@@ -70,7 +70,7 @@ def _lines(text: str) -> tuple[dict[str, str], list[list[float]]]:
 
 
 def _text(value: str) -> str:
-    """A text in quotes without quotes and escapes in it, or one that begins like a word and holds no sign of YAML's."""
+    """Parse a text: quoted without inner quotes or escapes, or a word first and no YAML syntax in it."""
     if value.startswith('"'):
         inner = value[1:-1]
         _require(value.endswith('"') and not {'"', "\\"} & set(inner) and bool(inner.strip()))
@@ -80,7 +80,7 @@ def _text(value: str) -> str:
 
 
 def _number(word: str) -> float:
-    """A number in decimals, with or without an exponent."""
+    """Parse a decimal number, with or without an exponent."""
     digits, e, power = word.lower().partition("e")
     digits = digits[1:] if digits[:1] in ("+", "-") else digits
     whole, point, part = digits.partition(".")
@@ -93,7 +93,7 @@ def _number(word: str) -> float:
 
 
 def _tags(value: str) -> tuple[str, ...]:
-    """A list of words in brackets."""
+    """Parse a list of words in brackets."""
     _require(value.startswith("[") and value.endswith("]"))
     words = [word.strip(" ") for word in value[1:-1].split(",")]
     _require(all(word.isalnum() for word in words))

@@ -1,7 +1,7 @@
-"""YAML kernel files -> Kernels.
+"""Parse YAML and JSON kernel files into Kernels, and write kernels as YAML.
 
-A file is read as a tree of nodes, which know their line and column, and never as Python objects: nothing in it can
-construct anything, and a number is what a person wrote (`1e-3`, `1/9`), not what YAML 1.1 makes of it.
+A file is read as a tree of nodes with their lines and columns, never as Python objects, so that it cannot construct
+any, and numbers are read as written (`1e-3`, `1/9`), not by the rules of YAML 1.1.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ _COMPUTED = (
 )  # fmt: skip
 _MOST_WEIGHTS = 512 * 512
 
-# libyaml's parser, where PyYAML was built with it, is seven times as fast, so that a long text takes some two seconds;
-# it knows no lone surrogates, though, which a name may have.
+# libyaml's parser, if PyYAML was built with it, is seven times as fast: about two seconds for a long text.
+# It does not support lone surrogates, though, which a name may have.
 _LONG = 1 << 16
 _FAST, _LONGEST = (yaml.CSafeLoader, 3 << 20) if hasattr(yaml, "CSafeLoader") else (yaml.SafeLoader, 400 << 10)
 
 
 def parse_yaml(text: str, file: str, stem: str = "") -> list[Kernel]:
-    """The kernels of a YAML text: one, or several listed under `kernels:`.
+    """Parse the kernels of a YAML text: one, or several listed under `kernels:`.
 
-    file: what messages call the text. stem: the name of a single kernel that has none of its own.
+    file: the name of the text in messages. stem: the name of a single kernel that has none of its own.
     Raises KernelError naming file, line, column, key, and what was expected.
     """
     return _parsed(text, _Reader(file), stem)
 
 
 def parse_json(text: str, file: str, stem: str = "") -> list[Kernel]:
-    """The kernels of a text that is known to be JSON: the same keys as in YAML, or a bare grid of rows.
+    """Parse the kernels of a JSON text: the same keys as in YAML, or a bare grid of rows.
 
-    What `kernels show --json` says beside a kernel's own keys is passed over.
+    The additional keys that `kernels show --json` prints are ignored.
     """
     reader = _Reader(file, passed_over=_COMPUTED, bare_grid=True)
     return _parsed(text.replace("\t", " "), reader, stem)
@@ -73,7 +73,7 @@ def _parsed(text: str, reader: _Reader, stem: str) -> list[Kernel]:
 
 
 def to_yaml(kernel: Kernel) -> str:
-    """The kernel as the text of a preset file, drawn as a grid; `parse_yaml` reads the same kernel from it."""
+    """Format the kernel as a preset file, its weights as a grid; `parse_yaml` reads the same kernel from it."""
     lines = [_line("name", kernel.name), _line("description", kernel.description), "weights:"]
     grids = kernel.weights.reshape(-1, *kernel.size)
     words = [[[plain(w) for w in row] for row in grid] for grid in grids]
@@ -92,7 +92,7 @@ def to_yaml(kernel: Kernel) -> str:
 
 
 def plain(value: float) -> str:
-    """A number as a person writes it: whole where it is whole, and never fewer digits than it has."""
+    """Format a number as people write it: integers without a decimal point, and all digits kept."""
     return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(float(value))
 
 
@@ -102,7 +102,7 @@ def _line(key: str, text: str) -> str:
 
 @dataclass
 class _Grids:
-    """What `weights:` held, number by number."""
+    """The numbers under `weights:`, flat, and their shape."""
 
     shape: tuple[int, ...] = ()
     flat: list[Fraction] = field(default_factory=list)
@@ -110,14 +110,14 @@ class _Grids:
 
 
 def _quotients(grids: _Grids, divisor: Fraction) -> tuple[list[float], float, float]:
-    """Weights and divisor as they are written; with fractions among them, as whole numbers where that is possible."""
+    """Return weights, divisor and common denominator; if any weight is a fraction, as integers where possible."""
     if grids.fractions:
         return integral(grids.flat, divisor)
     return [float(w) for w in grids.flat], float(divisor), 1.0
 
 
 class _Reader:
-    """Turns nodes into kernels; every complaint carries file, line and column."""
+    """A converter from nodes to kernels, whose errors name file, line and column."""
 
     def __init__(self, file: str, passed_over: tuple[str, ...] = (), bare_grid: bool = False) -> None:
         self.file, self.passed_over, self.bare_grid = file, passed_over, bare_grid
