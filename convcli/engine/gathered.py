@@ -25,7 +25,7 @@ Axis = tuple[NDArray[np.intp], int, int]  # indices in the picture, -1 for a con
 def sparse(
     size: tuple[int, int], kernel: tuple[int, int], pads: Pads, stride: tuple[int, int], dilation: tuple[int, int]
 ) -> bool:
-    """Return whether the kernel reads only a small part of either axis."""
+    """Return whether the kernel reads only a small part of at least one axis."""
     return any(_far(*axis) for axis in zip(size, kernel, pads, stride, dilation, strict=True))
 
 
@@ -41,7 +41,7 @@ def axis(
 ) -> Axis:
     """Return what the kernel reads along an axis at the positions `first` to `last` (not included).
 
-    That is one index for each weight of each position, or the whole span where that is not longer.
+    That is one index for each weight of each position, or, where the axis is not sparse, the whole span in between.
     """
     if _far(size, kernel, pads, stride, dilation):
         seen = np.arange(first, last)[:, None] * stride + np.arange(kernel) * dilation

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from convcli.kernel import Kernel
 
 Mask = NDArray[np.bool_]
-Reached = Callable[[Mask, Mask], Mask]  # from pixels and weights: where in the map one of them lies on another
+Reached = Callable[[Mask, Mask], Mask]  # (pixels, weights) -> where in the map one lies on the other
 
 
 def without(image: NDArray[Any]) -> NDArray[Any]:
@@ -25,9 +25,9 @@ def without(image: NDArray[Any]) -> NDArray[Any]:
 
 
 def put_back(pixels: NDArray[Any], image: NDArray[Any], kernel: Kernel, absolute: bool, reached: Reached) -> None:
-    """Write NaN and infinity into `pixels`, the map of `without(image)`, where those of the image belong.
+    """Write the NaN and infinite responses of a picture into `pixels`, the map of `without(image)`, in place.
 
-    A response is NaN where a weight stands on NaN, or where infinite terms of both signs meet; infinite where the
+    A response is NaN where a nonzero weight lies on NaN, or where infinite terms of both signs meet; infinite where the
     infinite terms have one sign.
     """
     signs = np.sign(kernel.weights) * np.sign(kernel.divisor)
