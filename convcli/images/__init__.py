@@ -1,6 +1,6 @@
-"""Pictures in and out: the only place where Pillow reads and writes files.
+"""Reading and writing pictures: the only package in which Pillow opens and saves files.
 
-The names below are loaded when they are first used: a JPEG's decoding begins before NumPy is there.
+The names below are imported when they are first used, so that decoding a JPEG can begin before NumPy is imported.
 """
 
 from __future__ import annotations

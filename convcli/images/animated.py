@@ -1,4 +1,4 @@
-"""The animations that are put together here: of PNG and of GIF."""
+"""Animations of PNG and GIF files, whose stored frames are composed here and not by Pillow."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from convcli.images.gif import GifFile
 from convcli.images.high_depth import png_frame
 from convcli.images.png_in import PngFile
 
-_DISPOSALS = {0: STAYS, 1: CLEARED, 2: UNDONE}  # as PNG has them
+_DISPOSALS = {0: STAYS, 1: CLEARED, 2: UNDONE}  # PNG's numbers
 _OVER = 1
 
 
 def animation_of_png(png: PngFile) -> Animation:
-    """The frames of an animated PNG as they are seen."""
+    """Return the animation of an APNG, whose frames are composed into whole pictures."""
 
     def part(index: int) -> Part:
         frame = png.frames[index]
@@ -25,5 +25,5 @@ def animation_of_png(png: PngFile) -> Animation:
 
 
 def animation_of_gif(gif: GifFile) -> Animation:
-    """The frames of a GIF as they are seen."""
+    """Return the animation of a GIF, whose frames are composed into whole pictures."""
     return Animation(gif.size, len(gif.frames), gif.clear, gif.part)

@@ -1,7 +1,7 @@
-"""What an animation shows: frames that are parts, laid over one another and taken away again, as whole pictures.
+"""Composing an animation: stored frames, which may cover only a part of the canvas, become whole pictures.
 
-After the PNG specification, third edition, sections 11.3.6 and 13.16; GIF's rules are a part of them. Places that
-nothing covers are clear, as browsers show them.
+Follows the PNG specification, third edition, sections 11.3.6 and 13.16, whose rules include those of GIF. Pixels that
+no frame covers are transparent, as in browsers.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from convcli.images.picture import Frame
 from convcli.ranges import full_scale
 
 Array = NDArray[Any]
-STAYS, CLEARED, UNDONE = 0, 1, 2  # what becomes of a frame's place once its time is over
+STAYS, CLEARED, UNDONE = 0, 1, 2  # disposal: what happens to a frame's area after it was shown
 
 
 @dataclass(frozen=True)
 class Part:
-    """A frame as it is stored: its own pixels, where they go (x, y), and what becomes of their place.
+    """A frame as stored: its pixels, their position (x, y) on the canvas, and how their area is disposed of.
 
-    over: whether they are laid over what is there, rather than replacing it.
+    over: whether the pixels are blended over the canvas instead of replacing it.
     """
 
     pixels: Frame
@@ -35,9 +35,9 @@ class Part:
 
 
 class Animation:
-    """An animation of this size (height, width) with so many frames. clear: whether they have transparency.
+    """An animation of `size` (height, width) with `count` frames. clear: whether the frames have transparency.
 
-    part: the frame of an index, as it is stored.
+    part: returns the stored frame of an index.
     """
 
     def __init__(self, size: tuple[int, int], count: int, clear: bool, part: Callable[[int], Part]) -> None:
@@ -47,7 +47,7 @@ class Animation:
         self._alpha: Array = np.empty(0)
 
     def frame(self, index: int) -> Frame:
-        """A frame as it is seen. Frames build on one another: they are cheap in their order."""
+        """Return a frame as a whole picture. Each builds on the one before, so reading them in order is fast."""
         if index < self._next:
             self._next = 0
         while self._next < index:
@@ -82,7 +82,7 @@ class Animation:
 
 
 def laid_over(pixels: Array, alpha: Array, below: Array, below_alpha: Array) -> tuple[Array, Array]:
-    """Colours with alpha over others, none of them multiplied with it, rounded.
+    """Blend colours with alpha over those below, and return colours and alpha. None are premultiplied; all are rounded.
 
     With u = alpha * full and v = (full - alpha) * below_alpha: colour = (u * pixels + v * below) / (u + v), and
     alpha = (u + v) / full.

@@ -1,4 +1,4 @@
-"""Decoding in a process of its own: a decoder that crashes on a file ends that process, and not a folder's run."""
+"""Decoding in a separate process, so that a decoder that crashes on one file does not end the run over a folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Modules are found where we find them, and never in the folder that the process stands in.
+# The process gets our module search path, which never includes its working directory.
 _CODE = """
 import sys
 name, sys.path[:] = sys.argv[1], sys.argv[2:]
@@ -24,9 +24,9 @@ numpy.lib.format.write_array(sys.stdout.buffer, numpy.ascontiguousarray(samples)
 
 
 def decoded(name: str, data: bytes) -> NDArray[Any]:
-    """What a function of imagecodecs makes of a file's content.
+    """Return the samples that the imagecodecs function `name` decodes from a file's content.
 
-    Raises ValueError with what the decoder says, or that it crashed.
+    Raises ValueError with the decoder's message, or saying that it crashed.
     """
     command = [sys.executable, "-c", _CODE, name, *filter(None, sys.path)]
     done = subprocess.run(command, input=data, capture_output=True, check=False)

@@ -1,4 +1,4 @@
-"""Whatever a decoder stumbles over in a file, as one sentence: damage, or a kind of file that is not read."""
+"""Error messages for files that a decoder fails on: they are damaged, or of an unsupported kind."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from convcli.errors import AccessError, ConvcliError, ImageError, first_line
 
-# How decoders say that a file may well be whole.
+# Words of decoders' messages that mean an unsupported kind of file and not damage.
 _UNREAD = re.compile(
     r"un(support|known|implement|recogni|handled)|not (a known|support|implement|available|identif)|cannot handle"
     r"|requires the|unable to determine|raw ?mode|no decoder|KeyError|^\d+$|^COMPRESSION",
@@ -15,7 +15,7 @@ _UNREAD = re.compile(
 
 
 def trouble(name: str, error: Exception) -> ConvcliError:
-    """What a decoder's error says about the file `name`."""
+    """Return the error to raise for the file `name`, made from a decoder's exception."""
     if isinstance(error, OSError) and error.errno:  # the disk's trouble, not the file's
         return AccessError(f"{name} can't be read: {error.strerror or error}")
     reason = first_line(error)

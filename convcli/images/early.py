@@ -1,6 +1,6 @@
-"""Decoding ahead: a JPEG is decoded on a thread of its own while NumPy and the engine are still being imported.
+"""Early decoding: a JPEG is decoded on its own thread while NumPy and the engine are still being imported.
 
-It stands outside `images`, which needs NumPy. What goes wrong here is left for `images.Reading` to meet and to tell.
+This module must not import NumPy. Errors here are left for `images.Reading` to find again and report.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from convcli.files.reading import open_regular
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-_MOST = 50_000_000  # pixels; larger pictures wait for Reading to weigh them
+_MOST = 50_000_000  # pixels; larger pictures are left to Reading, which checks them against the limits
 
 
 @dataclass(frozen=True)
 class EarlyDecoding:
-    """A picture that is open and being decoded: what its header says is there already."""
+    """An open picture that is being decoded on a thread: its header has been read already."""
 
     image: ImageFile
     thread: Thread
     errors: list[Exception]
 
     def finish(self) -> None:
-        """Wait until it has been decoded; raises what the decoder raised."""
+        """Wait until the picture has been decoded; raise what the decoder raised."""
         self.thread.join()
         if self.errors:
             raise self.errors[0]
 
 
 def start_decoding(source: str) -> EarlyDecoding | None:
-    """Begin to decode this file, if it is a JPEG of ordinary size."""
+    """Start decoding the file `source` if it is a JPEG of ordinary size; return None if it is not."""
     try:
-        with ExitStack() as stack:  # no pipe, of which what is read here would be missing later
+        with ExitStack() as stack:  # pipes are refused: what is read from one here would be missing later
             stream = stack.enter_context(BufferedReader(open_regular(source)))
             image = _opened(stream)
             if image is None:
@@ -64,7 +64,7 @@ def _opened(stream: BinaryIO) -> ImageFile | None:
         image = jpeg_factory(stream)
     if image.format != "JPEG" or image.width * image.height > _MOST:
         return None
-    image.decodermaxblock = os.fstat(stream.fileno()).st_size + 1  # in one go: between two blocks imports come first
+    image.decodermaxblock = os.fstat(stream.fileno()).st_size + 1  # one block: imports can delay the next
     return image
 
 

@@ -17,7 +17,7 @@ _BEHIND = 128  # the gray behind what is transparent
 
 
 def as_bytes(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """Pixels of any depth as 8 bits."""
+    """Convert pixels of any depth to 8 bits."""
     if image.dtype == np.uint8:
         return image
     shares = image.astype(np.float64) * (255 / full_scale(image.dtype))
@@ -25,9 +25,9 @@ def as_bytes(image: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def picture_of(path: str | Path, pipes: bool = False) -> Pixels:
-    """The first frame of a picture as (H, W, 3), 8 bits; over gray where it is transparent.
+    """Read the first frame of a picture as 8-bit RGB, (H, W, 3), blended over gray where it is transparent.
 
-    pipes: as Reading has it.
+    pipes: see Reading.
     """
     with Reading(path, pipes=pipes) as reading:
         frame = next(reading.frames())
@@ -44,13 +44,13 @@ def picture_of(path: str | Path, pipes: bool = False) -> Pixels:
 
 
 def over_gray(pixels: Pixels, alpha: Pixels) -> Pixels:
-    """Pixels of any number of channels over the gray that stands for nothing."""
+    """Blend pixels of any number of channels over the gray background."""
     veil = (alpha if pixels.ndim == 2 else alpha[:, :, None]).astype(np.float32) / 255
     mixed: Pixels = np.rint(pixels * veil + _BEHIND * (1 - veil)).astype(np.uint8)
     return mixed
 
 
 def as_rgb(pixels: NDArray[Any]) -> Pixels:
-    """Gray or RGB pixels of any depth as 8-bit RGB, (H, W, 3)."""
+    """Convert gray or RGB pixels of any depth to 8-bit RGB, (H, W, 3)."""
     eight = as_bytes(pixels)
     return np.repeat(eight.reshape(*eight.shape[:2], 1), 3, axis=2) if eight.ndim == 2 or eight.shape[2] == 1 else eight

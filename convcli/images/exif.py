@@ -1,7 +1,7 @@
-"""EXIF blocks byte by byte: TIFF structures whose offsets count from the block's own beginning.
+"""Editing EXIF blocks as bytes: they are TIFF structures whose offsets count from the beginning of the block.
 
-Values are never taken apart, so that whatever a camera wrote stays as it is. Blocks are changed in place: readers of
-maker notes depend on offsets that rewriting would move. Only into a TIFF and out of one EXIF has to be moved.
+Values are never parsed, so that all that a camera wrote is preserved. Blocks are changed in place: readers of maker
+notes depend on offsets that rewriting would move. Only copying EXIF into a TIFF or out of one moves values.
 Layout: TIFF 6.0, section 2; CIPA DC-008 (Exif 3.0), section 4.
 """
 
@@ -14,17 +14,17 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 _ORIENTATION, _EXIF, _GPS, _INTEROP, _WIDTH, _HEIGHT = 0x0112, 0x8769, 0x8825, 0xA005, 0xA002, 0xA003
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # bytes of each kind of value
-_WIDTHS = {**_SIZES, 5: 4, 10: 4, 13: 4, 16: 8, 18: 8}  # and of the numbers that it is made of
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # bytes of a value of each type
+_WIDTHS = {**_SIZES, 5: 4, 10: 4, 13: 4, 16: 8, 18: 8}  # and of each number in a value
 _MOST = 1 << 26  # bytes of values that a directory may hold
-# Tags of a first directory that are not about how its own pixels are stored: names, words, dates, ratings.
+# Tags of the first directory that do not describe how pixels are stored: names, texts, dates, ratings.
 _DESCRIPTIVE = frozenset([269, 270, 271, 272, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096)])
 DESCRIPTION, SOFTWARE, XMP = 270, 305, 700
 _BYTE, ASCII, _LONG = 1, 2, 4
 
 
 class Entry(NamedTuple):
-    """One entry of a directory: tag, kind and number of values as stored, and the value's own bytes."""
+    """One entry of a directory: tag, type and number of values as stored, and the bytes of the values."""
 
     tag: int
     kind: int
@@ -33,9 +33,9 @@ class Entry(NamedTuple):
 
 
 def upright(exif: bytes, size: tuple[int, int]) -> bytes | None:
-    """The block with orientation 1, the new size (height, width), and no thumbnail, which would show the old picture.
+    """Return the block with orientation 1, the new size (height, width) and no thumbnail, which would be outdated.
 
-    None where its structure can't be followed.
+    Return None if its structure can't be parsed.
     """
     data, order = bytearray(exif), _byte_order(exif)
     if order is None:
@@ -58,7 +58,7 @@ def upright(exif: bytes, size: tuple[int, int]) -> bytes | None:
 
 
 def orientation(exif: bytes) -> int | None:
-    """How the block says that the picture is to be turned: the first of its tags, where it has several."""
+    """Return the orientation in the block, None if it has none; the first, if it has several."""
     order = _byte_order(exif)
     try:
         if order:
@@ -72,7 +72,7 @@ def orientation(exif: bytes) -> int | None:
 
 
 def _short(data: Any, order: str, place: int) -> int:
-    """The number in the entry at `place`: SHORT (3) or LONG (4); 0 of any other kind."""
+    """Return the number in the entry at `place`, a SHORT (3) or LONG (4); 0 for any other type."""
     (kind,) = struct.unpack_from(order + "H", data, place + 2)
     if kind not in (3, 4):
         return 0
@@ -81,7 +81,7 @@ def _short(data: Any, order: str, place: int) -> int:
 
 
 def without_orientation(exif: bytes) -> bytes:
-    """An upright block without the tag: later entries move up, and no value moves."""
+    """Return the block without its orientation tags: later entries move up, and no value moves."""
     data, order = bytearray(exif), _byte_order(exif) or "<"
     (first,) = struct.unpack_from(order + "I", data, 4)
     for place in reversed([place for tag, place in _places(data, order, first) if tag == _ORIENTATION]):
@@ -93,7 +93,7 @@ def without_orientation(exif: bytes) -> bytes:
 
 
 def of_tiff(stream: BinaryIO) -> bytes | None:
-    """What a TIFF file tells that is not about its layout, as an EXIF block."""
+    """Return the descriptive tags, EXIF and GPS of a TIFF file as an EXIF block; None if it has none."""
     data = _Content(stream)
     order = _byte_order(data[:2])
     if order is None:
@@ -104,7 +104,7 @@ def of_tiff(stream: BinaryIO) -> bytes | None:
 
 
 def into_tiff(stream: BinaryIO, exif: bytes | None, others: list[Entry]) -> bool:
-    """Let a whole TIFF, just written, tell what the block does, and `others`; whether its structure has room for that.
+    """Add the contents of an EXIF block and the entries `others` to a finished TIFF; return whether they fit in.
 
     others: their values are of little-endian order.
 
@@ -134,17 +134,17 @@ def into_tiff(stream: BinaryIO, exif: bytes | None, others: list[Entry]) -> bool
 
 
 def words(tag: int, said: bytes) -> Entry:
-    """An entry that is text."""
+    """Return an entry that holds a text."""
     return Entry(tag, ASCII, len(said) + 1, said + b"\0")
 
 
 def packet(said: bytes) -> Entry:
-    """XMP as an entry."""
+    """Return an entry that holds XMP."""
     return Entry(XMP, _BYTE, len(said), said)
 
 
 class _Content:
-    """A file's bytes, read when they are asked for: a memory map would end the process where the file is cut off."""
+    """A file's bytes, read on access: a memory map would crash the process if the file were truncated."""
 
     def __init__(self, stream: BinaryIO) -> None:
         place = stream.tell()
@@ -165,15 +165,15 @@ class _Content:
 
 
 def _unpacked(format_: str, data: Any, place: int) -> tuple[Any, ...]:
-    """The numbers there, of a block or of a file. Raises struct.error where it has ended."""
+    """Unpack the numbers at `place` of a block or file. Raises struct.error beyond its end."""
     return struct.unpack(format_, data[place : place + struct.calcsize(format_)])
 
 
 def _told(data: Any, order: str, source: str, at: int) -> tuple[list[Entry], bytes]:
-    """The descriptive entries of a file or block, for a TIFF of byte order `order`; and, to stand `at` bytes from its
-    beginning, the directories of EXIF, GPS and interoperability, to which the entries point.
+    """Return the descriptive entries of a file or block for a TIFF of byte order `order`; and the bytes of the EXIF,
+    GPS and interoperability directories that the entries point to, which must be written at offset `at`.
 
-    source: the byte order of `data`. What can't be followed is left out.
+    source: the byte order of `data`. What can't be parsed is left out.
     """
     wide = _unpacked(source + "2xH", data, 0)[0] == 43  # a BigTIFF, of 64-bit offsets
     (first,) = _unpacked(source + ("Q" if wide else "I"), data, 8 if wide else 4)
@@ -183,7 +183,7 @@ def _told(data: Any, order: str, source: str, at: int) -> tuple[list[Entry], byt
         return [e._replace(value=_turned(e, source, order)) for e in _directory(data, source, offset, wide)]
 
     def placed(entry: Entry) -> Entry:
-        """The entry, pointing to the directory that is written here and now."""
+        """Append the directory that the entry points to, and return the entry with its new offset."""
         (offset,) = struct.unpack(order + ("Q" if len(entry.value) == 8 else "I"), entry.value)
         inner = [placed(e) if e.tag == _INTEROP and entry.tag == _EXIF and _points(e) else e for e in directory(offset)]
         place = at + len(parts)
@@ -200,19 +200,19 @@ def _points(entry: Entry) -> bool:
 
 
 def _byte_order(data: Any) -> str | None:
-    """The byte order as struct writes it; None where this is no such block."""
+    """Return the byte order as a prefix for struct; None if the data are no TIFF structure."""
     return {b"II": "<", b"MM": ">"}.get(bytes(data[:2]))
 
 
 def _turned(entry: Entry, order: str, wanted: str) -> bytes:
-    """The value in another byte order."""
+    """Return the entry's value in the byte order `wanted`."""
     if order == wanted or _WIDTHS[entry.kind] == 1:
         return entry.value
     return np.frombuffer(entry.value, f"u{_WIDTHS[entry.kind]}").byteswap().tobytes()
 
 
 def _directory(data: Any, order: str, offset: int, wide: bool) -> list[Entry]:
-    """The entries of the directory there, without those that point outside or hold more than the whole file."""
+    """Return the entries of the directory at `offset`, without those that point outside the file or are too large."""
     entries, room, sizes = [], min(len(data), _MOST), _SIZES | {13: 4} | ({16: 8, 18: 8} if wide else {})
     field, number = (8, "Q") if wide else (4, "I")
     try:
@@ -233,7 +233,7 @@ def _directory(data: Any, order: str, offset: int, wide: bool) -> list[Entry]:
 def _packed(
     entries: list[Entry], order: str, at: int, fields: dict[int, bytes] | None = None, following: bytes = bytes(4)
 ) -> bytes:
-    """A directory `at` bytes from the file's beginning, and behind it the values that do not fit into their entries.
+    """Return the bytes of a directory at the file's offset `at`, followed by the values that do not fit in its entries.
 
     fields: entries that are packed already, by tag. following: the offset of the next directory.
     """
@@ -249,7 +249,7 @@ def _packed(
 
 
 def _places(data: Any, order: str, offset: int, wide: bool = False) -> Iterator[tuple[int, int]]:
-    """Tag and place of every entry of a directory."""
+    """Yield the tag and offset of every entry of a directory."""
     (count,) = _unpacked(order + ("Q" if wide else "H"), data, offset)
     size = 20 if wide else 12
     begin = offset + (8 if wide else 2)

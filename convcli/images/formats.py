@@ -1,4 +1,4 @@
-"""Formats: the one that a suffix names, and what each can hold."""
+"""File formats: which one a suffix names, and what each can hold."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from convcli.errors import RecipeError
 from convcli.files.names import folder_of, is_url, printable_path
 
-# What a file of the format gives back as it was written. Quantized or thresholded formats stand below.
+# Pillow's modes that each format preserves, or that it holds in quantized or thresholded form.
 HOLDS: dict[str, tuple[str, ...]] = {
     "AVIF": ("L", "RGB", "RGBA"),
     "BMP": ("L", "RGB"),
@@ -30,15 +30,15 @@ HOLDS: dict[str, tuple[str, ...]] = {
     "WEBP": ("RGB", "RGBA"),
     "XBM": ("1",),
 }
-# Pixels a side that the format's numbers hold, or that its usual decoder reads.
+# The most pixels per side that the format can store, or that its usual decoder reads.
 SIDES = {
     "AVIF": 32768, "GIF": 65535, "ICO": 256, "JPEG": 65500, "MSP": 65535, "PCX": 65534, "PDF": 65500, "SGI": 65535,
     "TGA": 65535, "WEBP": 16383,
 }  # fmt: skip
 
-# What is opened, whatever the suffix says: the plug-ins of Pillow that start no program, read no other file and decode
-# pictures of their own, in the order in which they are asked. EPS hands its content to Ghostscript, IPTC to any
-# plug-in, WMF, BUFR, GRIB and HDF5 to whatever has registered for them.
+# The formats that are read, whatever the suffix, in the order they are tried: plug-ins of Pillow that start no program,
+# read no other file and do the decoding themselves. EPS passes its content to Ghostscript, IPTC to any plug-in, and
+# WMF, BUFR, GRIB and HDF5 to any registered handler.
 OPENED = (
     "PNG", "JPEG", "GIF", "BMP", "PPM", "DIB", "AVIF", "CUR", "PCX", "DCX", "DDS", "FITS", "FLI", "JPEG2000", "ICNS",
     "ICO", "TIFF", "MSP", "PSD", "QOI", "SGI", "SUN", "TGA", "WEBP", "XBM", "XPM",
@@ -47,10 +47,10 @@ POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")  # how EPS begins; a program, not a 
 
 FRAMES = ("GIF", "PNG", "WEBP", "TIFF", "AVIF")  # more than one picture in a file
 QUALITY = ("JPEG", "WEBP", "AVIF", "JPEG2000")
-LOSSLESS = ("WEBP", "JPEG2000")  # lossy or lossless, as asked
-NPY = "NPY"  # the responses themselves, as NumPy keeps arrays
+LOSSLESS = ("WEBP", "JPEG2000")  # lossy or lossless, by option
+NPY = "NPY"  # the responses themselves, as a NumPy array
 
-# The formats of most jobs, so that Pillow's forty plug-ins need not be imported to know a suffix.
+# Common suffixes, which are known without importing Pillow's forty plug-ins.
 _COMMON = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP", ".bmp": "BMP",
     ".gif": "GIF", ".ppm": "PPM", ".pgm": "PPM", ".npy": NPY,
@@ -58,7 +58,7 @@ _COMMON = {
 
 
 def format_of(path: str | Path, word: str | None = None) -> str:
-    """The format to write: the one that `word` names (png, .png), else the one of the path's suffix."""
+    """Return the format to write: the one that `word` names (png, .png), else the one of the path's suffix."""
     file = folder_of(path)[1] if is_url(path) else path
     suffix = "." + word.lower().lstrip(".") if word else Path(file).suffix.lower()
     if not suffix:
@@ -75,7 +75,7 @@ def format_of(path: str | Path, word: str | None = None) -> str:
 
 
 def suffixes() -> dict[str, str]:
-    """Every suffix that can be written, and its format."""
+    """Return the format of every suffix that can be written."""
     from PIL import Image
 
     Image.init()
@@ -84,7 +84,7 @@ def suffixes() -> dict[str, str]:
 
 
 def readable() -> frozenset[str]:
-    """Every suffix that names a format that is opened."""
+    """Return the suffixes of all formats that can be read."""
     from PIL import Image
 
     Image.init()

@@ -1,7 +1,7 @@
-"""GIF: the frames of a file as they are stored, and files written frame by frame.
+"""Reading the stored frames of GIF files, and writing GIF files frame by frame.
 
-What a frame shows depends on those before it, and a colour may be clear in one frame and black in the next: so the
-blocks are read and written here, and Pillow is given one frame at a time, of which it makes or reads the LZW codes.
+A frame's appearance depends on those before it, and a colour may be transparent in one frame and black in the next: so
+the blocks are read and written here, and Pillow only encodes or decodes the LZW codes of one frame at a time.
 GIF89a specification: https://www.w3.org/Graphics/GIF/spec-gif89a.txt
 """
 
@@ -23,13 +23,16 @@ Bytes = NDArray[np.uint8]
 
 _IMAGE, _EXTENSION, _END = b"\x2c", b"\x21", b"\x3b"
 _CONTROL = 0xF9
-_DISPOSALS = {2: CLEARED, 3: UNDONE, 4: UNDONE}  # 4 is what some wrote for 3
-_GRAYS = bytes(v for v in range(256) for _ in range(3))  # where a file has no colours
+_DISPOSALS = {2: CLEARED, 3: UNDONE, 4: UNDONE}  # some writers use 4 for 3
+_GRAYS = bytes(v for v in range(256) for _ in range(3))  # the palette of a file that has none
 
 
 @dataclass(frozen=True)
 class GifFrame:
-    """A frame as it is stored: size and place (width, height, x, y), palette, the index that is clear or None."""
+    """A frame as stored: size (width, height), place (x, y), palette, and the transparent index or None.
+
+    start, end: where its LZW codes are in the file.
+    """
 
     size: tuple[int, int]
     place: tuple[int, int]
@@ -43,7 +46,7 @@ class GifFrame:
 
 
 class GifFile:
-    """A GIF file, whose blocks have been found. size: (height, width), at least that of the first frame.
+    """A GIF file whose blocks have been located. size: (height, width), at least that of the first frame.
 
     Raises ValueError where it has no frames.
     """
@@ -72,7 +75,7 @@ class GifFile:
 
     @property
     def clear(self) -> bool:
-        """Whether any place of a frame may be transparent."""
+        """Whether any pixel of any frame may be transparent."""
         first = self.frames[0]
         covered = first.place == (0, 0) and first.size == self.size[::-1]
         gone = any(frame.disposal == CLEARED for frame in self.frames[:-1]) or first.disposal == UNDONE
@@ -80,11 +83,11 @@ class GifFile:
 
     @property
     def gray(self) -> bool:
-        """Whether all palettes are."""
+        """Whether all palettes are gray."""
         return all(p[0::3] == p[1::3] == p[2::3] for p in {frame.palette for frame in self.frames})
 
     def part(self, index: int) -> Part:
-        """A frame's own pixels."""
+        """Decode the stored pixels of a frame."""
         frame = self.frames[index]
         indices = self._indices(frame)
         colors = np.zeros((256, 3), np.uint8)
@@ -97,7 +100,7 @@ class GifFile:
         return Part(Frame(pixels, alpha), frame.place, frame.duration, frame.disposal, over=True)
 
     def _indices(self, frame: GifFrame) -> Bytes:
-        """The colour numbers of a frame: as a file of its own, through Pillow."""
+        """Decode the palette indices of a frame: Pillow reads it as a GIF file with one frame."""
         self._stream.seek(frame.start)
         bits = max(1, (len(frame.palette) // 3 - 1).bit_length())
         palette = frame.palette.ljust(3 << bits, b"\0")
@@ -128,21 +131,21 @@ class GifFile:
         return self._stream.read(3 << (flags & 7) + 1) if flags & 0x80 else b""
 
     def _content(self) -> bytes:
-        """The first of some sub-blocks; the others are passed."""
+        """Read the first of a chain of sub-blocks, and skip the others."""
         first = self._stream.read(int.from_bytes(length)) if (length := self._stream.read(1)) > b"\0" else b""
         if first:
             self._skip()
         return first
 
     def _skip(self) -> None:
-        """Pass sub-blocks up to their end."""
+        """Skip the sub-blocks up to their terminator."""
         while length := int.from_bytes(self._stream.read(1)):
             self._stream.seek(length, io.SEEK_CUR)
 
 
 @dataclass(frozen=True)
 class Paletted:
-    """A whole picture in at most 256 colours: indices (H, W), their colours (N, 3), the index that is clear or None."""
+    """A picture in at most 256 colours: indices (H, W), palette (N, 3), and the transparent index or None."""
 
     indices: Bytes
     palette: Bytes
@@ -151,7 +154,7 @@ class Paletted:
 
 
 def write_gif(stream: BinaryIO, frames: list[Paletted], loop: int | None, comment: bytes | None) -> None:
-    """Write whole pictures of one size. loop: how often they are shown, 0 for ever, None or 1 for once."""
+    """Write pictures of one size as a GIF. loop: how often they are shown: 0 is for ever, None or 1 is once."""
     height, width = frames[0].indices.shape
     shared = _table(frames[0].palette)
     clear = any(frame.transparent is not None for frame in frames)
@@ -175,7 +178,7 @@ def write_gif(stream: BinaryIO, frames: list[Paletted], loop: int | None, commen
 
 
 def _table(palette: Bytes) -> bytes:
-    """The colours as a table of a size that GIF knows."""
+    """Return the palette as bytes, padded to a size that GIF allows."""
     entries = max(2, 1 << (len(palette) - 1).bit_length())
     return palette.tobytes().ljust(3 * entries, b"\0")
 
@@ -185,7 +188,7 @@ def _bits(table: bytes) -> int:
 
 
 def _codes(indices: Bytes) -> bytes:
-    """The LZW codes of a picture, which Pillow makes for gray levels as they are."""
+    """Return the LZW codes of palette indices: Pillow encodes them as gray levels, which it leaves unchanged."""
     alone = io.BytesIO()
     Image.fromarray(indices).save(alone, "GIF", optimize=False, interlace=False)
     frame = GifFile(alone).frames[0]

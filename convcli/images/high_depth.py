@@ -1,7 +1,7 @@
-"""Colour with more than 8 bits a channel, which Pillow reads as 8 without a word.
+"""Colour with more than 8 bits a channel, which Pillow silently reduces to 8.
 
-PNG and PPM are read here. TIFF goes through tifffile (and imagecodecs for its compressions), AVIF and JPEG 2000 through
-imagecodecs: the extra `deep`.
+PNG and PPM are decoded here. TIFF needs tifffile (and imagecodecs for its compressions), AVIF and JPEG 2000 need
+imagecodecs: the extra `deep` installs both.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from convcli.images.tiff_samples import Layout, layout_of, unused_note
 Array = NDArray[Any]
 INSTALL = "pip install 'convcli[deep]'"
 _ORIENTATION = 274
-_CLASSIC = (1 << 32) - (1 << 26)  # bytes of pixels up to which a TIFF's offsets have 32 bits
+_CLASSIC = (1 << 32) - (1 << 26)  # most bytes of pixels in a TIFF with 32-bit offsets
 
 
 def bits_of(image: ImageFile.ImageFile, head: bytes) -> int:
-    """Bits a channel of a colour picture, as the file has them; 8 where Pillow loses nothing.
+    """Return the bits per channel of a colour picture in its file; 8 if Pillow loses nothing.
 
-    head: the file's first bytes, where AVIF and JPEG 2000 say it.
+    head: the file's first bytes, which hold the depth in AVIF and JPEG 2000.
     """
     if image.mode.startswith(("I", "F")) or image.mode in ("1", "P"):
         return 8
-    if image.format == "TIFF":  # whose pages differ: tiff_samples tells of each
+    if image.format == "TIFF":  # its pages may differ: tiff_samples examines each
         return 8
     if image.format == "PPM":
         return 16 if _maxval(image) > 255 else 8
@@ -48,13 +48,13 @@ def bits_of(image: ImageFile.ImageFile, head: bytes) -> int:
 
 
 def jpeg2000_bits(head: bytes) -> int:
-    """Bits of the first channel, by the marker SIZ."""
+    """Return the bits of the first channel, from the marker SIZ."""
     at = head.find(b"\xff\x51")
     return (head[at + 40] & 0x7F) + 1 if 0 < at < len(head) - 40 else 8
 
 
 def whole_range(frame: Frame, bits: int) -> Frame:
-    """Gray of a JPEG 2000 file, which Pillow has shifted up from so many bits, as the full range of 16."""
+    """Scale gray of a JPEG 2000 file, which Pillow has shifted left from `bits` bits, to the full range of 16 bits."""
     if frame.pixels.dtype != np.uint16 or not 8 < bits < 16:
         return frame
     most = (1 << bits) - 1
@@ -63,7 +63,7 @@ def whole_range(frame: Frame, bits: int) -> Frame:
 
 
 def obstacle(image: ImageFile.ImageFile) -> str | None:
-    """Why not all bits of this file, which is no TIFF, can be read; None where they can."""
+    """Return why not all bits of a file that is not a TIFF can be read; None if they can."""
     if image.format == "PPM" and image.tile and image.tile[0][0] == "ppm_plain":
         return "and of plain PPM only 8 can be read"
     if image.format in ("PPM", "PNG"):
@@ -74,9 +74,9 @@ def obstacle(image: ImageFile.ImageFile) -> str | None:
 
 
 class Codestream:
-    """AVIF or JPEG 2000 of so many bits through imagecodecs, scaled to the full range of 16 bits.
+    """An AVIF or JPEG 2000 file decoded by imagecodecs, and scaled from `bits` to the full range of 16 bits.
 
-    All frames are decoded at once, which is the decoder's way that is known to work, and kept where there are more.
+    All frames are decoded at once, the only use of the decoder that is known to work; several frames are cached.
     """
 
     def __init__(self, image: ImageFile.ImageFile, stream: BinaryIO, bits: int, head: bytes) -> None:
@@ -94,7 +94,7 @@ class Codestream:
         self._kept: Array | None = None
 
     def frame(self, index: int) -> Frame:
-        """A frame."""
+        """Return the frame of an index."""
         if self._kept is None:
             self._kept = self._decoded()
         samples = self._kept[index]
@@ -117,7 +117,7 @@ class Codestream:
 
 
 def png_frame(image: ImageFile.ImageFile) -> Frame:
-    """A picture of a PNG, which nothing has decoded yet, with all its bits."""
+    """Decode a picture of a PNG, which is open and not decoded yet, with all its bits."""
     if image.mode.startswith("I") or not any(";16" in str(tile[3]) for tile in image.tile):
         image.load()
         return frame_of(image)
@@ -131,17 +131,17 @@ def png_frame(image: ImageFile.ImageFile) -> Frame:
 
 
 def _parted(samples: Array) -> Frame:
-    """Colours and alpha apart."""
+    """Split samples, whose last channel is alpha, into colours and alpha."""
     color, alpha = samples[..., :-1], np.ascontiguousarray(samples[..., -1])
     return Frame(np.ascontiguousarray(color[..., 0] if color.shape[2] == 1 else color), alpha)
 
 
 def _read_png(image: ImageFile.ImageFile) -> Array:
-    """All 16 bits of every sample, (H, W, samples).
+    """Decode all 16 bits of every sample, (H, W, samples).
 
-    Pillow has unpackers for 16-bit samples of either byte order that keep the more significant byte. The one for the
-    other byte order keeps the other byte, so decoding twice gives both. Gray with alpha is four bytes a pixel, which
-    pass as RGBA at once.
+    Pillow has unpackers for 16-bit samples of either byte order, which keep only the more significant byte. With the
+    wrong byte order one keeps the other byte, so decoding twice gives both. Gray with alpha has four bytes a pixel,
+    which are decoded once as RGBA.
     """
     if image.tile[0].args == "LA;16B":
         parts = np.asarray(_decoded(image, "RGBA"))
@@ -170,7 +170,7 @@ def _maxval(image: ImageFile.ImageFile) -> int:
 
 
 def read_ppm(image: ImageFile.ImageFile, stream: BinaryIO) -> Frame:
-    """A binary P6 of 16 bits, scaled to the full range as Pillow scales gray."""
+    """Read a binary P6 of 16 bits, scaled to the full range as Pillow scales gray."""
     width, height = image.size
     maxval, count = _maxval(image), width * height * 3
     stream.seek(image.tile[0].offset)
@@ -184,13 +184,13 @@ def read_ppm(image: ImageFile.ImageFile, stream: BinaryIO) -> Frame:
 
 
 def write_ppm(stream: BinaryIO, pixels: Array) -> None:
-    """16-bit RGB as binary PPM."""
+    """Write 16-bit RGB as binary PPM."""
     stream.write(b"P6\n%d %d\n65535\n" % (pixels.shape[1], pixels.shape[0]))
     stream.write(pixels.astype(">u2").tobytes())
 
 
 def write_jpeg2000(stream: BinaryIO, pixels: Array, quality: int | None) -> None:
-    """16-bit RGB as JPEG 2000 through imagecodecs: without loss, or of this quality."""
+    """Write 16-bit RGB as JPEG 2000 with imagecodecs: lossless, or with a quality of 1..100."""
     if not find_spec("imagecodecs"):
         raise _wanting("JPEG2000 with more than 8 bits a channel")
     import imagecodecs
@@ -200,12 +200,12 @@ def write_jpeg2000(stream: BinaryIO, pixels: Array, quality: int | None) -> None
 
 
 def decibels(quality: int) -> float:
-    """The signal-to-noise ratio that JPEG 2000 is written with for a quality of 1..100."""
+    """Return the signal-to-noise ratio in dB of JPEG 2000 for a quality of 1..100."""
     return 20 + quality * 0.4
 
 
 class TiffPages:
-    """The pages of a TIFF through tifffile, decoded one at a time. sizes: height and width of each, as stored."""
+    """The pages of a TIFF, decoded one at a time by tifffile. sizes: height and width of each, as stored."""
 
     def __init__(self, stream: BinaryIO, name: str, why: str) -> None:
         tifffile = _tifffile(f"{name} {why}")
@@ -230,18 +230,18 @@ class TiffPages:
 
     @property
     def bytes(self) -> int:
-        """What the first page takes as it is stored, and as pixels."""
+        """The memory that the first page takes, as stored samples and as pixels together."""
         page, layout, (height, width) = self._pages[0], self.layout(0), self.sizes[0]
         pixels = (layout.colors + (layout.alpha is not None)) * layout.dtype.itemsize
         stored = page.samplesperpixel * np.dtype(page.dtype or layout.dtype).itemsize
         return height * width * int(stored + pixels)
 
     def layout(self, index: int) -> Layout:
-        """What a page's samples mean. Raises ImageError where they are not filtered."""
+        """Return the sample layout of a page. Raises ImageError if it is not supported."""
         return layout_of(self._pages[index].tags.valueof, self.name)
 
     def frame(self, index: int) -> tuple[Frame, int]:
-        """A page, and the orientation it is to be turned by."""
+        """Return a page as stored, and its EXIF orientation."""
         page, layout = self._pages[index], self.layout(index)
         turn = page.tags.valueof(_ORIENTATION, 1)
         samples = page.asarray(squeeze=False)[:, 0]
@@ -251,11 +251,11 @@ class TiffPages:
         return layout.frame(np.ascontiguousarray(colors), alpha, self.name), int(turn)
 
     def note(self, index: int) -> str | None:
-        """What the user should know of samples that are left out."""
+        """Return a note for the user on samples that are left out, or None."""
         return unused_note(self._pages[index].tags.valueof)
 
     def metadata(self, stream: BinaryIO) -> Metadata:
-        """What the first page says beside its pixels."""
+        """Return the metadata of the first page."""
         page = self._pages[0]
         xmp, unit = page.tags.get(exif.XMP), page.tags.get("ResolutionUnit")
         dpi = page.get_resolution("INCH") if unit and unit.value in (2, 3) else None
@@ -268,7 +268,7 @@ class TiffPages:
 
 
 def write_tiff(stream: BinaryIO, frames: list[Frame], compression: str | None, metadata: Metadata) -> None:
-    """16-bit or float pages through tifffile, with profile and resolution."""
+    """Write 16-bit or float pages with tifffile, including ICC profile and resolution."""
     tifffile = _tifffile("TIFF with more than 8 bits a channel")
     big = sum(f.pixels.nbytes + (0 if f.alpha is None else f.alpha.nbytes) for f in frames) > _CLASSIC
     said: dict[str, Any] = {"iccprofile": metadata.icc, "software": False}
@@ -293,7 +293,7 @@ def _tifffile(why: str) -> Any:
         import tifffile
     except ImportError:
         raise _wanting(why) from None
-    logging.getLogger("tifffile").disabled = True  # what matters of its messages, we say ourselves
+    logging.getLogger("tifffile").disabled = True  # we report what matters ourselves
     return tifffile
 
 
@@ -302,5 +302,5 @@ def _wanting(why: str) -> ImageError:
 
 
 def installed() -> bool:
-    """Whether what reads TIFF is there."""
+    """Return whether tifffile is installed."""
     return find_spec("tifffile") is not None

@@ -1,7 +1,7 @@
-"""Writing JPEG: bands of rows are encoded on threads and set one after the other, with a restart marker between them.
+"""Writing JPEG: bands of rows are encoded on threads and joined in order, with restart markers between them.
 
-At a restart marker a scan begins anew, so the coefficients are those that one encoder makes of the whole picture. The
-file does not depend on the number of threads.
+A restart marker resets the coder's prediction, so the coefficients are the same as if the whole picture were encoded
+at once. The file does not depend on the number of threads.
 
 ITU-T T.81, B.2 (markers) and F.1.1.5.2 (restart intervals): https://www.w3.org/Graphics/JPEG/itu-t81.pdf
 """
@@ -36,7 +36,7 @@ def write_jpeg(
 ) -> None:
     """Write a frame as baseline JPEG.
 
-    image_of: makes a band of it a Pillow image of a mode that JPEG holds. options: the keywords of Pillow's save.
+    image_of: converts a band to a Pillow image in a mode that JPEG holds. options: keywords of Pillow's save.
     """
     height, width = frame.size
     rows = max(1, _BAND // (width * _UNIT)) * _UNIT
@@ -55,21 +55,21 @@ def write_jpeg(
 
 
 def pictures_of(image: Any, stream: BinaryIO) -> list[tuple[int, int]]:
-    """Where the pictures of a JPEG stand that holds several (MPO, Ultra HDR): offset and length; else none.
+    """Return offset and length of each picture in a JPEG that holds several (MPO, Ultra HDR); else an empty list.
 
-    CIPA DC-007: the offsets of all but the first count from the index itself.
+    CIPA DC-007: all offsets but the first count from the index.
     """
     try:
         index = image._getmp()
         entries = index[_ENTRIES] if index else []
         base = _index_of(stream) if entries else 0
         return [(entry["DataOffset"] and entry["DataOffset"] + base, entry["Size"]) for entry in entries]
-    except Exception:  # a damaged index is none, whatever Pillow raises on it
+    except Exception:  # a damaged index is ignored, whatever Pillow raises on it
         return []
 
 
 def _index_of(stream: BinaryIO) -> int:
-    """Where a JPEG's index of its pictures begins."""
+    """Return the offset of a JPEG's index of pictures."""
     at = 2
     while True:
         stream.seek(at)
@@ -80,7 +80,7 @@ def _index_of(stream: BinaryIO) -> int:
 
 
 def _encoded(image: Image.Image, options: dict[str, Any]) -> bytes:
-    """The image as a file of its own. Only while Pillow writes into a file does it let other threads run."""
+    """Encode the image as a JPEG file. Pillow lets other threads run only while it writes to a real file."""
     if not hasattr(os, "memfd_create"):
         memory = BytesIO()
         image.save(memory, "JPEG", **options)
@@ -92,7 +92,7 @@ def _encoded(image: Image.Image, options: dict[str, Any]) -> bytes:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """Every marker up to that of the scan, and where it stands."""
+    """Yield every marker up to that of the scan, and its offset."""
     at, marker = 2, 0
     while marker != _SCAN:
         marker = data[at + 1]
@@ -101,13 +101,13 @@ def _segments(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _scan_of(data: bytes) -> int:
-    """Where the scan's coded data begin."""
+    """Return the offset of the scan's coded data."""
     *_, (_, at) = _segments(data)
     return at + 2 + int.from_bytes(data[at + 2 : at + 4])
 
 
 def _head(head: bytes, size: tuple[int, int], rows: int) -> bytes:
-    """A band's head as that of the whole picture of this height and width, restarted after so many rows."""
+    """Turn a band's header into that of the whole picture of this height and width, with restarts every `rows` rows."""
     height, width = size
     new, places = bytearray(head), dict(_segments(head))
     frame = next(places[marker] for marker in _FRAMES if marker in places)

@@ -1,4 +1,4 @@
-"""Gray from colour."""
+"""Converting colour to gray."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from convcli.errors import RecipeError
 
 
 def luma(image: NDArray[Any]) -> NDArray[Any]:
-    """Gray from colour, ITU-R BT.601: 0.299 R + 0.587 G + 0.114 B; (H, W, 3) to (H, W), gray stays as it is.
+    """Convert colour (H, W, 3) to gray (H, W), ITU-R BT.601: 0.299 R + 0.587 G + 0.114 B. Gray values are unchanged.
 
-    On 8 bits it is Pillow's convert("L"), to the last bit: sixteen fractional bits, rounded half up.
+    On 8 bits the result equals that of Pillow's convert("L"): sixteen fractional bits, rounded half up.
     Raises RecipeError for any other number of channels.
     """
     if image.ndim == 2 or image.shape[2] == 1:

@@ -1,4 +1,4 @@
-"""What a file says beside its pixels: read, made true for the new pixels, written again."""
+"""Metadata of picture files: read, adapted to the new pixels, and written again."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _SRGB_PLACES = (
     60000,
     15000,
     6000,
-)  # of white, red, green and blue, as cHRM has them
+)  # chromaticities of white, red, green and blue as in cHRM
 _SRGB_CODE = (b"cICP", bytes([1, 13, 0, 1]))
 _JPEG_SEGMENT = 65533  # bytes that a JPEG segment holds
 
 
 def metadata_of(image: Image.Image, stream: BinaryIO) -> Metadata:
-    """Everything worth keeping of a picture that is no PNG (`png_in` tells of those). stream: the file it came from."""
+    """Return the metadata of a picture that is not a PNG (see `png_in` for those). stream: its file."""
     info = image.info
     xmp = info.get("xmp")
     dpi = info.get("dpi")
@@ -50,7 +50,7 @@ def metadata_of(image: Image.Image, stream: BinaryIO) -> Metadata:
 
 
 def _exif_of(image: Image.Image, stream: BinaryIO) -> bytes | None:
-    """The EXIF block without its prefix."""
+    """Return the EXIF block without its prefix."""
     if image.format == "TIFF":
         return exif.of_tiff(stream)
     data: bytes = image.info.get("exif") or b""
@@ -58,7 +58,7 @@ def _exif_of(image: Image.Image, stream: BinaryIO) -> bytes | None:
 
 
 def orientation(block: bytes | None, xmp: bytes | None) -> int:
-    """How the picture is to be turned: as EXIF says or, where it says nothing, XMP."""
+    """Return the picture's orientation from EXIF or, if it has none, from XMP; else 1."""
     said = exif.orientation(block) if block else None
     if said is None and xmp and (found := _XMP_ORIENTATION.search(xmp)):
         said = int(found[2])
@@ -66,7 +66,7 @@ def orientation(block: bytes | None, xmp: bytes | None) -> int:
 
 
 def renewed(metadata: Metadata, size: tuple[int, int], colors: int) -> tuple[Metadata, list[str]]:
-    """The metadata as it is true of the new pixels, and why something was dropped.
+    """Return the metadata adapted to the new pixels, and notes on what was dropped.
 
     size: the new height and width. colors: 1, 3 or 4 samples a pixel.
     """
@@ -85,7 +85,7 @@ def renewed(metadata: Metadata, size: tuple[int, int], colors: int) -> tuple[Met
 
 
 def png_chunks(metadata: Metadata, note: str | None) -> Iterator[tuple[bytes, bytes]]:
-    """The chunks of a PNG file that hold the metadata; `note` is what the file says about its making."""
+    """Yield the PNG chunks that hold the metadata. note: how the file was made, written as Software."""
     yield from metadata.colour
     if metadata.icc:
         yield b"iCCP", b"ICC profile\0\0" + compress(metadata.icc)
@@ -113,11 +113,11 @@ def _png_text(key: str, value: str) -> tuple[bytes, bytes]:
         return b"iTXt", name + b"\0\0\0\0\0" + value.encode()
 
 
-_TELLING = ("PNG", "JPEG", "TIFF", "WEBP", "AVIF")  # formats with a place for profile and EXIF
+_TELLING = ("PNG", "JPEG", "TIFF", "WEBP", "AVIF")  # formats that hold ICC profile and EXIF
 
 
 def homeless(metadata: Metadata, format_: str) -> list[str]:
-    """What of the metadata the format has no place for, in sentences."""
+    """Return notes on the metadata that the format can't hold."""
     notes = []
     if metadata.icc and format_ not in _TELLING:
         notes.append(f"the ICC profile was dropped: {format_} has no place for it")
@@ -129,7 +129,7 @@ def homeless(metadata: Metadata, format_: str) -> list[str]:
 
 
 def _meaningful(metadata: Metadata) -> list[str]:
-    """The chunks that say of the colours anything else than that they are sRGB, or what the profile says."""
+    """Return the names of the colour chunks that say more than the ICC profile, or than that colours are sRGB."""
     chunks = dict(metadata.colour)
     if b"cICP" not in chunks and (metadata.icc or b"sRGB" in chunks):
         return []
@@ -138,7 +138,7 @@ def _meaningful(metadata: Metadata) -> list[str]:
 
 
 def pillow_options(format_: str, metadata: Metadata, note: str | None) -> tuple[dict[str, Any], list[str]]:
-    """The metadata as the keywords of Pillow's save for this format, and why something could not be kept."""
+    """Return the metadata as keywords of Pillow's save for this format, and notes on what was dropped."""
     options: dict[str, Any] = {}
     notes: list[str] = []
     comment = _comment(metadata)
@@ -150,7 +150,7 @@ def pillow_options(format_: str, metadata: Metadata, note: str | None) -> tuple[
         block = metadata.exif
         if block is None and note and format_ != "JPEG":
             block = _exif_with_software(note)
-        if block:  # because of the orientation Pillow would take it apart for AVIF
+        if block:  # for AVIF, Pillow would rewrite a block with an orientation
             options["exif"] = b"Exif\0\0" + (exif.without_orientation(block) if format_ == "AVIF" else block)
         if metadata.xmp:
             options["xmp"] = metadata.xmp
@@ -189,7 +189,7 @@ def _comment(metadata: Metadata) -> bytes | None:
 
 
 def _exif_with_software(note: str) -> bytes:
-    """A block that says nothing but which software wrote the file."""
+    """Return an EXIF block that holds only the Software tag."""
     tags = Image.Exif()
     tags[exif.SOFTWARE] = note.encode()
     return tags.tobytes().removeprefix(b"Exif\x00\x00")

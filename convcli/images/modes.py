@@ -1,4 +1,4 @@
-"""Pillow's modes: which samples of a picture are filtered, and which mode carries what comes out."""
+"""Pillow's modes: which samples of a picture are filtered, and which mode holds the result."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from convcli.errors import ImageError
 from convcli.files.names import printable_path
 from convcli.images.picture import Frame
 
-_STRIP = 1 << 19  # bytes taken from Pillow at a time
+_STRIP = 1 << 19  # bytes copied from Pillow at a time
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How a mode becomes arrays: converted to `work`, whose first `colors` samples are filtered; then alpha, if any."""
+    """How a mode becomes arrays: converted to mode `work`, whose first `colors` samples are filtered; then alpha."""
 
     work: str
     colors: int
@@ -50,7 +50,7 @@ RULES = {
 
 
 def rule_of(image: Image.Image) -> Rule:
-    """The rule for this picture: its mode's, unless a palette or a transparent colour says otherwise."""
+    """Return the rule for a picture: that of its mode, unless its palette or a transparent colour requires another."""
     rule = RULES.get(image.mode)
     if rule is None:
         raise ImageError(
@@ -69,7 +69,7 @@ def rule_of(image: Image.Image) -> Rule:
 
 
 def frame_of(image: Image.Image) -> Frame:
-    """The picture's samples; taken strip by strip, so that no second copy of the whole arises."""
+    """Return the picture's samples, copied strip by strip so that Pillow makes no second copy of the whole."""
     rule = rule_of(image)
     clear = image.info.get("transparency")
     width, height = image.size
@@ -93,7 +93,7 @@ def frame_of(image: Image.Image) -> Frame:
 
 
 def _unpack(image: Image.Image, samples: NDArray[np.uint8], step: int) -> None:
-    """Fill samples with those of the picture, `step` bytes at a time: what its tobytes does, without joining them."""
+    """Copy the picture's samples into `samples`, `step` bytes at a time: Pillow's tobytes without joining the parts."""
     encoder = Image._getencoder(image.mode, "raw", (image.mode,))
     encoder.setimage(image.im, (0, 0, *image.size))
     at, ended = 0, 0
@@ -106,7 +106,7 @@ def _unpack(image: Image.Image, samples: NDArray[np.uint8], step: int) -> None:
 
 
 def image_bytes(image: Image.Image) -> int:
-    """What a decoded picture takes in Pillow's memory and, as samples, in ours."""
+    """Return the bytes that a decoded picture takes, in Pillow's memory and as our samples together."""
     rule = rule_of(image)
     stored = {"1": 1, "L": 1, "P": 1}.get(image.mode, 2 if image.mode.startswith("I;16") else 4)
     samples = (rule.colors + rule.alpha) * np.dtype(rule.dtype).itemsize
@@ -114,7 +114,7 @@ def image_bytes(image: Image.Image) -> int:
 
 
 def image_of(frame: Frame) -> Image.Image:
-    """A Pillow image of the samples: L, LA, RGB, RGBA, CMYK, I;16, I or F."""
+    """Convert a frame to a Pillow image of mode L, LA, RGB, RGBA, CMYK, I;16, I or F."""
     height, width = frame.size
     pixels, mode = frame.pixels, {1: "L", 3: "RGB", 4: "CMYK"}[frame.colors]
     if frame.integer:
@@ -131,7 +131,7 @@ def image_of(frame: Frame) -> Image.Image:
     pixels = np.ascontiguousarray(pixels)
     if mode not in ("LA", "RGB"):
         return Image.frombuffer(mode, (width, height), pixels, "raw", mode, 0, 1)
-    image = Image.new(mode, (width, height), None)  # which Pillow keeps otherwise than we do: filled once, not twice
+    image = Image.new(mode, (width, height), None)  # Pillow's own layout: None avoids filling it twice
     image.frombytes(pixels.data, "raw", mode, 0, 1)
     return image
 
@@ -158,7 +158,7 @@ def _from_lab(strip: Image.Image) -> Image.Image:
 
 
 def _gray(image: Image.Image) -> bool:
-    """Whether every colour of the palette is gray. The picture itself would decode its pixels to tell of it."""
+    """Return whether all colours of the palette are gray, without decoding the pixels, as image.getpalette would."""
     bare = Image.new("P", (1, 1))
     if image.palette is not None:
         bare.putpalette(image.palette)

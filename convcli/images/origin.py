@@ -1,4 +1,4 @@
-"""What a file was: the facts about it that decide how a file made from it is written."""
+"""Facts about a source file that decide how a file made from it is written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SAMPLING = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 
 
 def origin_of(image: Image.Image, frames: int, head: bytes) -> Origin:
-    """The facts, from the header alone. head: the file's first bytes."""
+    """Return the facts about a picture's file, from its header alone. head: the file's first bytes."""
     jpeg = image.format in ("JPEG", "MPO")
     loop = image.info.get("loop")
     if loop is None and image.format == "GIF" and frames > 1:
@@ -30,7 +30,7 @@ def origin_of(image: Image.Image, frames: int, head: bytes) -> Origin:
 
 
 def _lossy(image: Image.Image, head: bytes) -> bool:
-    """WebP and JPEG 2000 come in both kinds."""
+    """Return whether a file of a format that can be lossy or lossless is lossy."""
     if image.format == "WEBP":
         return b"VP8 " in head
     if image.format == "JPEG2000" and (at := head.find(b"\xff\x52")) > 0:
@@ -39,7 +39,7 @@ def _lossy(image: Image.Image, head: bytes) -> bool:
 
 
 def _jpeg(image: Image.Image) -> dict[str, Any]:
-    """The quantization tables and the subsampling, in the words of Pillow's save."""
+    """Return the quantization tables and the subsampling as keywords of Pillow's save."""
     from PIL.JpegImagePlugin import get_sampling
 
     tables: dict[str, Any] = {"qtables": getattr(image, "quantization", None)}

@@ -1,4 +1,4 @@
-"""The bands of a picture on threads."""
+"""Processing the bands of a picture on threads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Result = TypeVar("Result")
 
 
 def mapped(do: Callable[[Item], Result], items: Sequence[Item], threads: int) -> Iterator[Result]:
-    """The results in order; on threads where there is more than one item."""
+    """Yield the results of `do` for all items, in order; on threads if there is more than one item."""
     if min(threads, len(items)) < 2:
         yield from map(do, items)
         return

@@ -1,4 +1,4 @@
-"""A picture between reading and writing: its frames as arrays, and what the file was."""
+"""A picture in memory: its frames as arrays, its metadata, and facts about its file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Frame:
     pixels: uint8, uint16 or float32; (H, W) for gray, (H, W, 3) for RGB, (H, W, 4) for CMYK.
     alpha: the same dtype, (H, W), or None.
     duration: how long it is shown, in milliseconds, where the file says so.
-    integer: the float32 samples are whole numbers of 32 bits, and are written as such.
+    integer: the float32 samples are 32-bit integers, and are written as integers.
     """
 
     pixels: NDArray[Any]
@@ -31,7 +31,7 @@ class Frame:
         return self.pixels.shape[0], self.pixels.shape[1]
 
     def rows(self, start: int, stop: int) -> Frame:
-        """Rows [start, stop), as far as there are so many."""
+        """Return the rows [start, stop) of the frame, fewer at its end."""
         alpha = None if self.alpha is None else self.alpha[start:stop]
         return replace(self, pixels=self.pixels[start:stop], alpha=alpha)
 
@@ -52,10 +52,10 @@ class Frame:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file says beside its pixels. Orientation is not among it: it is in the pixels by then.
+    """Metadata of a file. Orientation has already been applied to the pixels.
 
     exif: TIFF structure without a prefix. dpi: horizontal, vertical. text: PNG's keywords and texts. colour: PNG's
-    chunks that say what samples mean, beside a profile. geography, nodata: of a TIFF, where its pixels are on the earth
+        chunks that say what samples mean, beside a profile. geography, nodata: of a TIFF, where its pixels are on the earth
     and which value stands for none.
     """
 
@@ -72,10 +72,10 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Origin:
-    """What a file was, as far as a file made from it must know. Format and mode are Pillow's words.
+    """Facts about a source file that matter for writing the result. format and mode are named as in Pillow.
 
-    frames: how many, of which `loop` says how often they are shown (0: for ever, None: the file does not say).
-    lossless: whether the format lost nothing. jpeg: quantization tables and subsampling. compression: a TIFF's.
+    frames: how many. loop: how often they are shown (0: for ever, None: the file does not say).
+    lossless: whether the file's encoding is. jpeg: quantization tables and subsampling. compression: of a TIFF.
     """
 
     format: str

@@ -1,8 +1,8 @@
-"""Writing PNG: bands of rows are filtered with NumPy and deflated on threads, then set one after the other.
+"""Writing PNG: bands of rows are filtered with NumPy and deflated on threads, then joined in order.
 
-Deflate with run-length matches only suits filtered photographs: next to zlib's full search it is many times as fast and
-the file is about as small. zlib-ng makes the same bytes of it as zlib, in half the time; where there is something to
-search for, zlib finds more. The file does not depend on the number of threads.
+Deflate with run-length matches only is enough for filtered photographs: it is many times as fast as zlib's full search
+and the file is about as small. zlib-ng produces the same bytes as zlib in half the time; for a full search, zlib
+compresses better. The file does not depend on the number of threads.
 
 PNG specification, third edition: https://www.w3.org/TR/png-3/
 """
@@ -26,7 +26,7 @@ Chunk = tuple[bytes, bytes]
 
 _COLOR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}  # samples a pixel -> gray, gray and alpha, RGB, RGBA
 _BAND = 1 << 20  # bytes deflated together; a smaller band costs matches at its start
-_STRIP = 1 << 16  # bytes filtered together: a filter's steps stay in the cache, and take little memory
+_STRIP = 1 << 16  # bytes filtered together: the intermediate arrays fit in the cache
 _RUNS, _SEARCH = (1, zlib.Z_RLE), (4, zlib.Z_FILTERED)  # level and strategy of deflate
 _EVERY = (_RUNS, _SEARCH, (9, zlib.Z_FILTERED), (9, zlib.Z_DEFAULT_STRATEGY))
 _BASE = 65521  # of Adler-32
@@ -41,10 +41,10 @@ def write_png(
     compression: str = "fast",
     threads: int = 1,
 ) -> None:
-    """Write one picture.
+    """Write one picture as PNG.
 
     pixels: uint8 or uint16, (H, W) or (H, W, 3). alpha: the same dtype, (H, W).
-    chunks: (name, data) that stand before the pixels: iCCP, eXIf, pHYs, tEXt ...
+    chunks: (name, data) to write before the pixels: iCCP, eXIf, pHYs, tEXt ...
     compression: "fast"; "max" for a small file at any cost of time; "none".
     """
     _begin(stream, pixels, alpha, chunks)
@@ -62,9 +62,9 @@ def write_apng(
     compression: str = "fast",
     threads: int = 1,
 ) -> None:
-    """Write an animation: frames of one size and kind, each a whole picture, with its duration in milliseconds.
+    """Write an animation. frames: (pixels, alpha, duration in milliseconds), whole pictures of one size and kind.
 
-    loop: how often it is shown, 0 for ever.
+    loop: how often the animation is shown, 0 for ever.
     """
     count = (b"acTL", pack(">II", len(frames), loop))
     _begin(stream, *frames[0][:2], [*chunks, count])
@@ -93,7 +93,7 @@ def _begin(stream: BinaryIO, pixels: NDArray[Any], alpha: NDArray[Any] | None, c
 
 
 def deflated(pixels: NDArray[Any], alpha: NDArray[Any] | None, compression: str, threads: int) -> Iterator[bytes]:
-    """The zlib stream of a picture's filtered rows, in parts."""
+    """Yield the zlib stream of a picture's filtered rows, in parts."""
     height, row = pixels.shape[0], pixels[0].nbytes + (0 if alpha is None else alpha[0].nbytes)
     step = max(1, _BAND // row)
     spans = list(pairwise([*range(0, height, step), height]))
@@ -112,7 +112,7 @@ def deflated(pixels: NDArray[Any], alpha: NDArray[Any] | None, compression: str,
 def _band(
     pixels: NDArray[Any], alpha: NDArray[Any] | None, span: tuple[int, int], compression: str, last: bool
 ) -> tuple[bytes, int, int]:
-    """Rows [start, stop): raw deflate data that ends on a byte, its Adler-32 and its length."""
+    """Return the raw deflate data of a band of rows, ending on a whole byte; and Adler-32 and length of its input."""
     start, stop = span
     above = max(start - 1, 0)
     rows = _bytes_of(pixels[above:stop], None if alpha is None else alpha[above:stop])
@@ -129,9 +129,9 @@ def _band(
 
 
 def _quick(filtered: Bytes) -> tuple[int, int]:
-    """Run-length matches, unless a sample shows that searching saves more than one byte in thirty.
+    """Choose level and strategy: run-length matches, unless a full search saves one byte in thirty on a sample.
 
-    That is so for a few very smooth pictures.
+    It does so only for a few very smooth pictures.
     """
     rows = len(filtered)
     sample = np.ascontiguousarray(filtered[rows * 31 // 64 : rows * 33 // 64 + 1])
@@ -147,7 +147,7 @@ def _packed(filtered: Bytes, level: int, strategy: int, last: bool) -> bytes:
 
 
 def _bytes_of(pixels: NDArray[Any], alpha: NDArray[Any] | None) -> Bytes:
-    """Rows of interleaved samples as PNG stores them, most significant byte first: (rows, bytes)."""
+    """Return rows of interleaved samples as PNG stores them, most significant byte first: (rows, bytes)."""
     if alpha is not None:
         pixels = np.dstack([pixels, alpha])
     if pixels.dtype.itemsize == 2:
@@ -172,10 +172,10 @@ def _average(x: Bytes, a: Bytes, b: Bytes, c: Bytes) -> Bytes:
 
 
 def _paeth(x: Bytes, a: Bytes, b: Bytes, c: Bytes) -> Bytes:
-    """x less whichever of a, b, c is nearest to a + b - c; of two equally near ones the first.
+    """Subtract from x the one of a, b, c that is nearest to a + b - c; the first of equally near ones.
 
-    The distances are |b - c|, |a - c| and, with c between a and b, the difference of these two; else their sum, which
-    is never the least. So bytes are wide enough, and masks choose: a third of the time that wider integers take.
+    The distances are |b - c|, |a - c| and, if c lies between a and b, the difference of these two; else their sum,
+    which is never the least. So 8-bit arithmetic with masks suffices, in a third of the time of wider integers.
     """
     to_a, to_b = _distance(b, c), _distance(a, c)
     outside = ((a < c) != (b < c)).view(np.uint8) - np.uint8(1)
@@ -191,7 +191,7 @@ def _distance(a: Bytes, b: Bytes) -> Bytes:
 
 
 def _mask(true: NDArray[np.bool_]) -> Bytes:
-    """All bits set where it is true."""
+    """Return bytes with all bits set where `true` is True."""
     mask: Bytes = np.negative(true.view(np.uint8))
     return mask
 
@@ -200,9 +200,9 @@ _FILTERS: tuple[Callable[[Bytes, Bytes, Bytes, Bytes], Bytes], ...] = (_none, _s
 
 
 def _filter(rows: Bytes, previous: Bytes, apart: int) -> Bytes:
-    """Every row behind the number of its filter: (rows, 1 + bytes).
+    """Return the filtered rows, each after the number of its filter: (rows, 1 + bytes).
 
-    One filter serves the band: the one whose output is smallest in magnitude on every eighth row.
+    The whole band gets one filter: that with the smallest sum of magnitudes over every eighth row.
     """
     sample = _neighbours(rows[::8], previous[::8], apart)
     costs = [np.abs(f(*sample).view(np.int8), dtype=np.int16).sum() for f in _FILTERS]
@@ -217,19 +217,19 @@ def _filter(rows: Bytes, previous: Bytes, apart: int) -> Bytes:
 
 
 def _neighbours(rows: Bytes, previous: Bytes, apart: int) -> tuple[Bytes, Bytes, Bytes, Bytes]:
-    """What a filter is made of: the bytes, those to the left, above, and above to the left."""
+    """Return the inputs of a filter: the bytes, and those to the left, above, and above to the left."""
     return rows, _shifted(rows, apart), previous, _shifted(previous, apart)
 
 
 def _shifted(rows: Bytes, apart: int) -> Bytes:
-    """The byte of the pixel to the left, zero at the edge."""
+    """Return for each byte that of the pixel to the left, zero at the edge. apart: bytes a pixel."""
     left = np.zeros_like(rows)
     left[:, apart:] = rows[:, :-apart]
     return left
 
 
 def adler32_combine(first: int, second: int, length: int) -> int:
-    """The Adler-32 of two pieces set together, from their own; `length` is the second's.
+    """Return the Adler-32 of two joined pieces of data, given that of each and the length of the second.
 
     With s1 = 1 + sum of bytes and s2 = sum of all s1: appending n bytes adds n*(s1 - 1) to the second's s2.
     """

@@ -1,7 +1,7 @@
-"""Reading PNG: its chunks, found before anything is decoded; what they say; its pictures as streams for Pillow.
+"""Reading PNG: all chunks are located and parsed first, then each picture is passed to Pillow as a stream.
 
-Pillow sees only the chunks that make the pixels. So what stands behind them is known in time (orientation), and nothing
-that is beside the pixels keeps them from being read: a wrong checksum, a text of many megabytes.
+Pillow gets only the chunks that the pixels need. So chunks behind the pixels are known before decoding (orientation),
+and faults of other chunks, like a wrong checksum or a text of many megabytes, do not prevent reading the pixels.
 PNG specification, third edition: https://www.w3.org/TR/png-3/
 """
 
@@ -23,7 +23,7 @@ from convcli.images.picture import Metadata
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP_KEY = b"XML:com.adobe.xmp"
-COLOUR = (b"cICP", b"mDCV", b"cLLI", b"sRGB", b"gAMA", b"cHRM")  # what the samples mean, beside a profile
+COLOUR = (b"cICP", b"mDCV", b"cLLI", b"sRGB", b"gAMA", b"cHRM")  # the colour space, besides a profile
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _MOST_TEXT = 1 << 24  # bytes of one text or profile, unpacked
 _GRAY, _RGB = 0, 2  # colour types that may have a transparent colour
@@ -33,7 +33,7 @@ _KEPT = (b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"eXIf", b"pHYs", b"acTL", b"fcTL",
 
 @dataclass(frozen=True)
 class Span:
-    """A part of the file."""
+    """A part of the file, in bytes."""
 
     start: int
     length: int
@@ -41,8 +41,8 @@ class Span:
 
 @dataclass(frozen=True)
 class PngFrame:
-    """A frame of an animation: its size and place (width, height, x, y), how long it stands in milliseconds, what is
-    done with its place afterwards and how it gets there (fcTL's own numbers), and its data."""
+    """A stored frame of an animation: size (width, height), place (x, y), duration in milliseconds, disposal and
+    blending (fcTL's numbers), and where its data are."""
 
     size: tuple[int, int]
     place: tuple[int, int]
@@ -53,11 +53,11 @@ class PngFrame:
 
 
 class PngFile:
-    """A PNG file, whose chunks have been found.
+    """A PNG file whose chunks have been located.
 
-    depth, color_type: as IHDR has them. frames: those of an animation. default: whether the picture itself is none of
+    depth, color_type: from IHDR. frames: those of an animation. default: whether the picture itself is not one of
     them. loop: how often they are shown, 0 for ever. notes: what was left out.
-    Raises ValueError where the chunks that make the pixels can't be followed.
+    Raises ValueError if the chunks that the pixels need are missing or wrong.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -89,7 +89,7 @@ class PngFile:
         self.metadata = self._metadata()
 
     def _walk(self) -> Iterator[tuple[bytes, Span, bytes]]:
-        """Name, place and, where it may be needed, content of every chunk; of others with a wrong checksum a note."""
+        """Yield name, place and, if used, content of every chunk. Those with a wrong checksum become notes."""
         stream, at = self._stream, len(SIGNATURE)
         length = stream.seek(0, io.SEEK_END)
         while at + 8 <= length:
@@ -110,7 +110,7 @@ class PngFile:
                 self.notes.append(f"the chunk {name.decode()} was left out: its checksum is wrong")
 
     def _animated(self, told: int) -> None:
-        """Let `frames` be those that the file has told of."""
+        """Check the frames against the number that acTL announced, drop surplus ones, and set `default`."""
         self.frames = self.frames[:told]
         if not any(frame.data for frame in self.frames):
             self.frames = []
@@ -128,17 +128,17 @@ class PngFile:
         return self.color_type >= 4 or b"tRNS" in self._chunks
 
     def picture(self) -> ImageFile.ImageFile:
-        """The picture itself, open and not decoded."""
+        """Return the default picture, open and not decoded."""
         return self._opened((self.width, self.height), self._data)
 
     def frame(self, index: int) -> ImageFile.ImageFile:
-        """A frame's own picture, open and not decoded."""
+        """Return a frame's stored picture, open and not decoded."""
         return self._opened(self.frames[index].size, self.frames[index].data)
 
     def _opened(self, size: tuple[int, int], data: Sequence[Span]) -> ImageFile.ImageFile:
         parts: list[bytes | Span] = [SIGNATURE, _chunk(b"IHDR", pack(">II", *size) + self._chunks[b"IHDR"][0][8:])]
         parts += [_chunk(name, content) for name in (b"PLTE", b"tRNS") if (content := self._first(name)) is not None]
-        for span in data:  # whose checksum Pillow does not ask for: deflate has its own
+        for span in data:  # with no checksum, which Pillow does not verify: deflate has its own
             parts += [pack(">I4s", span.length, b"IDAT"), span, bytes(4)]
         parts.append(_chunk(b"IEND", b""))
         image = Image.open(io.BufferedReader(_Parts(self._stream, parts)), formats=["PNG"])
@@ -147,7 +147,7 @@ class PngFile:
         return image
 
     def _transparent(self) -> int | tuple[int, ...]:
-        """The colour that is clear, as Pillow has samples: of 8 bits."""
+        """Return the transparent colour, scaled to 8 bits as Pillow scales samples."""
         most = (1 << self.depth) - 1
         colors = [(v & most) * 255 // most for v in unpack(f">{3 if self.color_type else 1}H", self._trns())]
         return tuple(colors) if self.color_type else colors[0]
@@ -180,7 +180,7 @@ class PngFile:
                 yield name, content
 
     def _text(self, chunk: tuple[bytes, bytes]) -> tuple[str, str] | None:
-        """Keyword and text of a chunk; None where it does not hold such."""
+        """Return keyword and text of a chunk; None if they can't be read."""
         name, content = chunk
         key, _, rest = content.partition(b"\0")
         packed, encoding = name == b"zTXt", "latin-1"
@@ -212,7 +212,7 @@ class PngFile:
 
 
 def _shown(text: str) -> str:
-    """A text that may hold bytes which are no UTF-8, without them."""
+    """Replace the bytes of a text that are not UTF-8 by U+FFFD."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
@@ -229,7 +229,7 @@ def _dpi(content: bytes | None) -> tuple[float, float] | None:
 
 
 def _raw_profile(text: str) -> bytes:
-    """ImageMagick's way of old to put EXIF into PNG: a line of its name, one of its length, and hexadecimal digits."""
+    """Decode EXIF as older ImageMagick put it into PNG: a line with its name, one with its length, then hex digits."""
     with contextlib.suppress(ValueError):
         return bytes.fromhex("".join(text.split("\n")[3:]))
     return b""
@@ -240,7 +240,7 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 
 class _Parts(io.RawIOBase):
-    """Bytes and parts of a file, set one after the other."""
+    """A stream that joins bytes and parts of a file."""
 
     def __init__(self, stream: BinaryIO, parts: Sequence[bytes | Span]) -> None:
         self._stream, self._parts, self._at = stream, parts, 0

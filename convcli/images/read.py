@@ -1,4 +1,4 @@
-"""Reading pictures: what a file is, and its frames as upright arrays."""
+"""Reading pictures: opening a file, and decoding its frames into upright arrays."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ from convcli.images.source import opened
 from convcli.images.tiff_samples import Tags, suits_pillow, unused_note
 from convcli.ranges import full_scale
 
-MAX_PIXELS = 178_956_970  # where Pillow by itself refuses a picture as a decompression bomb
+MAX_PIXELS = 178_956_970  # Pillow's own limit against decompression bombs
 
-# EXIF orientation -> what makes the picture upright: (exchange rows and columns, turn upside down, mirror)
+# EXIF orientation -> operations that make the picture upright: (transpose, flip top to bottom, mirror left to right)
 _UPRIGHT = {
     2: (False, False, True),
     3: (False, True, True),
@@ -52,17 +52,16 @@ FRAMED = ("GIF", "PNG", "WEBP", "TIFF", "AVIF")
 
 
 class Reading:
-    """A picture file that is open: its size is known, its pixels come with `frames`.
+    """An open picture file: its size is known, its pixels are decoded by `frames`.
 
-    max_pixels: more are refused. frame: the only one to read, counted from 0. reduce_depth: 8 bits a channel will do.
-    pipes: a pipe is waited for and read to its end, and "-" is standard input: what a user has named, not what was
-    found. max_bytes: how much of it, of a URL or of a file that has to be read at once, is taken into memory.
-    ahead: the same file, where its decoding has begun.
-
-    size: (height, width), upright. origin: what the file was. bytes: about how much memory its pixels take.
-    metadata: complete once the first frame has been decoded. reduced: whether bits were given up, as allowed.
-    notes: what of the file was left out or not understood, once its frames have been decoded.
-    Raises ImageError where the file is missing, empty, no picture, too large, or damaged.
+    max_pixels: larger pictures are refused. frame: the only one to read, counted from 0. reduce_depth: allow reducing
+    to 8 bits a channel. pipes: read a pipe to its end, and take "-" as standard input; for sources that the user has
+    named, not for files found in a folder. max_bytes: most bytes to take into memory, of a pipe, of a URL or of a file
+    that must be read at once. ahead: the same file, if its decoding has started already.
+    size: (height, width), upright. origin: facts about the file. bytes: about how much memory its pixels take.
+    metadata: complete once the first frame has been decoded. reduced: whether the depth was reduced to 8 bits.
+    notes: what was left out or not understood, complete once the frames have been decoded.
+    Raises ImageError if the file is missing, empty, not a picture, too large, or damaged.
     """
 
     def __init__(
@@ -125,7 +124,7 @@ class Reading:
             self.bytes = self._pages.bytes if self._pages else image_bytes(image) * (2 if self._deep else 1)
 
     def _header(self, head: bytes) -> ImageFile.ImageFile:
-        """The file open, and nothing decoded."""
+        """Open the file and read its header, without decoding."""
         if not head.startswith(SIGNATURE):
             return self._chosen_of_several(
                 self._ahead.image if self._ahead else Image.open(self._stream, formats=OPENED)
@@ -136,7 +135,7 @@ class Reading:
         return self._png.picture()
 
     def _chosen_of_several(self, image: ImageFile.ImageFile) -> ImageFile.ImageFile:
-        """Of a JPEG that holds several pictures the wanted one, which is a file of its own; of any other the file."""
+        """Return the wanted picture of a JPEG that holds several, itself a JPEG; return other images unchanged."""
         places = pictures_of(image, self._stream) if image.format in ("JPEG", "MPO") else []
         if len(places) < 2:
             return image
@@ -156,7 +155,7 @@ class Reading:
         return Image.open(alone, formats=["JPEG", "MPO"])
 
     def _orientation(self, image: ImageFile.ImageFile) -> int:
-        """How the picture is to be turned, 1 where it is not. EXIF that can't be understood says nothing."""
+        """Return the picture's orientation; 1 if it has none, or EXIF is unreadable."""
         if image.format == "TIFF":
             return 1  # Pillow turns a TIFF itself when it decodes it
         said = self.metadata if self._png else metadata_of(image, self._stream)
@@ -164,7 +163,7 @@ class Reading:
         return turn if turn in _UPRIGHT else 1
 
     def _animated(self, image: ImageFile.ImageFile) -> int:
-        """How many frames the file has."""
+        """Return the number of frames, and set up the animation of a PNG or GIF."""
         if self._png:
             if self._png.frames:
                 self._animation = animation_of_png(self._png)
@@ -179,7 +178,7 @@ class Reading:
         return getattr(image, "n_frames", 1) if image.format in FRAMED else 1
 
     def _open_elsewhere(self, head: bytes) -> None:
-        """What Pillow does not know may still be a TIFF with float colour."""
+        """Open a file that Pillow does not know: it may still be a TIFF with float colour."""
         if head.startswith(POSTSCRIPT):
             raise ImageError(f"{self.name} is PostScript, a program, which is never run; convert it to PNG first")
         if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
@@ -227,12 +226,12 @@ class Reading:
         if frame is not None:
             self.origin = replace(self.origin, frames=1, loop=None)
         elif self._png and self._png.default:
-            # An APNG may begin with a picture for those who show no animations. It is no frame of it.
+            # An APNG may begin with a picture for viewers without animation. It is not a frame.
             self._indices = range(1, count)
             self.origin = replace(self.origin, frames=count - 1)
 
     def frames(self) -> Iterator[Frame]:
-        """The frames or pages one after the other, decoded when they are asked for."""
+        """Yield the frames or pages in order, each decoded when it is requested."""
         for index in self._indices:
             yield self._frame(index)
 
@@ -263,7 +262,7 @@ class Reading:
             image.im = None  # type: ignore[assignment] # the samples are in our arrays now
             return frame
         if self._deep:
-            if len(self._indices) > 1:  # Pillow tells a frame's duration when it has decoded it
+            if len(self._indices) > 1:  # Pillow sets a frame's duration when it decodes it
                 image.seek(index)
                 image.load()
             code = self._codestream
@@ -291,7 +290,7 @@ class Reading:
         return replace(frame_of(image), duration=image.info.get("duration"))
 
     def _page_suits(self, image: ImageFile.ImageFile, index: int) -> bool:
-        """Whether Pillow reads this page of a TIFF as it is meant; it opens none of a kind that it does not know."""
+        """Return whether Pillow reads this page of a TIFF correctly; it raises SyntaxError on unknown kinds."""
         try:
             image.seek(index)
         except SyntaxError:
@@ -300,7 +299,7 @@ class Reading:
         return suits_pillow(_tags(image), reduced=self.reduced)
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._stream.close()
 
     def __enter__(self) -> Reading:
@@ -313,7 +312,7 @@ class Reading:
 
 
 def _index(name: str, frame: int, count: int) -> int:
-    """The frame that is meant, counted from 0."""
+    """Return a frame's index counted from 0; negative ones count from the end. Raises ImageError beyond `count`."""
     if not -count <= frame < count:
         raise ImageError(f"{name} has no frame {frame}: it has {count}, counted from 0")
     return frame % count
@@ -328,10 +327,9 @@ def _too_large(name: str, pixels: int, limit: int) -> ImageError:
 
 @contextlib.contextmanager
 def _damage(name: str, max_pixels: int) -> Iterator[None]:
-    """Whatever a decoder stumbles over in a file becomes one sentence.
+    """Turn any exception of a decoder into an error with a message for the user.
 
-    Decoders raise nearly every exception there is on damaged files, hence the broad catch; what we say ourselves and
-    what is about the machine passes.
+    Decoders raise almost any exception on damaged files, hence the broad catch. Our own errors pass unchanged.
     """
     try:
         yield
@@ -349,7 +347,7 @@ def _damage(name: str, max_pixels: int) -> Iterator[None]:
 
 
 def _tags(image: Image.Image) -> Tags:
-    """The tags of a TIFF's page."""
+    """Return a function that looks up the tags of a TIFF's current page."""
     found: Tags = getattr(image, "tag_v2", {}).get
     return found
 
@@ -362,7 +360,7 @@ def _upright(frame: Frame, orientation: int) -> Frame:
 
 
 def _reduced(frame: Frame) -> Frame:
-    """The frame with 8 bits: 65535 and 1.0 become 255; what lies outside is cut off."""
+    """Reduce the frame to 8 bits: 65535 and 1.0 become 255; values outside are clipped."""
 
     def eight(a: NDArray[Any]) -> NDArray[np.uint8]:
         scale = 255 / full_scale(a.dtype)

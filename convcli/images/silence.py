@@ -1,4 +1,4 @@
-"""Keeping decoders from talking past us to the terminal: what matters of their words, we say ourselves."""
+"""Keeping decoders from writing to the terminal: we report what matters ourselves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import warnings
 
 
 def hush() -> None:
-    """No warnings and no log of Pillow's: they are about files."""
+    """Turn off Pillow's warnings and log messages, which are about files."""
     warnings.filterwarnings("ignore", module=r"PIL\.")
     logger = logging.getLogger("PIL")
     if not logger.handlers:
@@ -19,10 +19,10 @@ def hush() -> None:
 
 @functools.cache
 def hush_libtiff() -> None:
-    """No messages of libtiff, which it writes to file descriptor 2 itself; Pillow raises what is wrong all the same.
+    """Turn off the messages that libtiff writes directly to file descriptor 2; Pillow still raises its errors.
 
-    The symbol is looked up in Pillow's own module and what that is linked with, so it is the libtiff that Pillow uses,
-    and one pointer is set for all threads. Where libtiff is linked without its symbols (Windows), it goes on talking.
+    The symbol is looked up in Pillow's extension module and the libraries it is linked with, so it is that of Pillow's
+    libtiff, and one pointer is set for all threads. If libtiff's symbols are hidden (Windows), messages remain.
     """
     from PIL import _imaging
 

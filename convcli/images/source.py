@@ -1,4 +1,4 @@
-"""Where a picture's bytes come from: a file, a pipe, standard input, a URL, or memory."""
+"""Opening the source of a picture's bytes: a file, a pipe, standard input, a URL, or memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from convcli.files.reading import MOST, NotRegular, is_pipe, open_regular, read_
 
 
 class _Bounded(BufferedReader):
-    """A file that a decoder can't be made to take memory for more bytes than it has, or than are allowed at once."""
+    """A file whose reads never allocate more bytes than it has left, and refuse more than `most` at once."""
 
     def __init__(self, file: FileIO, name: str, most: int) -> None:
         super().__init__(file)
@@ -31,9 +31,9 @@ class _Bounded(BufferedReader):
 
 
 def opened(source: str | Path | bytes, name: str, pipes: bool = False, most: int = MOST) -> BinaryIO:
-    """A stream that can be searched, at its beginning; or a sentence that says why not.
+    """Return a seekable stream at its beginning; raise an error with a message for the user if there is none.
 
-    pipes: a pipe is read to its end, and "-" is standard input. most: bytes that are taken into memory at once.
+    pipes: read a pipe to its end, and take "-" as standard input. most: bytes to take into memory at once.
     """
     if is_url(source):
         source = files.read(source, most)
@@ -61,7 +61,7 @@ def opened(source: str | Path | bytes, name: str, pipes: bool = False, most: int
 
 
 def _file(path: str | Path, name: str, pipes: bool, most: int) -> BinaryIO:
-    """The file, of which a first byte could be read if it has one; all of it where it is a pipe."""
+    """Open the file and check that it can be read; read a pipe to its end."""
     if pipes and is_pipe(path):
         with FileIO(path) as pipe:
             return BytesIO(read_to_end(pipe, name, most))

@@ -1,6 +1,6 @@
-"""What the samples of a TIFF page mean: their bits and format, the photometric interpretation, the extra samples.
+"""The layout of a TIFF page's samples: bits and format, photometric interpretation, extra samples.
 
-The same for a page that is held in memory and for one that is read by the row. TIFF 6.0, sections 8 and 16 to 20.
+Used for pages read at once and for those read in rows. TIFF 6.0, sections 8 and 16 to 20.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _NAMES = {
     4: "transparency mask", 6: "YCbCr", 8: "CIELAB", 9: "ICCLAB", 10: "ITULAB", 32803: "colour filter array",
     32844: "LogL", 32845: "LogLuv", 34892: "linear raw",
 }  # fmt: skip
-_PREMULTIPLIED, _ALPHA = 1, (1, 2, 999)  # extra samples that are alpha; the last is what Corel Draw wrote
-_MOST_SAMPLES = 32  # of a pixel: all are decoded, and but a few are colours
+_PREMULTIPLIED, _ALPHA = 1, (1, 2, 999)  # extra samples that are alpha; Corel Draw wrote 999
+_MOST_SAMPLES = 32  # per pixel: all are decoded, though only a few are used
 _JPEG = (6, 7, 34892, 33007)
 _KINDS = {1: "u", 2: "i", 3: "f", 4: "u"}  # sample formats; 4 is "undefined", which is read as unsigned
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The samples of a page, as its tags tell of them; `frame` makes pixels of them.
+    """The layout of a page's samples, from its tags; `frame` converts samples to pixels.
 
     bits, kind: of a stored sample, which is unsigned (u), signed (i) or floating point (f).
-    stored: samples of colour as they are stored. colors: as they come out, which a palette makes three of one.
-    alpha: which sample it is. veiled: whether colours were multiplied with it.
+    stored: colour samples per pixel in the file. colors: those of the result, which are three for a palette.
+    alpha: the index of the alpha sample. veiled: whether colours are premultiplied with alpha.
     """
 
     bits: int
@@ -52,24 +52,24 @@ class Layout:
 
     @property
     def integer(self) -> bool:
-        """Whether samples are whole numbers of more bits, or of a sign, which have no black and white of their own."""
+        """Whether samples are integers that are signed or have more than 16 bits, which define no black and white."""
         return self.palette is None and (self.kind == "i" or (self.kind == "u" and self.bits > 16))
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the pixels."""
+        """The dtype of the pixels."""
         if self.kind == "f" or self.integer:
             return np.dtype(np.float32)
         return np.dtype(np.uint8 if self.bits <= 8 else np.uint16)
 
     @property
     def described(self) -> str:
-        """In the words of Frame.described."""
+        """The layout in words, as Frame.described."""
         none = np.empty((0, 0) if self.colors == 1 else (0, 0, self.colors), self.dtype)
         return Frame(none, None if self.alpha is None else none, integer=self.integer).described
 
     def frame(self, colors: Array, alpha: Array | None, name: str) -> Frame:
-        """Pixels of stored samples: colors (H, W) or (H, W, stored), alpha (H, W) or None. name: of the picture."""
+        """Convert stored samples to pixels: colors (H, W) or (H, W, stored), alpha (H, W) or None.."""
         if self.integer:
             if self.kind == "u" and colors.size and colors.max() > 0x7FFFFFFF:
                 raise ImageError(
@@ -88,7 +88,7 @@ class Layout:
         return Frame(colors, veil)
 
     def _scaled(self, samples: Array) -> Array:
-        """Samples of the whole range of their dtype: v * full / (2^bits - 1), rounded."""
+        """Scale samples to the full range of the pixels' dtype: v * full / (2^bits - 1), rounded."""
         if self.kind == "f" or self.bits in (8, 16):
             return samples.astype(self.dtype, copy=False)
         full, most = int(full_scale(self.dtype)), (1 << self.bits) - 1
@@ -96,9 +96,9 @@ class Layout:
         return scaled.astype(self.dtype)[samples.astype(np.uint16)]
 
     def _unveiled(self, colors: Array, alpha: Array) -> Array:
-        """Stored colours that were multiplied with alpha, divided by it: c * full / a, rounded.
+        """Divide premultiplied colours by alpha: c * full / a, rounded.
 
-        Of 8 bits it is cut off, and gray stays where alpha is 0, which nobody sees: so does Pillow.
+        Like Pillow, with 8 bits it rounds down, and leaves gray unchanged where alpha is 0.
         """
         veil = alpha if colors.ndim == 2 else alpha[:, :, None]
         hidden = veil == 0
@@ -115,9 +115,9 @@ Tags = Callable[[int], Any]
 
 
 def layout_of(tags: Tags, name: str) -> Layout:
-    """What the tags say of the samples. tags: the value of a tag, None where it is missing.
+    """Return the sample layout that the tags describe. tags: returns the value of a tag, None if it is missing.
 
-    Raises ImageError, which begins with `name`, where such samples are not filtered.
+    Raises ImageError, whose message begins with `name`, if the layout is not supported.
     """
     samples, photometric = _one(tags, _SAMPLES, 1), _one(tags, _PHOTOMETRIC, 0)
     bits, formats = set(_all(tags, _BITS)[:samples] or (1,)), set(_all(tags, _FORMAT)[:samples] or (1,))
@@ -167,9 +167,9 @@ def _refusal(name: str, why: str) -> ImageError:
 
 
 def suits_pillow(tags: Tags, reduced: bool = False) -> bool:
-    """Whether Pillow reads these samples as they are meant. reduced: whether the more significant 8 of 16 bits will do.
+    """Return whether Pillow reads these samples correctly. reduced: whether the upper 8 of 16 bits are enough.
 
-    Pillow takes other depths as they are, and inverts, divides and interprets only where samples have 8 bits.
+    Pillow inverts, divides by alpha and converts colours only for samples of 8 bits; it returns others unchanged.
     """
     samples, photometric, extra = _one(tags, _SAMPLES, 1), _one(tags, _PHOTOMETRIC, 0), _all(tags, _EXTRA)
     bits, formats = set(_all(tags, _BITS)[:samples] or (1,)), set(_all(tags, _FORMAT)[:samples] or (1,))
@@ -202,7 +202,7 @@ def suits_pillow(tags: Tags, reduced: bool = False) -> bool:
 
 
 def unused_note(tags: Tags) -> str | None:
-    """What the user should know of extra samples that are left out."""
+    """Return a note for the user on extra samples that are left out, or None."""
     stored = _COLORS.get(_one(tags, _PHOTOMETRIC, 0), 0)
     extra = _extra(tags, _one(tags, _SAMPLES, 1) - stored) if stored else ()
     unused = len(extra) - any(use in _ALPHA for use in extra)
@@ -212,7 +212,7 @@ def unused_note(tags: Tags) -> str | None:
 
 
 def _palette(tags: Tags, bits: int, name: str) -> Array:
-    """Its colours, (2^bits, 3): of 8 bits where the indices have at most so many."""
+    """Return the palette's colours, (2^bits, 3): of 8 bits if indices have at most 8, else of 16."""
     values = np.array(_all(tags, _COLORMAP), np.uint16)
     if len(values) != 3 << bits:
         raise ImageError(f"{name} is damaged: its palette has {len(values)} samples, not {3 << bits}")
@@ -221,7 +221,7 @@ def _palette(tags: Tags, bits: int, name: str) -> Array:
 
 
 def _extra(tags: Tags, count: int) -> tuple[int, ...]:
-    """The meaning of every sample behind the colours; 0 where the file does not say it."""
+    """Return the type of every sample after the colours; 0 if the file does not say."""
     said = _all(tags, _EXTRA)[: max(count, 0)]
     return said + (0,) * (count - len(said))
 

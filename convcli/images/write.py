@@ -1,4 +1,4 @@
-"""Writing pictures: which mode a format takes, the options it is written with, and what it keeps of the metadata."""
+"""Writing pictures: choosing the mode and options for a format, and the metadata that it can hold."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from convcli.images.png import write_apng, write_png
 if TYPE_CHECKING:
     from PIL import Image
 
-# A mode and the ones that hold it without loss, nearest first.
+# For each mode those that can hold it, preferred first; only "1", the last resort, loses something.
 _WIDER = {
     "L": ("L", "RGB", "LA", "RGBA", "F", "1"),
     "LA": ("LA", "RGBA"),
@@ -42,10 +42,10 @@ _TIFF_LOSSLESS = ("raw", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "pack
 
 @dataclass(frozen=True)
 class Target:
-    """Where a picture goes: the format, and how it is written there.
+    """An output format, and the options to write it with.
 
-    quality: 1..100 where the format has such a scale. lossless: so, where the format can be either.
-    compression: "fast" (the default for PNG), "max" (small), "none". strip: keep no metadata, write no note.
+    quality: 1..100, for formats that have a quality. lossless: for formats that can be either.
+    compression: "fast" (the default for PNG), "max" (small), "none". strip: write no metadata and no note.
     """
 
     format: str
@@ -67,16 +67,16 @@ class Target:
 
     @classmethod
     def for_path(cls, path: str | Path, word: str | None = None, **options: Any) -> Target:
-        """The target that a path's suffix, or the word of --format, names."""
+        """Return the target for the format that `word` (of --format) names, else the path's suffix."""
         return cls(format_of(path, word), **options)
 
     @property
     def raw(self) -> bool:
-        """Whether the responses themselves are wanted, before any range mapping."""
+        """Whether the responses themselves are written, before any range mapping."""
         return self.format == NPY
 
     def check(self, name: str, origin: Origin) -> None:
-        """Raise ImageError where this format can't hold that many frames."""
+        """Raise ImageError if this format can't hold the frames of the picture `name`."""
         if origin.frames == 1:
             return
         if self.format not in FRAMES:
@@ -89,7 +89,7 @@ class Target:
             )
 
     def check_size(self, size: tuple[int, int]) -> None:
-        """Raise ImageError where this format can't hold that height and width."""
+        """Raise ImageError if this format can't hold a picture of this height and width."""
         most = SIDES.get(self.format)
         if most is not None and max(size) > most:
             raise ImageError(
@@ -99,12 +99,12 @@ class Target:
     def write(
         self, stream: BinaryIO, frames: Iterable[Frame], origin: Origin, metadata: Metadata, note: str | None = None
     ) -> list[str]:
-        """Write the frames, and return what the user should know of what could not be kept.
+        """Write the frames, and return notes for the user on what was dropped.
 
-        note: what the file says about its making, where it has a place for that.
-        Raises ImageError where the format can't hold the frames.
+        note: how the file was made, written if the format has a place for it.
+        Raises ImageError if the format can't hold the frames.
         """
-        if self.format == "TIFF" and not stream.readable():  # a device: a TIFF is read again for its tags
+        if self.format == "TIFF" and not stream.readable():  # a device; adding tags to a TIFF reads it again
             buffer = BytesIO()
             notes = self.write(buffer, frames, origin, metadata, note)
             stream.write(buffer.getbuffer())
@@ -181,7 +181,7 @@ class Target:
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
-        """What an encoder can't do becomes one sentence."""
+        """Turn an encoder's exceptions into errors with a message for the user."""
         try:
             yield
         except ConvcliError:
@@ -194,7 +194,7 @@ class Target:
             raise ImageError(f"{self.format} can't be written: {error}") from None
 
     def _image(self, frame: Frame) -> Image.Image:
-        """The frame as a Pillow image of a mode that the format holds."""
+        """Convert a frame to a Pillow image in a mode that the format holds."""
         if _is_deep(frame):
             raise self._refusal(frame)
         image = image_of(frame)
@@ -217,7 +217,7 @@ class Target:
         return ImageError(f"{self.format} can't hold {frame.described}; {way}")
 
     def _options(self, frame: Frame, origin: Origin) -> dict[str, Any]:
-        """How good, and how small."""
+        """Return the keywords of Pillow's save for quality and compression."""
         if self.format == "JPEG":
             if self.quality is not None:
                 return {"quality": self.quality, "subsampling": 0 if self.quality >= 90 else 2}
@@ -240,12 +240,12 @@ class Target:
 
 
 def _is_deep(frame: Frame) -> bool:
-    """Whether Pillow has no mode for it: more than 8 bits in colour or with alpha."""
+    """Return whether Pillow has no mode for the frame: it has more than 8 bits, and colour or alpha."""
     return frame.pixels.dtype != np.uint8 and (frame.colors > 1 or frame.alpha is not None)
 
 
 def _alike(frames: list[Frame]) -> list[Frame]:
-    """The frames all gray or all RGB, all with alpha or all without: an animation's frames are of one kind."""
+    """Return the frames all gray or all RGB, all with alpha or all without, as an animation requires."""
     colors, clear = max(f.colors for f in frames), any(f.alpha is not None for f in frames)
 
     def widened(frame: Frame) -> Frame:
@@ -260,7 +260,7 @@ def _alike(frames: list[Frame]) -> list[Frame]:
 
 
 def _same_tables(frame: Frame, origin: Origin) -> dict[str, Any] | None:
-    """The source's own quantization, where it suits as many channels."""
+    """Return the source's JPEG quantization and subsampling, adapted to the frame's channels; None if it has none."""
     if not origin.jpeg:
         return None
     tables = dict(origin.jpeg)
@@ -273,7 +273,7 @@ def _same_tables(frame: Frame, origin: Origin) -> dict[str, Any] | None:
 
 
 def _timing(format_: str, durations: list[float], loop: int | None) -> dict[str, Any]:
-    """How long and how often."""
+    """Return the keywords of Pillow's save for durations and loops."""
     shown: dict[str, Any] = {"duration": [round(d) for d in durations]}
     if format_ == "WEBP":
         shown["loop"] = loop or 0
@@ -281,9 +281,9 @@ def _timing(format_: str, durations: list[float], loop: int | None) -> dict[str,
 
 
 def _paletted(image: Image.Image, duration: float) -> Paletted:
-    """At most 256 colours: exactly those of the picture where they are no more, else the nearest that fit.
+    """Reduce a picture to at most 256 colours: exactly its own if they are not more, else the nearest.
 
-    GIF's transparency is one more colour, which no other pixel has: pixels that are less than half opaque get it.
+    Pixels that are less than half opaque get a palette entry of their own, which is transparent.
     """
     if image.mode == "L":
         grays = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
@@ -309,7 +309,7 @@ def _mask(true: NDArray[np.bool_]) -> Image.Image:
 
 
 def _quantized(image: Image.Image, count: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Indices, and the colours that they stand for."""
+    """Return the palette indices of an image reduced to `count` colours, and the palette."""
     from PIL import Image as pillow
 
     colors = image.getcolors(count)

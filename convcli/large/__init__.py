@@ -1,7 +1,7 @@
-"""One picture larger than memory: TIFF, OME-TIFF and Zarr, filtered in pieces with the rows that the kernel needs.
+"""Filtering pictures larger than memory: TIFF, OME-TIFF and Zarr, in pieces with the extra rows that the kernel needs.
 
-The result is bit for bit that of the whole picture at once, wherever the pieces are made: here, or on the workers of a
-cluster. Needs the extra `large`, whose libraries are imported only once a picture is to be filtered so.
+The result is bit for bit that of filtering the whole picture at once, whether pieces are made here or by the workers of
+a cluster. Needs the extra `large`, whose libraries are imported only when a picture is filtered in pieces.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from convcli.large.options import OME, StreamOptions
 __all__ = ["StreamOptions", "streams"]
 
 _TIFF = (".tif", ".tiff")
-_SMALL = 1 << 16  # bytes of a file that is never streamed for its size
+_SMALL = 1 << 16  # bytes; smaller files are never streamed for their size
 
 
 def streams(
     source: str, output: str, format_: str | None, options: StreamOptions, max_pixels: int | None, lossy: bool = False
 ) -> bool:
-    """Whether the picture is filtered in pieces, or held in memory.
+    """Return whether the picture is filtered in pieces instead of in memory.
 
-    Zarr always is; TIFF to TIFF is where it is too large to be held in memory, where it is or is to be OME-TIFF, or
-    where levels or a cluster are wanted. format_: the output's, where its name does not say it. max_pixels: as asked
-    for; more is refused, and so not streamed. lossy: whether a quality is asked for.
-    Raises RecipeError where `options` want what such files can't have.
+    Zarr always is. TIFF to TIFF is if the picture is too large for memory, if source or output is OME-TIFF, or if a
+    pyramid or a cluster is asked for. format_: the output's, if given by option. max_pixels: the limit the user has
+    set; larger pictures are refused, and so not streamed. lossy: whether --quality was given.
+    Raises RecipeError if the options do not fit these files.
     """
     zarr, asked = is_zarr(source) or is_zarr(output), options.asked_for
     if not (zarr or asked or output.lower().endswith(_TIFF)):
@@ -44,7 +44,7 @@ def streams(
         return True
     if zarr or asked:
         if source != "-":
-            opened(source, printable_path(source)).close()  # a file that is not there is no TIFF either
+            opened(source, printable_path(source)).close()  # a missing file is reported first
         raise RecipeError(
             f"{asked or 'Zarr'} is for a TIFF or Zarr filtered to a TIFF or Zarr, by the names of the files"
         )

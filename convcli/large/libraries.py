@@ -1,4 +1,4 @@
-"""The libraries of the extra `large`, met only here."""
+"""Importing the libraries of the extra `large`, which is done only here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _INSTALL = "pip install 'convcli[large]'"
 
 
 def tifffile() -> Any:
-    """tifffile, or ImageError with the way to it."""
+    """Import tifffile; raise ImageError that says how to install it if it is missing."""
     try:
         import tifffile as found
     except ImportError:
@@ -20,7 +20,7 @@ def tifffile() -> Any:
 
 
 def imagecodecs() -> Any:
-    """imagecodecs, or ImageError with the way to it."""
+    """Import imagecodecs; raise ImageError that says how to install it if it is missing."""
     try:
         import imagecodecs as found
     except ImportError:
@@ -29,8 +29,8 @@ def imagecodecs() -> Any:
 
 
 def zarr() -> Any:
-    """zarr, or ImageError with the way to it. Raises RuntimeError where no thread can be started, which zarr needs, and
-    without which it prints tracebacks when the process ends."""
+    """Import zarr; raise ImageError that says how to install it if it is missing. Raises RuntimeError if no thread can
+    be started: zarr needs threads, and without them prints tracebacks when the process ends."""
     Thread(target=int).start()
     try:
         import zarr as found

@@ -1,7 +1,7 @@
-"""What OME-TIFF (OME-XML) and OME-Zarr (NGFF 0.4 and 0.5) say of a picture, read and written.
+"""Reading and writing the metadata of OME-TIFF (OME-XML) and OME-Zarr (NGFF 0.4 and 0.5).
 
-Kept are the names of image and channels, what belongs to a channel (colour, wavelengths), and how far pixels, planes
-and times are apart. Of instruments, regions of interest and annotations nothing is kept: they speak of the original.
+Preserved are the names of image and channels, the properties of channels (colour, wavelengths), and the spacing of
+pixels, planes and times. Instruments, regions of interest and annotations are dropped: they describe the original.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _COLORS = {1: ("FFFFFF",), 3: ("FF0000", "00FF00", "0000FF"), 4: ("FF0000", "00F
 
 
 def facts_of(xml: str | None, index: int) -> Facts:
-    """What an OME-XML says of its image of that number; no more than that it is OME where it can't be read."""
+    """Return the facts on the image number `index` of an OME-XML; just that it is OME if the XML can't be read."""
     try:
         root = ElementTree.fromstring(xml or "")
     except ElementTree.ParseError:
@@ -55,7 +55,7 @@ def facts_of(xml: str | None, index: int) -> Facts:
 
 
 def names_other_files(xml: str | None, own: str) -> bool:
-    """Whether an OME-XML says of pages that they lie in files of other names."""
+    """Return whether an OME-XML refers to pages in files other than `own`."""
     try:
         named = {e.get("FileName", own) for e in ElementTree.fromstring(xml or "").iter() if _bare(e.tag) == "UUID"}
     except ElementTree.ParseError:
@@ -64,7 +64,7 @@ def names_other_files(xml: str | None, own: str) -> bool:
 
 
 def tiff_metadata(facts: Facts, shape: MapShape, made: str) -> dict[str, Any]:
-    """The same in the words of tifffile's writer. The file's UUID follows from it and from how the picture was made."""
+    """Return the facts as metadata for tifffile's writer. The file's UUID is derived from them and from `made`."""
     axes = "".join(axis for axis, _ in shape.lead).upper() + ("YXS" if shape.samples > 1 else "YX")
     words: dict[str, Any] = {"axes": axes}
     if facts.name:
@@ -82,14 +82,14 @@ def tiff_metadata(facts: Facts, shape: MapShape, made: str) -> dict[str, Any]:
 
 
 def suits_ome(lead: Sequence[tuple[str, int]]) -> bool:
-    """Whether OME-XML has a place for these axes."""
+    """Return whether OME-XML has all these axes."""
     return {axis for axis, _ in lead} <= set("tcz")
 
 
 def zarr_attributes(
     facts: Facts, axes: Sequence[str], sizes: Sequence[Sequence[int]], shape: MapShape, version: int
 ) -> dict[str, Any]:
-    """The attributes of a group whose arrays "0", "1" and so on have the given sizes, as OME-Zarr.
+    """Return the OME-Zarr attributes of a group whose arrays "0", "1" and so on have the given sizes.
 
     axes: of the arrays. version: of Zarr; 2 goes with NGFF 0.4, 3 with 0.5.
     """
@@ -119,7 +119,7 @@ def zarr_attributes(
 
 
 def _shown_channels(facts: Facts, count: int, shape: MapShape) -> list[dict[str, Any]]:
-    """How a viewer may show each channel."""
+    """Return label, colour and window of each channel for viewers."""
     top = full_scale(shape.dtype)
     colors = _COLORS.get(count if shape.samples > 1 else 1, ("FFFFFF",))
     channels = []
@@ -127,14 +127,14 @@ def _shown_channels(facts: Facts, count: int, shape: MapShape) -> list[dict[str,
         known = facts.channels[index] if len(facts.channels) == count else {}
         color = colors[index % len(colors)]
         if (number := _number(known.get("Color"))) is not None:
-            color = f"{int(number) & 0xFFFFFFFF:08X}"[:6]  # OME-XML keeps red, green, blue, alpha in a signed number
+            color = f"{int(number) & 0xFFFFFFFF:08X}"[:6]  # OME-XML stores RGBA as a signed 32-bit number
         window = {"min": 0.0, "start": 0.0, "end": top, "max": top}
         channels.append({"label": str(known.get("Name", index)), "color": color, "active": True, "window": window})
     return channels
 
 
 def facts_of_zarr(attributes: dict[str, Any]) -> tuple[Facts, list[str], str] | None:
-    """What a group's attributes say, if it is OME-Zarr: the facts, the axes, and the path of the full size."""
+    """Return the facts, axes and path of the full-size array from an OME-Zarr group's attributes; None for others."""
     said = attributes.get("ome", attributes)
     try:
         multiscale = said["multiscales"][0]
@@ -159,7 +159,7 @@ def facts_of_zarr(attributes: dict[str, Any]) -> tuple[Facts, list[str], str] | 
 
 
 def is_rgb(facts: Facts) -> bool:
-    """Whether the channels are red, green and blue."""
+    """Return whether the channels are red, green and blue."""
     return [channel.get("Color") for channel in facts.channels] == [-16776961, 16711935, 65535]
 
 

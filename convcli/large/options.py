@@ -1,4 +1,4 @@
-"""How a large picture is written, and with what means."""
+"""Options for filtering and writing large pictures."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ OME = (".ome.tif", ".ome.tiff", ".ome.zarr")
 
 @dataclass(frozen=True)
 class StreamOptions:
-    """How a large picture is written, and with what means.
+    """Options for filtering and writing a large picture.
 
-    compression: "none", "fast" (the default) or "max". strip: no profile, no note of how it was made.
-    pyramid: add smaller levels. zarr_format: 2 or 3, or None: the source's, else 3.
-    memory: bytes that may be used; None is a quarter of what is free. cluster: a scheduler's address, or "local".
+    compression: "none", "fast" (the default) or "max". strip: write no profile and no note of how it was made.
+    pyramid: add smaller levels. zarr_format: 2 or 3; None for the source's, else 3.
+    memory: bytes that may be used; None for a quarter of free memory. cluster: a Dask scheduler's address, or "local".
     """
 
     compression: str | None = None
@@ -34,6 +34,6 @@ class StreamOptions:
 
     @property
     def asked_for(self) -> str | None:
-        """The option that only a picture filtered in pieces can have, by its name on the command line; None without."""
+        """The name of the first option given that needs filtering in pieces, as on the command line; or None."""
         given = {"--pyramid": self.pyramid, "--cluster": self.cluster, "--zarr-format": self.zarr_format}
         return next((name for name, value in given.items() if value), None)

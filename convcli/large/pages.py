@@ -1,4 +1,4 @@
-"""What is filtered in pieces: pages that give their rows on demand, and what their file says of them."""
+"""Pages that are filtered in pieces: their rows are read on demand; and the metadata of their file."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from convcli.images.exif import Entry
 
 
 class Source(Protocol):
-    """Rows of a picture, on demand. shape: (H, W) or (H, W, C), without alpha."""
+    """A picture whose rows are read on demand. shape: (H, W) or (H, W, C), without alpha."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     alpha: bool
 
     def rows(self, wanted: NDArray[np.intp]) -> Frame:
-        """These rows, ascending."""
+        """Return the rows of the given numbers, which are ascending."""
         ...
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a file says beside its pixels.
+    """Metadata of a large picture's file.
 
-    ome: whether it is OME-TIFF or OME-Zarr, so that what is made of it is too.
+        ome: whether it is OME-TIFF or OME-Zarr, so that what is made of it is too.
     spacing: of the axes x, y, z and t: how far apart, and the unit as OME-TIFF writes it (µm, s) or "".
     channels: of each channel what OME-TIFF calls Name, Color, EmissionWavelength and so on.
     icc, resolution (pixels a unit, across and down), unit, geography and nodata: a TIFF's.
@@ -47,7 +47,7 @@ class Facts:
     nodata: str | None = None
 
     def strided(self, rows: int, columns: int) -> Facts:
-        """The same of a picture of which every so-many-th row and column was kept."""
+        """Return the facts with the spacing of a picture filtered with this stride."""
         times = {"y": rows, "x": columns}
         spacing = {axis: (step * times.get(axis, 1), unit) for axis, (step, unit) in self.spacing.items()}
         return replace(self, spacing=spacing)
@@ -55,9 +55,9 @@ class Facts:
 
 @dataclass(frozen=True)
 class MapShape:
-    """What the pages of a stack are, or are to be: size (H, W) or (H, W, C), samples, and whether there is alpha.
+    """Size (H, W) or (H, W, C), sample type and alpha of the pages of a stack.
 
-    lead: names and lengths of the axes before y and x, in the order in which the pages follow one another.
+    lead: names and lengths of the axes before y and x, in which the pages are numbered, the last fastest.
     """
 
     size: tuple[int, ...]
@@ -67,7 +67,7 @@ class MapShape:
 
     @property
     def pages(self) -> int:
-        """How many."""
+        """The number of pages."""
         return prod(length for _, length in self.lead)
 
     @property
@@ -83,9 +83,9 @@ class MapShape:
 
 @dataclass(frozen=True)
 class Stack:
-    """Pages of one kind, which belong together: a page of a TIFF, an image of an OME-TIFF, an array of a Zarr.
+    """Pages of one kind that belong together: a page of a TIFF, an image of an OME-TIFF, an array of a Zarr.
 
-    format, described: in the words of the line that is told at the end. version: of Zarr. note: what was left out.
+    format, described: in words, for the summary at the end. version: of Zarr. note: what was left out.
     """
 
     name: str
@@ -99,7 +99,7 @@ class Stack:
 
 
 def joined(frame: Frame) -> NDArray[Any]:
-    """Colour and alpha as one array (H, W) or (H, W, samples)."""
+    """Join colour and alpha into one array, (H, W) or (H, W, samples)."""
     if frame.alpha is None:
         return frame.pixels
     return np.dstack([frame.pixels, frame.alpha])

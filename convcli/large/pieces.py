@@ -1,4 +1,4 @@
-"""Pieces: some whole rows of tiles of one page, filtered and made ready for the file, wherever that happens."""
+"""Pieces of a page, each some whole rows of tiles: filtered and encoded, here or on a worker."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ T = TypeVar("T")
 
 
 class Finish(Protocol):
-    """Makes rows ready for the file: encodes them, or writes them where they belong."""
+    """A function that finishes rows for the output: it encodes them, or writes them to their place."""
 
     def __call__(self, page: int, first: int, rows: NDArray[Any], pool: ThreadPool) -> Any:
-        """What the file is to take of rows `first` on of a page."""
+        """Finish the rows of a page that start at row `first`; return what the output file still needs of them."""
         ...
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Rows `first` to `last` of a page, finished; and their half, where a pyramid is wanted."""
+    """Finished rows [first, last) of a page; half: the same rows at half size, if a pyramid is written."""
 
     first: int
     last: int
@@ -36,17 +36,17 @@ class Piece:
 
 
 class Sink(Protocol):
-    """A file that takes stacks, piece by piece. grain: pieces begin at multiples of so many rows."""
+    """An output file that stacks are written to piece by piece. grain: pieces begin at multiples of this row count."""
 
     grain: int
 
     @property
     def levels(self) -> int:
-        """How many levels, the full size among them."""
+        """The number of levels, including the full size."""
         ...
 
     def begin(self, shape: MapShape, facts: Facts) -> Finish:
-        """Make ready for a stack; what is to be done with its rows."""
+        """Prepare for a stack, and return the function that finishes its rows."""
         ...
 
     def take(self, pieces: Iterator[Piece]) -> None:
@@ -58,13 +58,13 @@ Rows = tuple[int, int, int, NDArray[Any], NDArray[Any] | None]
 
 
 def make(chain: Chain, page: int, first: int, last: int, levels: bool, threads: int | None) -> Rows:
-    """Filter the rows of a page: its number, first and last row, the rows, and their half where levels are wanted."""
+    """Filter rows [first, last) of a page; return page, first, last, rows, and rows at half size if levels is set."""
     rows = joined(chain.rows(np.arange(first, last)))
     return page, first, last, rows, halved(rows, first, chain.shape[0], threads) if levels else None
 
 
 def finished(made: Rows, finish: Finish, pool: ThreadPool) -> Piece:
-    """The rows made ready for the file."""
+    """Finish filtered rows, and return them as a piece."""
     page, first, last, rows, half = made
     return Piece(first, last, finish(page, first, rows, pool), half)
 
@@ -73,7 +73,7 @@ Tell = Callable[[int], None]
 
 
 def learn(chain: Chain, tell: Tell) -> None:
-    """Go through the page as often as has to be known of it before its first row can be made."""
+    """Run the passes over the page that must precede its first row of output, such as finding minimum and maximum."""
     for step in chain.passes():
         for first in range(0, step.shape[0], step.band):
             last = min(first + step.band, step.shape[0])
@@ -84,10 +84,10 @@ def learn(chain: Chain, tell: Tell) -> None:
 def made_here(
     chains: Iterator[Chain], finish: Finish, levels: bool, threads: int | None, tell: Tell
 ) -> Iterator[Piece]:
-    """The pieces of all pages of a stack, one after the other, on this machine.
+    """Yield the pieces of all pages of a stack in order, made on this machine.
 
-    While one is written the next is finished and the one after that is read and filtered, where there is memory for it,
-    for none of these keeps all processors busy from beginning to end.
+    If memory allows, while one piece is written the next is finished and the one after that is read and filtered:
+    none of these steps alone keeps all processors busy.
     """
 
     def rows(page: int, chain: Chain) -> Iterator[Rows]:
@@ -103,7 +103,7 @@ def made_here(
 
 
 def _ahead(items: Iterator[T], roomy: bool) -> Iterator[T]:
-    """The same items, of which the next is made on another thread while one is in use, where there is room."""
+    """Yield the same items; if roomy, prefetch the next on another thread while one is in use."""
     if not roomy:
         yield from items
         return

@@ -1,7 +1,7 @@
-"""Smaller versions of a picture: each level is the means of 2x2 pixels of the one before it.
+"""Image pyramids: each pixel of a level is the mean of 2x2 pixels of the level before it.
 
-They are made by the engine, as `convcli apply -k "1 1; 1 1 / 4" --stride 2 --padding 0,1,0,1 --padding-mode replicate`
-makes them (the padding where a side is odd), so a mean is rounded half to even and no level is brighter than the last.
+The engine computes them like `convcli apply -k "1 1; 1 1 / 4" --stride 2 --padding 0,1,0,1 --padding-mode replicate`
+(padding only where a side is odd), so means are rounded half to even and levels do not become brighter.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MEAN = Kernel(np.ones((2, 2)), divisor=4)
 
 
 def level_sizes(size: tuple[int, ...], smallest: int) -> list[tuple[int, ...]]:
-    """Sizes (H, W) or (H, W, C) of the levels, full size first: halved and rounded up until no side is longer."""
+    """Return the sizes (H, W) or (H, W, C) of all levels, full size first: halved, rounded up, down to `smallest`."""
     sizes = [size]
     while max(sizes[-1][:2]) > smallest:
         height, width, *more = sizes[-1]
@@ -32,9 +32,9 @@ def level_sizes(size: tuple[int, ...], smallest: int) -> list[tuple[int, ...]]:
 
 
 def halved(rows: Array, first: int, height: int, threads: int | None = None) -> Array:
-    """Rows of the next level from rows `first` on of a level that has `height`; first is even, so is their count.
+    """Return rows of the next level, computed from rows of a level of height `height` that start at row `first`.
 
-    Only the level's last row may be without a partner.
+    `first` and the number of rows are even, except that the level's last row may have no partner.
     """
     geometry = Geometry.from_options(2, (0, height % 2, 0, rows.shape[1] % 2), "replicate")
     last = first + len(rows)
@@ -43,9 +43,9 @@ def halved(rows: Array, first: int, height: int, threads: int | None = None) -> 
 
 
 class Pyramid:
-    """The levels of one page below the full size. Rows are pushed from top to bottom and put in pieces of whole tiles.
+    """The levels of one page below the full size. Rows are pushed from top to bottom, and output in whole tiles.
 
-    sizes: of all levels. grain: the height of a tile. put: is given level, first row and rows.
+    sizes: of all levels. grain: the height of a tile. put: called with level, first row and rows.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Pyramid:
         self._done = dict.fromkeys(range(len(sizes)), 0)
 
     def push(self, level: int, rows: Array) -> None:
-        """Take the next rows of a level."""
+        """Add the next rows of a level."""
         if level >= len(self._sizes):
             return
         held, first, height = self._held[level], self._done[level], self._sizes[level][0]

@@ -1,4 +1,4 @@
-"""Which file a large picture is read from: TIFF or Zarr."""
+"""Opening the file of a large picture: TIFF or Zarr."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 @dataclass(frozen=True)
 class Reading:
-    """A file, and how it is read: the only frame of it, without alpha, which channels in one picture
-    (`open_zarr` tells).
-
-    Can be sent to another machine that sees the same disk, where `source` is an absolute path. name: as it was typed.
+    """A source file and how to read it.
+    source: an absolute path, so that the object can be sent to another machine that shares the disk. name: as typed.
+    frame: the only one to read. drop: leave alpha out. together: which channels form one picture, see `open_zarr`.
     """
 
     source: str
@@ -30,7 +29,7 @@ class Reading:
     together: str = "rgb"
 
     def opened(self, threads: int) -> contextlib.AbstractContextManager[list[Stack]]:
-        """Its stacks, at least one."""
+        """Open the file as a context manager that gives its stacks, at least one."""
         if is_zarr(self.source):
             return open_zarr(self.source, self.name, self.frame, self.together, threads)
         if not is_tiff(self.source):
@@ -39,7 +38,7 @@ class Reading:
 
 
 def is_tiff(path: str) -> bool:
-    """Whether a file begins as TIFF and BigTIFF do; a pipe, which can be read only once, is none."""
+    """Return whether a file begins like TIFF or BigTIFF; False for a pipe, which could be read only once."""
     try:
         with open_regular(path) as stream:
             return stream.read(4) in _TIFF

@@ -1,4 +1,4 @@
-"""A file through a recipe in pieces, in and out."""
+"""Filtering a large file with a recipe, in pieces, from source to output."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def filter_large(
     options: PictureOptions,
     tell: Callable[[int, int], None] = lambda rows, total: None,
 ) -> Outcome:
-    """Filter a TIFF or Zarr in pieces; a tiled, compressed BigTIFF or a Zarr comes out.
+    """Filter a TIFF or Zarr in pieces, and write a tiled, compressed BigTIFF or a Zarr.
 
-    tell: is given rows done and rows in all. Raises ConvcliError, as filter_file does, and where the picture is of a
-    kind that is not streamed.
+    tell: called with rows done and rows in all. Raises ConvcliError like filter_file, and if the picture is of a kind
+    that can't be streamed.
     """
     begin, threads = perf_counter(), thread_count(streaming.threads)
     _check(source, output, streaming, options)
@@ -75,7 +75,7 @@ def filter_large(
 def look(
     source: str, output: str, recipe: Recipe, streaming: StreamOptions, options: PictureOptions
 ) -> tuple[int, int, int, str]:
-    """Height, width, channels and dtype of the first picture, where it can be filtered so; nothing is written."""
+    """Check that the picture can be filtered in pieces; return height, width, channels and dtype. Writes nothing."""
     _check(source, output, streaming, options)
     with _reading(source, output, recipe, options).opened(1) as stacks:
         page = stacks[0].pages[0]
@@ -83,7 +83,7 @@ def look(
 
 
 def _reading(source: str, output: str, recipe: Recipe, options: PictureOptions) -> Reading:
-    """How the file is to be read for this recipe."""
+    """Return how to read the file for this recipe."""
     deep = recipe.channels in ("sum", "gray") or recipe.kernels[0].depth > 1 or recipe.combine == "angle"
     together = "all" if deep else "last" if is_zarr(output) else "rgb"
     return Reading(
@@ -116,13 +116,13 @@ class _Run:
         self.facts = replace(kept, geography=geography).strided(rows**times, columns**times)
 
     def pieces(self, place: Place | None, finish: Finish, levels: bool, tell: Tell) -> Iterator[Piece]:
-        """The pieces of all pages, in order, made here or at a place of many workers."""
+        """Yield the pieces of all pages in order, made here or by the workers of `place`."""
         if place:
             return made_there(place, self._job, self._chains(), finish, levels, tell)
         return made_here(self._chains(), finish, levels, self._threads, tell)
 
     def _chains(self) -> Iterator[Chain]:
-        """A chain of steps for each page, in order; what it counted is added once the next is asked for."""
+        """Yield a chain of steps for each page, in order; add up its counts when the next one is requested."""
         for page in range(len(self._stack.pages)):
             chain = self._chain(page)
             yield chain
@@ -136,7 +136,7 @@ class _Run:
 
     @contextlib.contextmanager
     def named(self) -> Iterator[None]:
-        """Errors that speak of the recipe name the picture."""
+        """Put the picture's name before the messages of errors about the recipe."""
         try:
             yield
         except ImageError:
@@ -146,7 +146,7 @@ class _Run:
 
 
 def _check(source: str, output: str, streaming: StreamOptions, options: PictureOptions) -> None:
-    """Raise where these can't go together, before anything is opened."""
+    """Raise an error if the arguments can't be combined, before anything is opened."""
     if options.reduce_depth:
         raise RecipeError("--reduce-depth needs the whole picture in memory; raise --memory, or leave it out")
     if is_zarr(output):
@@ -163,7 +163,7 @@ def _check(source: str, output: str, streaming: StreamOptions, options: PictureO
 
 @contextlib.contextmanager
 def _sink(output: str, streaming: StreamOptions, stacks: list[Stack], note: str | None, threads: int) -> Iterator[Sink]:
-    """What takes the pieces; it becomes the output when all is well."""
+    """Open the sink that pieces are written to; it becomes the output only on success."""
     ome = streaming.pyramid or output.lower().endswith(OME) or any(stack.facts.ome for stack in stacks)
     if is_zarr(output):
         if len(stacks) > 1:
@@ -183,7 +183,7 @@ def _sink(output: str, streaming: StreamOptions, stacks: list[Stack], note: str 
 
 @contextlib.contextmanager
 def _place(streaming: StreamOptions, recipe: Recipe, workers: int) -> Iterator[Place | None]:
-    """Where the pieces are made, if not here."""
+    """Connect to the cluster's workers, if one was asked for; else give None."""
     if streaming.cluster is None:
         yield None
         return
@@ -195,7 +195,7 @@ def _place(streaming: StreamOptions, recipe: Recipe, workers: int) -> Iterator[P
 
 
 def _kept(stack: Stack, shape: MapShape, streaming: StreamOptions) -> Facts:
-    """What the output says of what the source said."""
+    """Return the source's facts that still hold for the output."""
     if streaming.strip:
         return Facts()
     same = stack.pages[0].shape[2:] == shape.size[2:]

@@ -1,6 +1,6 @@
-"""One page through a chain of kernels, rows at a time: each step asks the one before it for the rows it needs.
+"""Filtering a page with a chain of kernels, some rows at a time: each step requests the rows it needs from the last.
 
-The rows are bit for bit those of the whole page, however they are cut.
+However the page is divided, the rows are bit for bit those of filtering it as a whole.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from convcli.images import Frame
 from convcli.large.pages import Source
 
 Array = NDArray[Any]
-ROWS = 1024  # more rows a band bring nothing
-FEWEST = 16  # and fewer cost too much for the rows around them
-_TELLING = 0  # an index of the map whose window is filtered to learn what comes out
+ROWS = 1024  # most rows in a band; more are no faster
+FEWEST = 16  # fewest; with fewer the halo costs too much
+_TELLING = 0  # the row of the map that is filtered from zeros, to learn shape and dtype
 
 
 @dataclass
 class Counts:
-    """Samples of one step that saturated, by the band's first row: a band that is made twice counts once."""
+    """Counts of one step's saturated samples, by the band's first row, so that a band made twice counts once."""
 
     bands: dict[int, tuple[int, int, int]] = field(default_factory=dict)
 
     @property
     def total(self) -> tuple[int, int, int]:
-        """Samples in all, and how many saturated below and above."""
+        """The number of samples, and how many were clipped below and above."""
         samples, below, above = zip(*self.bands.values(), strict=True) if self.bands else ((), (), ())
         return sum(samples), sum(below), sum(above)
 
 
 class Step:
-    """One kernel, or several that are combined, over a source: itself a source of the map's rows.
+    """A source filtered with one kernel, or several that are combined; in turn a source of the resulting rows.
 
-    They are made in bands of `band` rows, of which two are kept: the next step's halo lies in the last one.
+    The rows are made in bands of `band` rows; two bands are cached, as the next step's halo reaches into the last one.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Step:
         self.band = self._fitting(lcm(*units), memory, grain)
 
     def _rehearsed(self) -> tuple[Frame, list[int], str]:
-        """A row of zeros as it will come out, the units of the routes, and the range: all that is not pixels."""
+        """Filter a row of zeros; return it, for its shape and dtype, with the routes' row units and the range."""
         units: list[int] = [1]
         window = self._window(_TELLING, _TELLING + 1, Whole(units=units))
         source, height = self._source, len(window.rows)
@@ -69,11 +69,11 @@ class Step:
         return filter_frame(Frame(pixels, alpha), self._recipe, self._options, count, 1, window), units, count.range
 
     def learn(self, first: int, last: int) -> None:
-        """Take note of what these rows of the map say of the whole; see `Whole`."""
+        """Update what is known of the whole map, see `Whole`, from its rows [first, last)."""
         filter_frame(*self._asked(first, last))
 
     def rows(self, wanted: NDArray[np.intp]) -> Frame:
-        """These rows of the map, ascending."""
+        """Return the rows of the map with the given numbers, which are ascending."""
         starts = np.unique(wanted // self.band) * self.band
         if len(starts) == 1:
             return _taken(self._block(int(starts[0])), wanted - starts[0])
@@ -106,7 +106,7 @@ class Step:
         return RowWindow.needed(self._size, kernels, self._recipe.geometry, first, last, whole)
 
     def _fitting(self, unit: int, memory: int, grain: int) -> int:
-        """How many rows of the map to make at a time: what fits, in whole units; whole grains, or parts of one."""
+        """Return the number of rows to make at a time: what fits, in whole units and grains or halved grains."""
         source, recipe = self._source, self._recipe
         samples_in = int(np.prod(source.shape[1:])) * recipe.geometry.stride[0]
         samples = int(np.prod(self.shape[1:]))
@@ -123,7 +123,7 @@ class Step:
 
 
 def _taken(frame: Frame, places: NDArray[np.intp]) -> Frame:
-    """Some rows of a frame; neighbours without a copy."""
+    """Return some rows of a frame, without copying if they are adjacent."""
     index: Any = places
     if places[-1] - places[0] == len(places) - 1:
         index = slice(int(places[0]), int(places[-1]) + 1)
@@ -131,10 +131,10 @@ def _taken(frame: Frame, places: NDArray[np.intp]) -> Frame:
 
 
 class Chain:
-    """A page through all steps of a recipe. A source of the last map's rows.
+    """A page filtered with all steps of a recipe; a source of the last map's rows.
 
-    grain: rows are asked for in pieces of a multiple of it. memory: bytes that may be used.
-    roomy: whether there is memory for more than one piece at a time.
+    grain: pieces are multiples of this row count. memory: bytes that may be used.
+    roomy: whether memory suffices for more than one piece at a time.
     """
 
     def __init__(
@@ -152,14 +152,12 @@ class Chain:
         self.roomy = 4 * self.piece * row <= memory // (len(chain) + 1)
 
     def pieces(self) -> Iterator[tuple[int, int]]:
-        """First and last (not included) row of each piece, from top to bottom."""
+        """Yield the rows [first, last) of each piece, from top to bottom."""
         for first in range(0, self.shape[0], self.piece):
             yield first, min(first + self.piece, self.shape[0])
 
     def passes(self) -> Iterator[Step]:
-        """The steps whose map has to be gone through before the first row can be made, in this order: with `learn`, all
-        rows of it.
-        """
+        """Yield the steps that must `learn` all rows of their map before the first row of output can be made."""
         for step in self.steps:
             if step.stretched:
                 yield step
@@ -168,5 +166,5 @@ class Chain:
 
     @property
     def height(self) -> int:
-        """Rows to be gone through, those of the passes among them."""
+        """The number of rows to process, including those of the passes."""
         return self.shape[0] + sum(step.shape[0] for step in self.steps if step.stretched)

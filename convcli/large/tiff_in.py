@@ -1,4 +1,4 @@
-"""TIFF by the row: the tiles or strips that hold some rows, decoded side by side."""
+"""Reading TIFF by rows: the tiles or strips that hold the requested rows are decoded in parallel."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _JPEG = (6, 7, 34892, 33007)
 
 
 class Page:
-    """One page of a TIFF as a source of rows, which mean what they mean where the picture is held in memory.
+    """A page of a TIFF as a source of rows, with the same samples as when the picture is read into memory.
 
-    drop: leave alpha out. note: what the user should know of samples that are left out anyway.
+    drop: leave alpha out. note: for the user, on other samples that are left out.
     """
 
     def __init__(self, page: Any, file: int, name: str, pool: ThreadPool, drop: bool) -> None:
@@ -73,7 +73,7 @@ class Page:
             raise ImageError(f"{self.name} {why}, which is not streamed; raise --memory to hold the picture as a whole")
 
     def rows(self, wanted: NDArray[np.intp]) -> Frame:
-        """These rows, ascending."""
+        """Return the rows of the given numbers, which are ascending."""
         width, count = self.shape[1], self._layout.stored
         colors = np.empty((len(wanted), width) if count == 1 else (len(wanted), width, count), self._stored)
         alpha = None if self._alpha_at is None else np.empty((len(wanted), width), self._stored)
@@ -95,7 +95,7 @@ class Page:
         return frame if self.alpha else replace(frame, alpha=None)
 
     def _belt(self, belt: int) -> Array:
-        """A row of tiles, or a strip: (rows, W, samples)."""
+        """Decode a row of tiles, or a strip: (rows, W, samples)."""
         if belt not in self._kept:
             height = min(self._height, self.shape[0] - belt * self._height)
             rows = np.empty((height, self.shape[1], self._samples), self._stored)
@@ -122,7 +122,7 @@ class Page:
             tile, (plane, _, y, x, _), _ = page.decode(data, index, _fullsize=False, **words)
         except ImageError:
             raise
-        except Exception as error:  # decoders raise whatever they like on damaged data
+        except Exception as error:  # decoders raise almost any exception on damaged data
             raise trouble(self.name, error) from None
         part = rows if self._planes == 1 else rows[..., plane : plane + 1]
         if tile is None:  # never written: the file is sparse there
@@ -136,15 +136,15 @@ class Page:
 
 @contextlib.contextmanager
 def open_tiff(source: str, name: str, frame: int | None, drop: bool) -> Iterator[list[Stack]]:
-    """The stacks of a TIFF: each image of an OME-TIFF, else each page; or of one page, where `frame` asks for it.
+    """Open the stacks of a TIFF: the images of an OME-TIFF, else its pages; only one page if `frame` is given.
 
-    Smaller versions of a page, which pyramids have, are left out. drop: leave alpha out.
+    The reduced pages of a pyramid are left out. drop: leave alpha out.
     """
     tifffile = libraries.tifffile()
-    logging.getLogger("tifffile").disabled = True  # what matters of its messages, we say ourselves
+    logging.getLogger("tifffile").disabled = True  # we report what matters ourselves
     with contextlib.ExitStack() as closing:
         try:
-            tiff = closing.enter_context(tifffile.TiffFile(source, _multifile=False))  # opens what a file names
+            tiff = closing.enter_context(tifffile.TiffFile(source, _multifile=False))  # False: open no other files
             groups = _groups(tiff, name)
         except ImageError:
             raise
@@ -171,7 +171,7 @@ Group = tuple[list[Any], tuple[tuple[str, int], ...], Facts]
 
 
 def _groups(tiff: Any, name: str) -> list[Group]:
-    """Pages that belong together, their axes, and what the file says of them."""
+    """Return the groups of pages that belong together, with their axes and facts."""
     if not tiff.is_ome:
         pages = [_whole(page) for page in tiff.pages]
         return [([page], (), Facts()) for page in pages if not page.is_reduced] or [([pages[0]], (), Facts())]
@@ -198,7 +198,7 @@ def _unit(page: Any) -> int:
 
 
 def _whole(page: Any) -> Any:
-    """The page with all its tags."""
+    """Return the page with all its tags."""
     return page.aspage() if hasattr(page, "aspage") else page
 
 
@@ -214,7 +214,7 @@ def _stack(
 
 
 def weight(source: str) -> tuple[int, int, bool] | None:
-    """The pixels of the first page, the bytes of all pages, and whether it is OME-TIFF; None if it can't be told."""
+    """Return the pixels of the first page, the bytes of all pages, and whether it is OME-TIFF; None on any failure."""
     try:
         tifffile = libraries.tifffile()
         logging.getLogger("tifffile").disabled = True
@@ -222,5 +222,5 @@ def weight(source: str) -> tuple[int, int, bool] | None:
             page, count = tiff.pages[0], len(tiff.pages)
             pixels = int(page.imagelength) * int(page.imagewidth)
             return pixels, pixels * page.samplesperpixel * max(1, page.bitspersample // 8) * count, bool(tiff.is_ome)
-    except Exception:  # whatever is wrong with the file or the extra, the ordinary way says it
+    except Exception:  # reading the file in memory reports what is wrong
         return None

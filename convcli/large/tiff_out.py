@@ -1,4 +1,4 @@
-"""Tiled, compressed BigTIFF and OME-TIFF, written as rows come; levels of a pyramid as SubIFDs."""
+"""Writing tiled, compressed BigTIFF and OME-TIFF piece by piece; the levels of a pyramid are SubIFDs."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _PHOTOMETRIC = {1: "minisblack", 3: "rgb", 4: "separated"}
 
 @dataclass(frozen=True)
 class Cutting:
-    """Rows to tiles, each encoded as it will stand in the file. Can be sent to another machine.
+    """Cuts rows into tiles and encodes each as in the file. Can be sent to another machine.
 
-    level: of deflate, 1 to 9, after differences along the rows (for floats of their bytes); None: not compressed.
+    level: of deflate, 1 to 9, with the horizontal (for floats the floating-point) predictor; None: not compressed.
     """
 
     tile: int
     level: int | None
 
     def __call__(self, page: int, first: int, rows: Array, pool: ThreadPool) -> list[Any]:
-        """Tiles from left to right and then down, filled up with zeros at the right and at the bottom."""
+        """Return the encoded tiles, row by row, padded with zeros at the right and at the bottom."""
         tile = self.tile
         corners = [(y, x) for y in range(0, len(rows), tile) for x in range(0, rows.shape[1], tile)]
         return list(pool.map(lambda corner: self._encoded(rows, *corner), corners))
@@ -53,9 +53,9 @@ class Cutting:
 
 
 class TiffOut:
-    """A BigTIFF that is being written into a stream.
+    """A BigTIFF that is being written to a stream.
 
-    ome: write OME-XML, where the axes suit it. pyramid: add levels until one fits a tile. folder: for what waits.
+    ome: write OME-XML if it has the axes. pyramid: add levels until one fits a tile. folder: for temporary files.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class TiffOut:
         self._tiff: Any = None
 
     def begin(self, shape: MapShape, facts: Facts) -> Cutting:
-        """What is to be done with the rows of a piece, wherever they are made."""
+        """Prepare for a stack, and return the function that cuts and encodes rows, here or on a worker."""
         self._shape, self._facts = shape, facts
         self._sizes = level_sizes(shape.size, self.grain if self._pyramid else max(shape.size[:2]))
         if self._tiff is None:
@@ -78,7 +78,7 @@ class TiffOut:
 
     @property
     def levels(self) -> int:
-        """How many levels, the full size among them."""
+        """The number of levels, including the full size."""
         return len(self._sizes)
 
     def take(self, pieces: Iterator[Piece]) -> None:
@@ -89,7 +89,7 @@ class TiffOut:
                 spools += [Spool(tempfile.TemporaryFile(dir=self._folder)) for _ in self._sizes[2:]]  # noqa: SIM115
                 tiles = self._tiles(pieces, spools, pool)
                 self._write(0, chain(tiles))  # the writer would close a generator after the last tile
-                for _ in tiles:  # no tile is left, but what comes after the last one has still to be done
+                for _ in tiles:  # runs the generator's end, which finishes the smaller levels
                     raise AssertionError("more tiles than the page has")
                 for level, spool in enumerate(spools, 1):
                     self._write(level, spool.read())
@@ -139,21 +139,21 @@ class TiffOut:
 
 
 class Spool:
-    """Encoded tiles that wait in a file without a name until their turn comes."""
+    """Encoded tiles in an unnamed temporary file, until they can be written to the output."""
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
         self._kinds: list[tuple[int, Any]] = []
 
     def write(self, tiles: list[Any]) -> None:
-        """Put tiles at the end."""
+        """Append tiles."""
         for tile in tiles:
             array = isinstance(tile, np.ndarray)
             self._kinds.append((tile.nbytes if array else len(tile), (tile.shape, tile.dtype) if array else None))
             self.stream.write(tile)
 
     def read(self) -> Iterator[Any]:
-        """All tiles, in order."""
+        """Yield all tiles in order."""
         self.stream.seek(0)
         for length, kind in self._kinds:
             data = self.stream.read(length)

@@ -1,10 +1,10 @@
-"""The pieces of one picture on the workers of a Dask scheduler.
+"""Making the pieces of one picture on the workers of a Dask scheduler.
 
 Each piece is a task that reads its own rows with the halo they need, filters and finishes them (encodes the tiles of a
-TIFF, writes the chunks of a Zarr), so that what travels is small. dask.array's map_overlap would not do: none of its
-borders mirrors without repeating the edge, or repeats a picture that is narrower than the border; it has no stride and
-no uneven padding; and its blocks don't keep to the tiles of the engine's route, without which the result is not bit for
-bit that of the whole.
+TIFF, writes the chunks of a Zarr), so that little data is transferred. dask.array's map_overlap does not suffice: none
+of its borders mirrors without repeating the edge, or repeats a picture that is narrower than the border; it has no
+stride and no uneven padding; and its blocks are not aligned to the tiles of the engine's route, as they must be for a
+result that is bit for bit that of the whole.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Counted = list[dict[int, tuple[int, int, int]]]
 
 @dataclass(frozen=True)
 class StackJob:
-    """All that a worker needs to know of a stack. token: of this run and stack alone."""
+    """All that a worker needs to process a stack. token: unique to this run and stack."""
 
     reading: Reading
     stack: int
@@ -46,12 +46,12 @@ class StackJob:
     token: str = field(default_factory=lambda: os.urandom(8).hex())
 
     def chain(self, source: Any, threads: int | None = 1) -> Chain:
-        """The chain of steps for a page; the same here and on every worker."""
+        """Return the chain of steps for a page; the same here and on every worker."""
         return Chain(source, self.recipe, self.options, self.memory, threads, self.grain)
 
 
 class _Opened(threading.local):
-    """What a thread of a worker has open: the stacks of one job, and the chain of one page."""
+    """What a worker's thread holds open: the stacks of one job, and the chain of one page."""
 
     token, page = "", -1
     stacks: list[Stack]
@@ -62,7 +62,7 @@ class _Opened(threading.local):
         self.closing = contextlib.ExitStack()
 
     def chain(self, job: StackJob, page: int, wholes: list[Whole]) -> Chain:
-        """The chain of a page, which knows of the whole picture what is known so far."""
+        """Return the chain of a page. wholes: what is known so far of each step's whole map."""
         if job.token != self.token:
             self.token, self.page = "", -1
             self.closing.close()
@@ -80,19 +80,19 @@ _opened = _Opened()
 
 
 def _learn(job: StackJob, page: int, wholes: list[Whole], step: int, first: int, last: int) -> Whole:
-    """What some rows say of the whole; see `Chain.passes`. Runs on a worker."""
+    """Return what rows [first, last) reveal of a step's whole map; see `Chain.passes`. Runs on a worker."""
     at = _opened.chain(job, page, wholes).steps[step]
     try:
         at.learn(first, last)
         return at.whole
     finally:
-        _opened.page = -1  # what was learned of a part is not to stay
+        _opened.page = -1  # discards the chain, which now knows of only a part
 
 
 def _make(
     job: StackJob, page: int, wholes: list[Whole], first: int, last: int, levels: bool, finish: Finish
 ) -> tuple[Piece, Counted]:
-    """A piece, and what was counted on the way. Runs on a worker."""
+    """Make a piece; return it with each step's counts. Runs on a worker."""
     chain = _opened.chain(job, page, wholes)
     with ThreadPool(1) as pool:
         piece = finished(make(chain, page, first, last, levels, 1), finish, pool)
@@ -102,9 +102,9 @@ def _make(
 def made_there(
     place: Place, job: StackJob, chains: Iterator[Chain], finish: Finish, levels: bool, tell: Tell
 ) -> Iterator[Piece]:
-    """The pieces of all pages of a stack in order, made by the workers; a few more are in hand than there are threads.
+    """Yield the pieces of all pages of a stack in order, made by the workers; slightly more than threads are queued.
 
-    Raises AccessError where the cluster has gone, or a worker can't do it.
+    Raises AccessError if the cluster is gone, or a worker fails.
     """
     for page, chain in enumerate(chains):
         for step in chain.passes():
@@ -125,7 +125,7 @@ def made_there(
 
 
 def _in_order(place: Place, tasks: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
-    """The results of the tasks, in their order."""
+    """Yield the results of the tasks, in order."""
     pool, capacity = place
     waiting, busy = iter(tasks), deque[Future[Any]]()
     try:
@@ -143,7 +143,7 @@ def _in_order(place: Place, tasks: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
 def _result(future: Future[Any], capacity: Callable[[], int]) -> Any:
     try:
         while not wait([future], _GLANCE).done:
-            capacity()  # which knows when the cluster has gone
+            capacity()  # raises if the cluster is gone
         return future.result()
     except ConvcliError:
         raise

@@ -1,8 +1,8 @@
-"""Zarr (versions 2 and 3) and OME-Zarr by the row.
+"""Reading Zarr (versions 2 and 3) and OME-Zarr by rows.
 
-An array has the axes y and x, in this order, at most one axis c of channels, and any others before y, of which every
-picture of y and x is filtered by itself. The names are those of OME-Zarr, of dimension_names or of xarray; an array
-without names is (y, x), (y, x, c) with at most 4 channels, or (c, y, x) with at most 4.
+An array has the axes y and x, in this order, at most one axis c of channels, and any others before y; each y-x plane
+along those is filtered separately. Axes are named as in OME-Zarr, dimension_names or xarray; an array without names is
+(y, x), (y, x, c) with at most 4 channels, or (c, y, x) with at most 4.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _FEW, _BELT, _LARGEST = 4, 256, 1 << 26  # channels; rows read at a time; bytes 
 
 
 class ZarrPage:
-    """One picture of an array as a source of rows; its samples are all colours, there is no alpha.
+    """A picture of an array as a source of rows. All its samples are colours; there is no alpha.
 
-    place: the index along each axis before y, by the axis's number.
+    place: the picture's index along each axis before y, by the number of the axis.
     """
 
     alpha = False
@@ -53,7 +53,7 @@ class ZarrPage:
         self._kept: dict[int, Array] = {}
 
     def rows(self, wanted: NDArray[np.intp]) -> Frame:
-        """These rows, ascending."""
+        """Return the rows of the given numbers, which are ascending."""
         out = np.empty((len(wanted), *self.shape[1:]), self.dtype)
         belts = np.unique(wanted // self._height)
         self._kept = {belt: rows for belt, rows in self._kept.items() if belt in belts}
@@ -74,7 +74,7 @@ class ZarrPage:
                 rows = np.asarray(self._array[tuple(index)])
             except OSError as error:
                 raise AccessError(f"{self.name} can't be read: {error.strerror or error}") from None
-            except Exception as error:  # codecs raise whatever they like on damaged data
+            except Exception as error:  # codecs raise almost any exception on damaged data
                 raise ImageError(f"{self.name} is damaged or incomplete: {first_line(error)}") from None
             if self._c is not None and self._c < self._y:
                 rows = np.moveaxis(rows, 0, 2)
@@ -84,11 +84,11 @@ class ZarrPage:
 
 @contextlib.contextmanager
 def open_zarr(source: str, name: str, frame: int | None, together: str, threads: int) -> Iterator[list[Stack]]:
-    """The stack of a Zarr array, of the full size of an OME-Zarr, or of the only array of a group.
+    """Open the stack of a Zarr array, of the full size of an OME-Zarr, or of the only array of a group.
 
-    frame: only this one of its pictures.
-    together: which channels belong to one picture, where others are pictures of their own: "all", "last" where c is the
-        last axis, "rgb" where there are 3 and c is the last axis or they are shown in red, green and blue.
+    frame: the only one of its pictures to read.
+    together: when channels form one picture instead of one each: "all", always; "last", if c is the last axis; "rgb",
+        if there are 3 and c is the last axis or they are shown in red, green and blue.
     """
     zarr = libraries.zarr()
     zarr.config.set({"threading.max_workers": threads})
@@ -115,7 +115,7 @@ def open_zarr(source: str, name: str, frame: int | None, together: str, threads:
 
 
 def _found(zarr: Any, source: str, name: str) -> tuple[Any, Facts, list[str]]:
-    """The array, what is said of it, and its axes."""
+    """Return the array, its facts, and its axes."""
     if not Path(source).exists():
         raise AccessError(f"{name} does not exist")
     try:
@@ -156,7 +156,7 @@ def _checked(array: Any, axes: list[str], facts: Facts, name: str) -> tuple[Any,
 
 
 def _named(array: Any) -> list[str]:
-    """The axes as the array names them, or as its shape tells; nothing where it does not."""
+    """Return the array's axes by its names for them or, if it has none, by its shape; empty if that is ambiguous."""
     names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
     if names and all(names):
         return list(names)

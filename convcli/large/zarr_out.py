@@ -1,4 +1,4 @@
-"""Zarr and OME-Zarr, chunked and compressed, written as rows come."""
+"""Writing chunked, compressed Zarr and OME-Zarr piece by piece."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _LEVELS = {"none": None, "fast": 1, "max": 9}
 
 @dataclass(frozen=True)
 class Placing:
-    """Rows to their place in an array. Can be sent to another machine that sees the same disk.
+    """Writes rows to their place in an array. Can be sent to another machine that shares the disk.
 
-    axes: of the array. lead: names and lengths of the axes that number the pages. token: of this run alone, for a
-    worker may have seen another store under the same name.
+    axes: of the array. lead: names and lengths of the axes that number the pages. token: unique to this run, as a
+    worker may have opened another store of the same name before.
     """
 
     token: str
@@ -41,7 +41,7 @@ class Placing:
     lead: tuple[tuple[str, int], ...]
 
     def __call__(self, page: int, first: int, rows: Array, pool: ThreadPool | None = None) -> None:
-        """Write rows `first` on of a page."""
+        """Write rows of a page that start at row `first`."""
         places = np.unravel_index(page, [length for _, length in self.lead]) if self.lead else ()
         index: dict[str, Any] = {axis: int(place) for (axis, _), place in zip(self.lead, places, strict=True)}
         index["y"] = slice(first, first + len(rows))
@@ -56,9 +56,9 @@ def _opened(token: str, store: str, path: str) -> Any:
 
 
 class ZarrOut:
-    """A store that is being written.
+    """A Zarr store that is being written.
 
-    ome: as OME-Zarr, a group of levels with their meaning; else an array. version: of Zarr, 2 or 3.
+    ome: write OME-Zarr, a group of levels with metadata, instead of an array. version: of Zarr, 2 or 3.
     pyramid: add levels until one fits a chunk.
     """
 
@@ -71,11 +71,11 @@ class ZarrOut:
 
     @property
     def levels(self) -> int:
-        """How many levels, the full size among them."""
+        """The number of levels, including the full size."""
         return len(self._sizes)
 
     def begin(self, shape: MapShape, facts: Facts) -> Placing:
-        """Make the arrays; what is to be done with the rows of a piece, wherever they are made."""
+        """Create the arrays for a stack, and return the function that writes rows, here or on a worker."""
         zarr = libraries.zarr()
         zarr.config.set({"threading.max_workers": self._threads})
         axes, lengths = self._axes(shape)
@@ -97,7 +97,7 @@ class ZarrOut:
         return self._placings[0]
 
     def _axes(self, shape: MapShape) -> tuple[list[str], dict[str, int]]:
-        """The axes in their order, and the lengths of all but y and x."""
+        """Return the axes in order, and the lengths of all but y and x."""
         axes, lengths = [axis for axis, _ in shape.lead], dict(shape.lead)
         if shape.samples > 1 and "c" in lengths:
             raise ImageError(
@@ -117,7 +117,7 @@ class ZarrOut:
     def _array(
         self, zarr: Any, path: str, axes: list[str], size: list[int], shape: MapShape, attributes: dict[str, Any]
     ) -> None:
-        whole = shape.samples if axes[-1] == "c" else 1  # channels that are planes have chunks of their own
+        whole = shape.samples if axes[-1] == "c" else 1  # channels stored as planes get separate chunks
         chunks = [min(length, self.grain if axis in "yx" else whole) for axis, length in zip(axes, size, strict=True)]
         words: dict[str, Any] = {"dimension_names": axes}
         if self._version == 2:
@@ -129,7 +129,7 @@ class ZarrOut:
         )  # fmt: skip
 
     def _compressor(self, zarr: Any) -> Any:
-        """Blosc with zstd, after bytes of like weight are put together."""
+        """Return Blosc with zstd and byte shuffle; None without compression."""
         if self._level is None:
             return None
         if self._version == 2:
@@ -139,7 +139,7 @@ class ZarrOut:
         return zarr.codecs.BloscCodec(cname="zstd", clevel=self._level, shuffle="shuffle")
 
     def take(self, pieces: Iterator[Piece]) -> None:
-        """Write the levels below the full size; that one is written by who makes the pieces."""
+        """Write the levels below the full size, whose rows were written when the pieces were finished."""
         page, levels = -1, None
 
         def put(level: int, row: int, rows: Array) -> None:
@@ -152,5 +152,5 @@ class ZarrOut:
                 levels.push(1, piece.half)
         for leftover in Path(self._store).rglob(
             "*.partial"
-        ):  # zarr's name for a chunk that a killed worker had in hand
+        ):  # zarr's name for a chunk that a killed worker was writing
             leftover.unlink(missing_ok=True)
