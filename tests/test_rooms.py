@@ -12,7 +12,7 @@ PACKAGE = Path(convcli.__file__).parent
 
 # From the lowest floor up. A room may import the rooms of its own line, and nothing else of the package.
 # VOCABULARY: values and words, no input, no output.
-VOCABULARY = {"docstrings", "errors", "choices", "geometry", "kernel", "printable", "ranges", "version"}
+VOCABULARY = {"docstrings", "errors", "choices", "geometry", "kernel", "printable", "ranges", "version", "words"}
 MAY_IMPORT = {
     "errors": set(),
     "version": set(),
@@ -20,12 +20,13 @@ MAY_IMPORT = {
     "docstrings": set(),
     "choices": set(),
     "ranges": set(),
+    "words": set(),
     "geometry": {"choices", "errors"},
     "kernel": {"choices", "errors", "printable"},
     "system": {"errors"},  # knows the machine, and nothing of pictures
     "files": {"errors", "printable"},  # knows names and bytes, and nothing of what is in them
     "images": {"errors", "ranges", "files", "system"},  # a picture is arrays and what the file was
-    "engine": {"errors", "geometry", "kernel", "ranges", "system"},  # the value Kernel, never how it was written
+    "engine": {"errors", "geometry", "kernel", "ranges", "system", "words"},  # the value Kernel, not its SPEC
     "kernels": {
         "errors",
         "choices",

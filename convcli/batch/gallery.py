@@ -25,6 +25,7 @@ from convcli.images.eight_bit import picture_of
 from convcli.printable import printable
 from convcli.system.cores import thread_count
 from convcli.system.pool import ThreadPool
+from convcli.words import counted, elapsed
 
 _SIDE = 480  # the longer side of a thumbnail
 _NAME = re.compile(r"[0-9]{5,}-(before|after)\.jpg")
@@ -109,7 +110,7 @@ def _card(page: Path, folder: Path, above: str, force: bool, number: int, result
     facts = "finished earlier"
     if result.outcome:
         (height, width), (rows, columns) = result.outcome.size, result.outcome.output_size
-        facts = f"{width}x{height} to {columns}x{rows}, {result.outcome.seconds:.2f} s"
+        facts = f"{width}x{height} to {columns}x{rows}, {elapsed(result.outcome.seconds)}"
     alone = "" if before and after else " alone"
     return (
         f'<li class="card{alone}" data-name="{_shown(job.source)}"><div class="pair">{images}</div>'
@@ -168,7 +169,7 @@ def _page(how: str, cards: Sequence[str], failed: Sequence[Any], total: int) -> 
         if failed
         else ""
     )
-    title = f"{len(cards)} of {total} pictures"
+    title = f"{len(cards)} of {counted(total, 'picture')}"
     style, script = (f"\n{_web_file(name)}" for name in ("gallery.css", "gallery.js"))
     policy = content_policy([script], [style], "img-src 'self' file:")
     return f"""<!doctype html>

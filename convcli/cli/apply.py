@@ -131,11 +131,12 @@ def _patience(source: str, output: str) -> contextlib.AbstractContextManager[Non
 def _line(source: str, output: str, recipe: Any, done: Any) -> str:
     """One line: what was read, the kernel, the output's size, the time."""
     from convcli.files.names import printable_path
+    from convcli.words import elapsed
 
     (height, width), (out_height, out_width) = done.size, done.output_size
     chain = ", ".join(f"{k.shown} {k.size[1]}x{k.size[0]}" for k in recipe.kernels)
     chain = f"{recipe.combine} of {chain}" if recipe.combine else chain
     return (
         f"{printable_path(source)}: {done.format} {done.mode} {width}x{height}; {chain}, range {done.range}; "
-        f"{printable_path(output)}: {out_width}x{out_height}; {done.seconds:.2f} s"
+        f"{printable_path(output)}: {out_width}x{out_height}; {elapsed(done.seconds)}"
     )

@@ -183,11 +183,12 @@ def _write_gallery(page: str, results: list[Result], recipe: Any, force: bool, q
     from convcli.batch.gallery import write_gallery
     from convcli.files.names import printable_path
     from convcli.filtering.notes import described
+    from convcli.words import counted
 
     results.sort(key=lambda result: str(result.job.source))
     write_gallery(page, results, described(recipe), force=force)
     if not quiet:
-        click.echo(f"{printable_path(page)}: {len(results)} pictures; open it in a browser", err=True)
+        click.echo(f"{printable_path(page)}: {counted(len(results), 'picture')}; open it in a browser", err=True)
 
 
 def _check(force: bool, if_exists: str | None, quiet: bool, verbose: bool) -> None:
@@ -199,12 +200,14 @@ def _check(force: bool, if_exists: str | None, quiet: bool, verbose: bool) -> No
 
 def _list(plan: Iterable[tuple[FileJob, Result | None]], planned: int) -> None:
     """What would be done, one line a file, on standard output."""
+    from convcli.words import counted
+
     counts = Counter[str]()
     for job, settled in plan:
         counts[settled.status if settled else "to do"] += 1
         click.echo(result_line(settled) if settled else job_line(job))
     others = [f"{counts[status]} {status}" for status in ("to do", "skipped", "failed") if counts[status]]
     told = f": {', '.join(others)}" if counts["skipped"] or counts["failed"] else ""
-    click.echo(f"{planned} pictures{told}; nothing was written.", err=True)
+    click.echo(f"{counted(planned, 'picture')}{told}; nothing was written.", err=True)
     if counts["failed"]:
         click.get_current_context().exit(1)

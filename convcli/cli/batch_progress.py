@@ -59,7 +59,7 @@ class Tally:
             "not_begun": max(self.planned - done - failed - skipped, 0),
             "seconds": round(self.seconds, 3),
             "files_per_second": round((done + failed) / seconds, 2),
-            "megapixels_per_second": round(self.pixels / seconds / 1e6, 2),
+            "megapixels_per_second": round(self.pixels / seconds / 1e6, 4),
             "slowest": [
                 {"input": source, "seconds": round(took, 3)} for took, source in sorted(self._slowest, reverse=True)
             ],
@@ -68,23 +68,24 @@ class Tally:
     def show(self) -> None:
         """The summary, in plain lines on standard error."""
         from convcli.files.names import printable_path
+        from convcli.words import amount, counted, elapsed
 
         figures = self.figures()
         counts = [f"{figures['done']} done", f"{figures['failed']} failed"]
         counts += [f"{figures[name]} {name.replace('_', ' ')}" for name in ("skipped", "not_begun") if figures[name]]
         click.echo(
-            f"{', '.join(counts)} in {figures['seconds']:.1f} s: {figures['files_per_second']:.1f} files/s, "
-            f"{figures['megapixels_per_second']:.0f} megapixels/s.", err=True,
+            f"{', '.join(counts)} in {elapsed(figures['seconds'])}: {amount(figures['files_per_second'])} files/s, "
+            f"{amount(figures['megapixels_per_second'])} megapixels/s.", err=True,
         )  # fmt: skip
         if figures["done"] > _SLOWEST:
             slowest = ", ".join(
-                f"{printable_path(file['input'])} {file['seconds']:.2f} s" for file in figures["slowest"]
+                f"{printable_path(file['input'])} {elapsed(file['seconds'])}" for file in figures["slowest"]
             )
             click.echo(f"Slowest: {slowest}.", err=True)
         for note, count in self.notes.items():
             if note == "saturated":
                 note = "more than 1 % of the samples were clipped; see --range"
-            click.echo(f"Note: in {count} of {figures['done']} pictures {note}.", err=True)
+            click.echo(f"Note: in {count} of {counted(figures['done'], 'picture')} {note}.", err=True)
 
     def show_json(self, interrupted: bool) -> None:
         """The summary, an object on standard output."""
@@ -127,24 +128,27 @@ def job_line(job: FileJob) -> str:
 def result_line(result: Result) -> str:
     """What became of a file."""
     from convcli.files.names import printable_path
+    from convcli.words import elapsed
 
     if result.status == "failed":
         return f"Failed: {result.reason}"
     if result.status == "skipped":
         return f"Skipped: {printable_path(result.job.source)}: {result.reason}"
-    took = f" ({result.outcome.seconds:.2f} s)" if result.outcome else ""
+    took = f" ({elapsed(result.outcome.seconds)})" if result.outcome else ""
     return f"Done: {job_line(result.job)}{took}"
 
 
 def _spoken(tally: Tally) -> contextlib.AbstractContextManager[None]:
     """A line of progress at times, also where no file finishes."""
+    from convcli.words import amount, counted, duration
+
     begin = monotonic()
 
     def say() -> None:
         over = tally.counts.total()
         rate = over / (monotonic() - begin)
-        left = f", {rate:.1f} files/s, {(tally.planned - over) / rate:.0f} s left" if over else ""
-        click.echo(f"{over} of {tally.planned} files{left}", err=True)
+        left = f", {amount(rate)} files/s, {duration((tally.planned - over) / rate)} left" if over else ""
+        click.echo(f"{over} of {counted(tally.planned, 'file')}{left}", err=True)
 
     return _at_times(say)
 

@@ -132,6 +132,7 @@ def _animate(
     from convcli.explain.animation import check_animation, check_suffix, figure_of, write_animation
     from convcli.files import check_output, open_output
     from convcli.files.names import printable_path
+    from convcli.words import counted
 
     check_suffix(output, frame)
     check_output(output, force)
@@ -139,7 +140,7 @@ def _animate(
     check_animation(figure, frame)
     with open_output(output, force) as stream:
         write_animation(stream, figure, Path(output).suffix, speed, frame)
-    what = f"frame {frame} of {figure.frames}" if frame else f"{figure.frames} frames"
+    what = f"frame {frame} of {figure.frames}" if frame else counted(figure.frames, "frame")
     click.echo(f"{printable_path(output)}: {what}, {figure.width}x{figure.height}; {figure.title}", err=True)
 
 
@@ -147,6 +148,7 @@ def _page(source: str, output: str, recipe: Any, crop: Any, at: tuple[int, int] 
     from convcli.explain.page import check_page, page
     from convcli.files import check_output, open_output
     from convcli.files.names import printable_path
+    from convcli.words import size
 
     check_page(output)
     check_output(output, force)
@@ -155,7 +157,7 @@ def _page(source: str, output: str, recipe: Any, crop: Any, at: tuple[int, int] 
     text = page(frame.pixels, recipe, name, crop, alpha=frame.alpha is not None, at=at).encode()
     with open_output(output, force) as stream:
         stream.write(text)
-    click.echo(f"{printable_path(output)}: {len(text) / 1e6:.1f} MB; open it in a browser", err=True)
+    click.echo(f"{printable_path(output)}: {size(len(text))}; open it in a browser", err=True)
 
 
 def _frame(source: str) -> Any:

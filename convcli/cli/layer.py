@@ -205,12 +205,15 @@ def _check_usage(
 def _list_tensors(options: dict[str, Any]) -> None:
     """The tensors that could be a convolution; with a name, that one."""
     from convcli.layers.weights import TensorFile, split_name
+    from convcli.words import counted
 
     path, name = split_name(options["weights"])
     file = TensorFile.open(path)
     found = [file.chosen(name)] if name else file.convolutions()
     if not found:
-        raise RecipeError(f"{path} holds {len(file.shapes)} tensor(s), but none of rank 4, as a convolution's are")
+        raise RecipeError(
+            f"{path} holds {counted(len(file.shapes), 'tensor')}, but none of rank 4, as a convolution's are"
+        )
     if options["json_"]:
         click.echo(json.dumps([{"name": n, "shape": list(file.shapes[n]), "bias": file.bias_of(n)} for n in found]))
         return

@@ -40,6 +40,7 @@ def tell(picture: str, recipe: Any, as_json: bool = False, shape: PictureShape |
     """Print the plan of a recipe for a picture of a known shape, or else one that is read as `reading` says."""
     from convcli.explain.forecast import as_object, lines, plan_of
     from convcli.files.names import printable_path
+    from convcli.words import counted
 
     shape = shape or _shape(picture, reading)
     made = plan_of(shape, recipe)
@@ -47,7 +48,7 @@ def tell(picture: str, recipe: Any, as_json: bool = False, shape: PictureShape |
         tell_json(as_object(made))
         return
     height, width = shape.size
-    kind = f"{shape.channels} channel{'s' * (shape.channels > 1)} of {shape.dtype}"
+    kind = f"{counted(shape.channels, 'channel')} of {shape.dtype}"
     click.echo(f"{printable_path(picture)}: {width}x{height}, {kind}")
     for line in lines(made):
         click.echo(line)

@@ -33,9 +33,11 @@ def warmup(quiet: bool) -> None:
             for name in compiler.loops()[known:]:
                 click.echo(name, err=True)
     if not quiet:
+        from convcli.words import counted, elapsed
+
         new, seconds = compiler.compiled() - before, perf_counter() - begin
         click.echo(
-            f"{len(compiler.loops())} loop(s) ready, {new} of them compiled now, in {seconds:.1f} s; "
+            f"{counted(len(compiler.loops()), 'loop')} ready, {new} of them compiled now, in {elapsed(seconds)}; "
             f"kept in {cache.folder()}",
             err=True,
         )

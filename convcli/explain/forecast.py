@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from convcli import words
 from convcli.engine.job import EngineJob
 from convcli.engine.plans import route_of
 from convcli.filtering.recipe import Recipe
@@ -111,8 +112,9 @@ def lines(plan: Forecast) -> Iterator[str]:
         yield from (f"  {name:<16} {text}" for name, text in _told(step))
     several = f", combined by {plan.combine}" if plan.combine else ""
     yield f"all together{several}"
-    yield f"  {'memory':<16} about {_bytes(plan.memory)}"
-    yield f"  {'time':<16} about {_time(plan.seconds)} for filtering, as tried on noise; reading and writing come to it"
+    yield f"  {'memory':<16} about {words.size(plan.memory)}"
+    time = words.duration(plan.seconds)
+    yield f"  {'time':<16} about {time} for filtering, as tried on noise; reading and writing come to it"
 
 
 def _told(step: Step) -> Iterator[tuple[str, str]]:
@@ -120,12 +122,13 @@ def _told(step: Step) -> Iterator[tuple[str, str]]:
     yield "height", step.formulas[1]
     for count, what in zip(step.uncovered, ("right column", "bottom row"), strict=True):
         if count:
-            yield "uncovered", f"{count} {what}{'s' if count > 1 else ''}: no kernel position covers them"
-    yield "map", f"{_by(step.map.size)}, {_channels(step.map.channels)} of {step.map.dtype}"
-    yield "weights", f"{step.weights:,}, each used {step.uses:,} times (parameter sharing)"
-    yield "an output sees", f"{step.inputs:,} of {step.picture.samples:,} samples (sparse connectivity)"
+            them = "it" if count == 1 else "them"
+            yield "uncovered", f"{words.counted(count, what)}: no kernel position covers {them}"
+    yield "map", f"{_by(step.map.size)}, {words.counted(step.map.channels, 'channel')} of {step.map.dtype}"
+    yield "weights", f"{step.weights:,}, each used {words.counted(step.uses, 'time')} (parameter sharing)"
+    yield "an output sees", f"{step.inputs:,} of {words.counted(step.picture.samples, 'sample')} (sparse connectivity)"
     yield "multiply-adds", f"{step.multiply_adds:,}"
-    yield "a dense layer", f"would have {step.dense_weights:,} weights for the same map"
+    yield "a dense layer", f"would have {words.counted(step.dense_weights, 'weight')} for the same map"
     yield "receptive field", f"{_by(step.receptive)} of the picture"
     yield "route", f"{step.route}: {step.why}"
 
@@ -189,21 +192,3 @@ def _seconds(step: Step, kernel: Kernel, recipe: Recipe) -> float:
 
 def _by(size: Size) -> str:
     return f"{size[1]}x{size[0]}"
-
-
-def _channels(count: int) -> str:
-    return "1 channel" if count == 1 else f"{count} channels"
-
-
-def _bytes(count: int) -> str:
-    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= scale:
-            return f"{count / scale:.1f} {unit}"
-    return f"{count} bytes"
-
-
-def _time(seconds: float) -> str:
-    for unit, scale in (("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * scale:
-            return f"{seconds / scale:.2g} {unit}" if seconds < 100 * scale else f"{seconds / scale:,.0f} {unit}"
-    return f"{seconds:.2g} s" if seconds >= 1 else f"{max(seconds * 1000, 0.1):.2g} ms"

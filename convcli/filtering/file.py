@@ -9,6 +9,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import BinaryIO
 
+from convcli import words
 from convcli.errors import ConvcliError, ImageError
 from convcli.files import check_output, open_output
 from convcli.files.pipes import write_standard_output
@@ -104,7 +105,7 @@ def _checked(reading: Reading, recipe: Recipe, target: Target) -> tuple[int, int
     need, free = int(reading.bytes * ((1 + growth) / 1.5 + others * growth / 2)), free_memory()
     if free is not None and need > free:
         raise ImageError(
-            f"{reading.name} needs about {need / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free; "
+            f"{reading.name} needs about {words.size(need)} of memory and {words.size(free)} are free; "
             "free some, or use a smaller picture or padding"
         )
     return size

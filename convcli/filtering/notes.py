@@ -5,6 +5,7 @@ from __future__ import annotations
 from convcli.filtering.recipe import Recipe
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
+from convcli.words import counted
 
 _TOLD = 0.01  # the share of saturated samples above which the user is warned
 
@@ -46,7 +47,7 @@ def stretched_without(infinite: int) -> str | None:
     """Return the warning about responses that `normalize` left out; None if there are none."""
     if not infinite:
         return None
-    are = "1 response is" if infinite == 1 else f"{infinite} responses are"
+    are = counted(infinite, "response is", "responses are")
     return f"{are} NaN or infinite; --range normalize stretched the finite ones"
 
 

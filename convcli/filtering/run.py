@@ -20,6 +20,7 @@ from convcli.geometry import extent
 from convcli.images.luma import luma
 from convcli.kernel import Kernel
 from convcli.ranges import Limits, normalize, range_map
+from convcli.words import counted
 
 _SAMPLES = 1 << 20  # in a band of responses that are combined
 
@@ -153,6 +154,6 @@ def _check_depth(image: NDArray[Any], kernel: Kernel, depth: bool) -> None:
     channels = 1 if image.ndim == 2 else image.shape[2]
     if depth and kernel.depth > 1 and channels != kernel.depth:
         raise RecipeError(
-            f"{kernel.label} has depth {kernel.depth}, but the picture has {channels} channel(s); "
+            f"{kernel.label} has depth {kernel.depth}, but the picture has {counted(channels, 'channel')}; "
             "a kernel of depth 1 fits any picture"
         )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from convcli.errors import RecipeError
 from convcli.layers.conv import Conv2d
 from convcli.printable import printable
+from convcli.words import counted
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def bank_of(filters: Sequence[Filter], channels: int, groups: int = 1, **options
         if one.weights.ndim == 3 and one.weights.shape[0] != depth:
             name = f"filter {printable(repr(one.name))}" if one.name else f"filter {index + 1}"
             raise RecipeError(
-                f"{name} has depth {one.weights.shape[0]}, but {depth} channel(s) come in"
+                f"{name} has depth {one.weights.shape[0]}, but {counted(depth, 'channel comes', 'channels come')} in"
                 + (" per group" if groups > 1 else "")
             )
         kh, kw = one.weights.shape[-2:]

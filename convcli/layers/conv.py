@@ -13,6 +13,7 @@ from convcli.engine.planes.checks import check_channels, pads_of, real_array
 from convcli.errors import RecipeError
 from convcli.geometry import Geometry, Pads, extent, formula, pair, whole_number
 from convcli.layers.base import Layer, Reach, Shape
+from convcli.words import counted
 
 
 class Conv2d(Layer):
@@ -131,7 +132,7 @@ class Conv2d(Layer):
     def output(self, shape: Shape) -> Shape:
         """The shape (C, H, W) of the maps."""
         if shape[0] != self.in_channels:
-            raise RecipeError(f"{self.type} takes {self.in_channels} channel(s), but {shape[0]} come in")
+            raise RecipeError(f"{self.type} takes {counted(self.in_channels, 'channel')}, but {shape[0]} come in")
         pads = self._pads(shape[1:])
         settled = Geometry(self.stride, (*pads[0], *pads[1]), self.padding_mode, 0, self.dilation)
         return (self.out_channels, *settled.output(shape[1:], self.kernel_size))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from convcli.errors import RecipeError
 from convcli.ranges import full_scale
+from convcli.words import counted
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Preparation:
         """Raises RecipeError where mean and std do not fit that many channels."""
         for what, numbers in (("mean", self.mean), ("std", self.std)):
             if numbers and len(numbers) not in (1, channels):
-                raise RecipeError(f"{what} has {len(numbers)} numbers, but the picture has {channels} channel(s)")
+                has = counted(len(numbers), "number")
+                raise RecipeError(f"{what} has {has}, but the picture has {counted(channels, 'channel')}")
         if 0 in self.std:
             raise RecipeError("std must not be zero")
 

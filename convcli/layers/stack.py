@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from convcli.errors import ConvcliError
 from convcli.layers.base import Layer, Shape, planes_of
 from convcli.system.memory import free_memory
+from convcli.words import size
 
 
 class Stack(Layer):
@@ -50,7 +51,7 @@ class Stack(Layer):
         needed, free = self.memory(shape, itemsize), free_memory()
         if free is not None and needed > free:
             raise ConvcliError(
-                f"the feature maps would need {_bytes(needed)} of memory, but {_bytes(free)} are free; "
+                f"the feature maps would need {size(needed)} of memory, but {size(free)} are free; "
                 "use fewer filters, a larger stride, or a smaller picture (--resize)"
             )
 
@@ -66,7 +67,3 @@ class Stack(Layer):
 
     def __repr__(self) -> str:
         return f"Stack({', '.join(map(repr, self.layers))})"
-
-
-def _bytes(number: int) -> str:
-    return f"{number / 1e9:,.1f} GB" if number >= 1e9 else f"{number / 1e6:,.1f} MB"

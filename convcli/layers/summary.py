@@ -9,6 +9,7 @@ from typing import Any
 from convcli.layers.base import Shape
 from convcli.layers.conv import Conv2d
 from convcli.layers.stack import Stack
+from convcli.words import amount, counted, size
 
 
 def summary(stack: Stack, shape: Shape) -> dict[str, Any]:
@@ -101,18 +102,19 @@ def _notes(number: int, row: dict[str, Any]) -> list[str]:
     if "weights" in row:
         filters, depth = row["output"][0], row["input"][0] // row["groups"]
         kernel = "x".join(map(str, row["kernel_size"]))
-        biases = f" + {row['biases']} biases" if row["biases"] else ""
+        biases = f" + {counted(row['biases'], 'bias', 'biases')}" if row["biases"] else ""
         lines += [
-            f"   {filters} filters of {depth}x{kernel}{biases} = {row['parameters']:,} parameters",
-            f"   sparse connectivity: a dense layer between these shapes has {row['dense_weights']:,} weights, "
-            f"{row['dense_ratio']:,.0f} times as many",
-            f"   parameter sharing: each weight is used at {row['weight_uses']:,} places",
+            f"   {counted(filters, 'filter')} of {depth}x{kernel}{biases} = {counted(row['parameters'], 'parameter')}",
+            "   sparse connectivity: a dense layer between these shapes has "
+            f"{counted(row['dense_weights'], 'weight')}, "
+            f"{amount(row['dense_ratio'])} times as many",
+            f"   parameter sharing: each weight is used at {counted(row['weight_uses'], 'place')}",
         ]
     return [*lines, ""]
 
 
 def _memory(numbers: dict[str, Any]) -> str:
-    return f"memory for the largest layer's maps: {numbers['memory'] / 1e6:,.1f} MB"
+    return f"memory for the largest layer's maps: {size(numbers['memory'])}"
 
 
 def _aligned(table: Sequence[tuple[str, ...]]) -> list[str]:

@@ -20,6 +20,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from convcli import words
 from convcli.errors import ConvcliError, RecipeError
 from convcli.files.reading import open_regular
 from convcli.kernels.readers import npy
@@ -116,7 +117,7 @@ class TensorFile(ABC):
         free = free_memory()
         if free is not None and size > free:
             raise ConvcliError(
-                f"{self.path}: tensor {name!r} takes {size / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free"
+                f"{self.path}: tensor {name!r} takes {words.size(size)} of memory and {words.size(free)} are free"
             )
 
     def _hint(self, name: str) -> str:

@@ -24,14 +24,14 @@ def test_compiles_once_and_keeps_it(tmp_path, monkeypatch):
     monkeypatch.setattr("convcli.engine.plans._plans", {})
     done = CliRunner().invoke(main, ["warmup"])
     assert done.exit_code == 0, done.output
-    assert "1 loop(s) ready, 1 of them compiled now" in done.stderr
+    assert "1 loop ready, 1 of them compiled now" in done.stderr
     assert ":3:" in done.stderr.splitlines()[0] and done.stderr.count("\n") == 2
     assert str(tmp_path) in done.stderr and len(list(tmp_path.glob("*-3-*.o"))) == 1
 
     monkeypatch.setattr("convcli.engine.compiled.compiler._calls", {})
     monkeypatch.setattr("convcli.engine.plans._plans", {})
     again = CliRunner().invoke(main, ["warmup"])
-    assert again.stderr.startswith("1 loop(s) ready, 0 of them compiled now")
+    assert again.stderr.startswith("1 loop ready, 0 of them compiled now")
 
 
 def test_apply_does_without_numba_once_the_loop_is_kept(tmp_path):

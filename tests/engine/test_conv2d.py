@@ -242,7 +242,7 @@ def test_strides_of_the_array_do_not_matter(x: Any, w: Any) -> None:
         ({"x": [[1, 2], [3]]}, RecipeError, "not ragged lists"),
         ({"x": np.zeros((3, 0, 9), np.float32)}, RecipeError, "must not be empty"),
         ({"weight": np.zeros((4, 3, 3))}, RecipeError, "must have the shape (O, C/groups, KH, KW), not (4, 3, 3)"),
-        ({"weight": np.zeros((4, 2, 3, 3))}, RecipeError, "spans 2 channel(s) in each of 1 group(s), 2"),
+        ({"weight": np.zeros((4, 2, 3, 3))}, RecipeError, "spans 2 channels in each of 1 group, 2"),
         ({"groups": 2}, RecipeError, "groups=2 does not divide the 3 input channels"),
         ({"groups": 3}, RecipeError, "groups=3 does not divide the 4 filters"),
         ({"groups": 0}, GeometryError, "groups must be at least 1"),

@@ -98,7 +98,7 @@ def test_a_size_is_planned_without_a_picture():
     told = done.stdout.splitlines()
     assert told[0] == "1921x1080: 1921x1080, 3 channels of uint8"
     assert "  width            O = floor((1921 - 3 + 0 + 0) / 3) + 1 = 640" in told
-    assert "  uncovered        1 right column: no kernel position covers them" in told
+    assert "  uncovered        1 right column: no kernel position covers it" in told
     assert any(line.startswith("  time             about ") for line in told)
 
 

@@ -213,7 +213,7 @@ def test_a_layer_file_takes_weights_from_beside_it(photo: Path, tmp_path: Path, 
         ("layers:\n- conv2d: {stride: 2}", "exactly one of filters, weights and out_channels is expected"),
         ("layers:\n- conv2d: {out_channels: 4}", "kernel_size: missing"),
         ("layers:\n- conv2d: {out_channels: 4.5, kernel_size: 3}", "out_channels: a whole number is expected, not 4.5"),
-        ("layers:\n- conv2d: {filters: [{weights: [[[1]], [[2]]]}]}", "filter 1 has depth 2, but 3 channel(s) come in"),
+        ("layers:\n- conv2d: {filters: [{weights: [[[1]], [[2]]]}]}", "filter 1 has depth 2, but 3 channels come in"),
         ("layers:\n- conv2d: {filters: [{weights: [[1, x]]}]}", ":2:37: weights: row 1, value 2: 'x' is not a number"),
         ("layers:\n- conv2d: {filters: [{weights: [[1, 2], [3]]}]}", "row 2 has 1 values, expected 2 as in row 1"),
         ("layers:\n- conv2d: {filters: [{kernel: nope}]}", "unknown kernel 'nope'"),
@@ -320,7 +320,7 @@ def test_a_note_where_the_scale_was_forgotten(photo: Path, tmp_path: Path) -> No
         (["-k", "sobel-x", "--json"], 2, "--json needs --summary"),
         (["-k", "sobel-z"], 2, "unknown kernel 'sobel-z'"),
         (["-k", "DEEP", "--channels", "each"], 2, "kernel 'deep' has depth 3: it needs --channels sum, not each"),
-        (["-k", "DEEP", "--channels", "gray"], 2, "filter 'deep' has depth 3, but 1 channel(s) come in"),
+        (["-k", "DEEP", "--channels", "gray"], 2, "filter 'deep' has depth 3, but 1 channel comes in"),
         (["-k", "sobel-x", "--groups", "2"], 2, "groups=2 does not divide the 3 input channels"),
         (["--out-channels", "4", "--groups", "3"], 2, "groups=3 does not divide the 4 filters"),
         (["--out-channels", "2", "--stride", "0"], 2, "must be at least 1"),
@@ -330,7 +330,7 @@ def test_a_note_where_the_scale_was_forgotten(photo: Path, tmp_path: Path) -> No
         (["--out-channels", "2", "--then", "rely"], 2, "did you mean 'relu'?"),
         (["--out-channels", "2", "--then", "batch-norm:bn1"], 2, "takes its tensors from a weights file"),
         (["--out-channels", "2", "--center-crop", "50"], 2, "center-crop 50x50 is larger than the picture, 44x60"),
-        (["--out-channels", "2", "--mean", "1,2"], 2, "mean has 2 numbers, but the picture has 3 channel(s)"),
+        (["--out-channels", "2", "--mean", "1,2"], 2, "mean has 2 numbers, but the picture has 3 channels"),
         (["--out-channels", "2", "--std", "0"], 2, "std must not be zero"),
         (["--out-channels", "2", "--scale", "1/0"], 2, "divides by zero"),
         (["--out-channels", "2", "--scale", "1,2"], 2, "--scale is one number, not 2"),
@@ -351,7 +351,7 @@ def test_weights_that_do_not_fit_the_picture(photo: Path, tmp_path: Path) -> Non
     np.save(tmp_path / "w.npy", np.zeros((2, 4, 3, 3), np.float32))
     result = run("--weights", tmp_path / "w.npy", photo, tmp_path / "m.npy", ok=False)
     assert result.exit_code == 2
-    assert "Conv2d takes 4 channel(s), but 3 come in" in result.stderr
+    assert "Conv2d takes 4 channels, but 3 come in" in result.stderr
 
 
 def test_outputs_that_can_not_be(photo: Path, tmp_path: Path) -> None:
@@ -377,7 +377,7 @@ def test_too_many_maps_for_the_memory(photo: Path, tmp_path: Path, monkeypatch: 
     result = run("--out-channels", 900, photo, tmp_path / "m.npy", ok=False)
     assert result.exit_code == 1
     assert (
-        "would need 0.0 GB" not in result.stderr and "would need 8.8 MB of memory, but 1.0 MB are free" in result.stderr
+        "would need 0.0 GB" not in result.stderr and "would need 8.8 MB of memory, but 1 MB are free" in result.stderr
     )
 
 

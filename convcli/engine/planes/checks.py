@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from convcli.errors import GeometryError, RecipeError
 from convcli.geometry import Geometry, Pads, whole_number
 from convcli.kernel import refuse_mask
+from convcli.words import counted
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ def check_channels(channels: int, shape: tuple[int, ...], groups: int) -> None:
             raise RecipeError(f"groups={groups} does not divide the {number} {what}")
     if shape[1] * groups != channels:
         raise RecipeError(
-            f"weight {shape} spans {shape[1]} channel(s) in each of {groups} group(s), {shape[1] * groups} together, "
+            f"weight {shape} spans {counted(shape[1], 'channel')} in each of {counted(groups, 'group')}, "
+            f"{shape[1] * groups} together, "
             f"but the input has {channels}"
         )
 
