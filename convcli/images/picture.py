@@ -55,8 +55,8 @@ class Metadata:
     """Metadata of a file. Orientation has already been applied to the pixels.
 
     exif: TIFF structure without a prefix. dpi: horizontal, vertical. text: PNG's keywords and texts. colour: PNG's
-        chunks that say what samples mean, beside a profile. geography, nodata: of a TIFF, where its pixels are on the earth
-    and which value stands for none.
+        chunks that describe the colour space, besides the ICC profile.
+    geography, nodata: of a TIFF, where its pixels are on the earth, and which value stands for none.
     """
 
     icc: bytes | None = None

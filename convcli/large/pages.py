@@ -30,7 +30,7 @@ class Source(Protocol):
 class Facts:
     """Metadata of a large picture's file.
 
-        ome: whether it is OME-TIFF or OME-Zarr, so that what is made of it is too.
+    ome: whether it is OME-TIFF or OME-Zarr, so that what is made of it is too.
     spacing: of the axes x, y, z and t: how far apart, and the unit as OME-TIFF writes it (µm, s) or "".
     channels: of each channel what OME-TIFF calls Name, Color, EmissionWavelength and so on.
     icc, resolution (pixels a unit, across and down), unit, geography and nodata: a TIFF's.
