@@ -3,6 +3,8 @@
 Choosing a route, making its tables and packing its arguments takes ten times as long as filtering a small picture.
 A cached plan depends only on its key: kernel, geometry, dtype, shape and range. A kernel is compared by its numbers at
 each call, so that one whose weights were changed in place gets no stale plan.
+
+What runs the rare routes is imported when one is taken: most processes filter one picture.
 """
 
 from __future__ import annotations
@@ -14,10 +16,8 @@ import numpy as np
 from convcli.engine import gathered
 from convcli.engine.bands import Bands, band_count, run_bands
 from convcli.engine.field import Array, Field
-from convcli.engine.gathered_run import gather, run_gathered
 from convcli.engine.job import EngineJob, Route
 from convcli.engine.routes import choose
-from convcli.engine.spectrum_run import run_spectrum
 from convcli.engine.window import RowWindow
 from convcli.geometry import Geometry
 from convcli.kernel import Kernel
@@ -32,6 +32,8 @@ def route_of(job: EngineJob, size: tuple[int, int]) -> Route:
     """Return the route for a picture of (height, width)."""
     geometry, kernel = job.geometry, (job.weights.shape[-2], job.weights.shape[-1])
     if gathered.sparse(size, kernel, geometry.pads(size, kernel), geometry.stride, geometry.dilation):
+        from convcli.engine.gathered_run import gather
+
         return gather(job)
     return choose(job)
 
@@ -66,7 +68,7 @@ class Plan:
         if self.field is None:
             return self._gather(src, dst, threads)
         if self.route.name == "spectrum":
-            return run_spectrum(self.route, self.job, self.field, src, dst, threads)
+            return self._transform(self.field, src, dst, threads)
         count = band_count(self.route, self.job, self.field, dst.size, threads)
         idle = self._idle.setdefault(count, [])
         try:
@@ -83,12 +85,20 @@ class Plan:
         if self.field is None:
             return self._gather(src, dst, threads, window)
         field = window.cut(self.field, self.job, self._size[:2])
-        go = run_spectrum if self.route.name == "spectrum" else run_bands
-        return go(self.route, self.job, field, src, dst, threads)
+        if self.route.name == "spectrum":
+            return self._transform(field, src, dst, threads)
+        return run_bands(self.route, self.job, field, src, dst, threads)
+
+    def _transform(self, field: Field, src: Array, dst: Array, threads: int | None) -> tuple[int, int, int]:
+        from convcli.engine.spectrum_run import run_spectrum
+
+        return run_spectrum(self.route, self.job, field, src, dst, threads)
 
     def _gather(
         self, src: Array, dst: Array, threads: int | None, window: RowWindow | None = None
     ) -> tuple[int, int, int]:
+        from convcli.engine.gathered_run import run_gathered
+
         shape = (dst.size // (self.output[1] * (1 if self._depth else self._size[2])), self.output[1], -1)
         picture, made = src.reshape(-1, *self._size[1:]), dst.reshape(shape)
         return run_gathered(self.route, self.job, self._size, self._pads, picture, made, self._depth, threads, window)
