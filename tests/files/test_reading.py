@@ -283,7 +283,7 @@ class TestArrays:
 
         np.savez("w.npz", w=np.ones((4, 1, 64, 64)))
         monkeypatch.setattr(weights, "free_memory", lambda: 100_000)
-        with pytest.raises(ConvcliError, match="takes .* of memory and"):
+        with pytest.raises(ConvcliError, match=r"takes .* of memory and"):
             weights.TensorFile.open(room / "w.npz").tensor("w")
 
 
