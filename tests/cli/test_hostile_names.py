@@ -12,7 +12,10 @@ from PIL import Image
 
 from convcli.kernels.load import load_kernel
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes"),
+]
 
 # What must not come out: an operating system command (here: set the clipboard), conceal, a C1 control, a turned line.
 OBEYED = re.compile(rb"\x1b\]|\x1b\[8m|\x07|\xc2[\x80-\x9f]|\xe2\x80\xae|\xed[\xa0-\xbf]|[\x00-\x08\x0e-\x1a\x7f]")

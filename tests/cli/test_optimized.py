@@ -10,6 +10,8 @@ from PIL import Image
 
 from convcli.cli import _COMMANDS
 
+pytestmark = pytest.mark.slow
+
 
 def run(words, folder, optimize):
     return subprocess.run(

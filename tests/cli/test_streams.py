@@ -18,7 +18,10 @@ from PIL import Image
 from convcli import filter_image
 from convcli.cli import _COMMANDS
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/dev/full, and pipes set not to block")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="/dev/full, and pipes set not to block"),
+]
 CONVCLI = [sys.executable, "-m", "convcli"]
 NOISE = np.random.default_rng(3).integers(0, 256, (250, 250, 3), dtype=np.uint8)
 

@@ -38,6 +38,8 @@ def limited(*words):
     return start(*words)
 _thread.start_new_thread = threading._start_new_thread = limited
 from convcli.__main__ import main
+
+pytestmark = pytest.mark.slow
 main()
 """
 
