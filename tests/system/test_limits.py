@@ -15,6 +15,8 @@ from PIL import Image
 from convcli.engine import threads
 from convcli.system.pool import ThreadPool, no_thread
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = {
     "png": "apply -k box photo.png out.png",
     "jpg": "apply -k gaussian:sigma=3 photo.jpg out.jpg",
@@ -38,8 +40,6 @@ def limited(*words):
     return start(*words)
 _thread.start_new_thread = threading._start_new_thread = limited
 from convcli.__main__ import main
-
-pytestmark = pytest.mark.slow
 main()
 """
 
