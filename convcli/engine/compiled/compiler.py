@@ -39,11 +39,6 @@ _compiled: list[str] = []
 _lock = lock_over_forks()  # Numba has locks of its own, which are free whenever this one is
 
 
-def call_loop(name: str, *args: Any) -> None:
-    """Call the loop of that name, compiling it if it is not cached for these types of arguments."""
-    prepare(name, *args)(*args)
-
-
 def prepare(name: str, *args: Any) -> Call:
     """Return the loop of that name for these types of arguments, ready to be called from any thread."""
     key = name, " ".join(map(_code, args))
